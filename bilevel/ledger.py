@@ -1,0 +1,93 @@
+"""The activation ledger: every hook call, what it changed, and whether a mechanism is alive."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Effect(StrEnum):
+    """What one hook call did to the step it was called in."""
+
+    DECISION = "decision"  # another candidate evaluated, another parent, another accept
+    PROMPT = "prompt"  # only what the proposer reads
+    NONE = "none"
+    ERROR = "error"
+
+
+class Liveness(StrEnum):
+    """What a mechanism's whole record amounts to."""
+
+    LIVE = "live"
+    PROMPTED = "prompted"
+    PROBATION = "on probation"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True)
+class HookCall:
+    """One call: what it did, and what would have happened without it."""
+
+    trial: int
+    mechanism: str
+    hook: str
+    effect: Effect
+    did: str = ""
+    without: str = ""
+    error: str = ""
+    seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "trial": self.trial,
+            "mechanism": self.mechanism,
+            "hook": self.hook,
+            "effect": str(self.effect),
+            "did": self.did,
+            "without": self.without,
+            "error": self.error,
+            "clock": {"seconds": self.seconds},
+        }
+
+
+class Ledger:
+    """All hook calls of one loop, in order."""
+
+    def __init__(self, probation: int = 10) -> None:
+        self.probation = probation
+        self._rows: list[HookCall] = []
+        self._by_trial: dict[int, list[HookCall]] = {}
+
+    def add(self, call: HookCall) -> None:
+        self._rows.append(call)
+        self._by_trial.setdefault(call.trial, []).append(call)
+
+    def of_trial(self, trial: int) -> tuple[HookCall, ...]:
+        return tuple(self._by_trial.get(trial, ()))
+
+    def rows(self, mechanism: str | None = None) -> tuple[HookCall, ...]:
+        return tuple(r for r in self._rows if mechanism in (None, r.mechanism))
+
+    def errors(self, mechanism: str) -> int:
+        return sum(1 for r in self._rows if r.mechanism == mechanism and r.effect is Effect.ERROR)
+
+    def liveness(self, mechanism: str, trials: int) -> Liveness:
+        """Live if it ever changed a decision, prompted if only what was read; else dead.
+
+        `trials` is how many trials it has been attached for: nothing is dead before probation.
+        """
+        effects = {row.effect for row in self.rows(mechanism)}
+        if Effect.DECISION in effects:
+            return Liveness.LIVE
+        if Effect.PROMPT in effects:
+            return Liveness.PROMPTED
+        return Liveness.DEAD if trials >= self.probation else Liveness.PROBATION
+
+    def counts(self, mechanism: str) -> dict[str, int]:
+        """How often each (hook, effect) happened, as `hook.effect` -> count."""
+        return dict(Counter(_labels(self.rows(mechanism))))
+
+
+def _labels(rows: Iterable[HookCall]) -> Iterable[str]:
+    return (f"{row.hook}.{row.effect}" for row in rows)

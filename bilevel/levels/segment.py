@@ -1,0 +1,70 @@
+"""A stretch of a loop as a task for the loop above it: this is how levels nest."""
+
+from dataclasses import replace
+
+from bilevel.loop import Loop
+from bilevel.space import Config
+from bilevel.tasks.base import Task
+from bilevel.trace import Objective, Outcome, Proposal, Trial
+from bilevel.view import View
+
+
+class Segment(Task):
+    """`trials` steps of `loop`. A proposal sets the loop's settings for this stretch and after.
+
+    The value is the gain: by how much the best value of the innermost loop improved. It cannot
+    be repeated: gains shrink as a search converges, so the outer incumbent is the active
+    configuration and never "the best segment so far".
+    """
+
+    repeatable = False
+    objective = Objective("gain", "maximize")
+
+    def __init__(self, loop: Loop, trials: int) -> None:
+        if trials < 1:
+            raise ValueError(f"a segment of {trials} trials: expected at least 1")
+        self.loop = loop
+        self.trials = trials
+        self.name = f"segment of {loop.task.name}"
+        self.space = loop.settings_space
+        self._before: Config = dict(loop.settings)
+
+    @property
+    def innermost(self) -> Loop:
+        task = self.loop.task
+        return task.innermost if isinstance(task, Segment) else self.loop
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        self._before = dict(self.loop.settings)
+        self.loop.configure(self.configured(parent, proposal))
+        first = len(self.innermost.trace)
+        best_before = self._best()
+        self.loop.run(self.trials)
+        best_after = self._best()
+        ran = self.innermost.trace[first:]
+        start = best_before if best_before is not None else self.innermost.trace[0].value
+        gain = 0.0
+        if start is not None and best_after is not None:
+            lower_is_better = self.innermost.task.objective.direction == "minimize"
+            gain = start - best_after if lower_is_better else best_after - start
+        kept = sum(1 for trial in ran if trial.kept)
+        return Outcome(gain, metrics={"trials": len(ran), "kept": kept, "first_trial": first})
+
+    def settle(self, trial: Trial) -> None:
+        if not trial.kept:
+            self.loop.configure(self._before)
+
+    def render(self, config: Config) -> str:
+        """The settings that are active in the loop below."""
+        return "".join(f"{name} = {value!r}\n" for name, value in config.items())
+
+    def below(self) -> View:
+        view = self.loop.view()
+        return replace(view, purpose="below")
+
+    def exhausted(self) -> bool:
+        return self.loop.done
+
+    def _best(self) -> float | None:
+        best = self.innermost.best
+        return None if best is None else best.value

@@ -1,0 +1,280 @@
+"""The one loop: ask, review, evaluate, accept, tell; the same class at every level."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bilevel.acceptance import Acceptance
+from bilevel.errors import SpaceError, TaskError
+from bilevel.executor import Executor, Serial
+from bilevel.journal import Journal
+from bilevel.pipeline import Pipeline
+from bilevel.randomness import training_seed
+from bilevel.space import Config, SearchSpace, Value, canonical
+from bilevel.tasks.base import Task
+from bilevel.trace import Decision, FailureKind, Outcome, Proposal, Trace, Trial
+from bilevel.view import Asker, Brief, Proposer, View, nobody
+
+Observer = Callable[["Loop", Trial], None]
+BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
+ASKS = 3  # how often a round asks while mechanisms drop what it is given
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A chosen proposal on its way to becoming a trial."""
+
+    number: int
+    proposal: Proposal
+    config: Config
+    duplicate_of: int | None = None
+    problem: str = ""
+
+
+class Loop:
+    """Searches `task` for `trials` charged evaluations after the baseline (None: until the task
+    is exhausted). `level` is 1 for the innermost loop and grows by one per level above."""
+
+    def __init__(
+        self,
+        *,
+        task: Task,
+        proposer: Proposer,
+        acceptance: Acceptance,
+        level: int = 1,
+        seed: int = 0,
+        trials: int | None = None,
+        batch: int = 1,
+        pipeline: Pipeline | None = None,
+        journal: Journal | None = None,
+        executor: Executor | None = None,
+        asker: Asker = nobody,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.task = task
+        self.level = level
+        self.seed = seed
+        self.trials = trials
+        self.pipeline = pipeline or Pipeline()
+        self.trace = Trace()
+        self.incumbent: Trial | None = None
+        self.settings: Mapping[str, Value] = proposer.settings.baseline
+        self._proposer = proposer
+        self._acceptance = acceptance
+        self._batch = batch
+        self._journal = journal or Journal(None)
+        self._executor = executor or Serial()
+        self._asker = asker
+        self._observers = list(observers)
+        self._best: Trial | None = None
+        self._first_of: dict[str, int] = {}
+
+    @property
+    def settings_space(self) -> SearchSpace:
+        """What a level above may set."""
+        return self._proposer.settings
+
+    def configure(self, settings: Mapping[str, Value]) -> None:
+        """Makes these the active settings of the search. Raises SpaceError."""
+        self.settings = {**self.settings, **self.settings_space.check(settings)}
+
+    @property
+    def best(self) -> Trial | None:
+        """The kept trial with the best value ever."""
+        return self._best
+
+    @property
+    def trials_left(self) -> int | None:
+        if self.trials is None:
+            return None
+        return self.trials - max(0, len(self.trace) - 1)
+
+    @property
+    def done(self) -> bool:
+        """Whether the budget is spent; the baseline comes before it and is not part of it."""
+        if self.task.exhausted():
+            return True
+        return bool(self.trace) and self.trials_left == 0
+
+    def run(self, trials: int | None = None) -> int:
+        """Runs until done, or for this many trials after the baseline; returns how many."""
+        before = max(0, len(self.trace) - 1)
+        while not self.done:
+            ran = max(0, len(self.trace) - 1) - before
+            if trials is not None and self.trace and ran >= trials:
+                break
+            self._round(None if trials is None else trials - ran)
+        return max(0, len(self.trace) - 1) - before
+
+    def view(self) -> View:
+        """The loop as it stands, for whoever has to decide something."""
+        return View(
+            level=self.level,
+            seed=self.seed,
+            space=self.task.space,
+            objective=self.task.objective,
+            trace=self.trace,
+            incumbent=self.incumbent,
+            trials_left=self.trials_left,
+            settings=self.settings,
+            settings_space=self.settings_space,
+            render=self.task.render,
+            asker=self._asker,
+            parent=self.incumbent,
+            below=self.task.below(),
+        )
+
+    def _round(self, most: int | None) -> None:
+        view = self.view()
+        if self.trace:
+            limits = [self._batch, self.trials_left, most]
+            batch = min(limit for limit in limits if limit is not None)
+            view = replace(view, parent=self.pipeline.parent(view, self.incumbent))
+            chosen = self._ask(view, batch)
+        else:
+            chosen = [BASELINE]
+        attempts = [self._attempt(view, p, view.trial + i) for i, p in enumerate(chosen)]
+        outcomes = self._evaluate(view, attempts)
+        trials = [
+            self._trial(view, attempt, outcome)
+            for attempt, outcome in zip(attempts, outcomes, strict=True)
+        ]
+        for trial in self._decide(view, trials):
+            self._tell(trial)
+        if self.incumbent is None:
+            failure = self.trace[0].outcome.failure
+            raise TaskError(
+                f"the baseline of task {self.task.name} failed ({failure and failure.detail}); "
+                "a search needs a baseline that runs: mend the task's script or configuration"
+            )
+
+    def _ask(self, view: View, batch: int) -> list[Proposal]:
+        """Candidates that survive review; whoever is dropped is asked again with the reasons."""
+        shown = view.trace[:]
+        brief = self.pipeline.brief(view, Brief(trials=shown))
+        kept: list[Proposal] = []
+        dropped: list[Proposal] = []
+        for turn in range(ASKS):
+            asked = brief.add(_reasons(dropped)) if dropped else brief
+            fresh = [*self._proposer.propose(view.for_(f"propose/{turn}"), asked)]
+            if turn == 0:
+                fresh += self.pipeline.propose(view)
+            left, gone = self.pipeline.review(view, kept + fresh, batch)
+            kept, dropped = left, dropped + gone
+            if len(kept) >= batch:
+                break
+        spare = [replace(candidate, rejected="") for candidate in reversed(dropped)]
+        chosen = (kept or spare)[:batch]
+        self.pipeline.evaluated(view, chosen)
+        return chosen
+
+    def _attempt(self, view: View, proposal: Proposal, number: int) -> _Attempt:
+        """A proposal with its configuration, or with the reason why it has none."""
+        if proposal.problem:
+            return _Attempt(number, proposal, view.base, problem=proposal.problem)
+        try:
+            config = self.task.configured(view.parent, proposal)
+        except SpaceError as error:
+            return _Attempt(number, proposal, view.base, problem=str(error))
+        if not self.task.repeatable:
+            return _Attempt(number, proposal, config)
+        identity = canonical(self.task.effective(config))
+        earlier = self._first_of.setdefault(identity, number)
+        return _Attempt(number, proposal, config, earlier if earlier != number else None)
+
+    def _evaluate(self, view: View, attempts: Sequence[_Attempt]) -> list[Outcome]:
+        """Outcomes in ask order, each in the journal before the next one is looked at."""
+        seed = training_seed(self.seed)
+
+        def run(attempt: _Attempt) -> Outcome:
+            return self.task.evaluate(view.parent, attempt.proposal, seed)
+
+        def is_open(attempt: _Attempt) -> bool:
+            known = attempt.duplicate_of is not None and attempt.duplicate_of < view.trial
+            return not (attempt.problem or known or self._journal.holds("outcome", key(attempt)))
+
+        def key(attempt: _Attempt) -> str:
+            return f"L{self.level}/T{attempt.number}"
+
+        results = iter(self._executor.map(run, [a for a in attempts if is_open(a)]))
+        outcomes: list[Outcome] = []
+        for attempt in attempts:
+            duplicate = attempt.duplicate_of
+            if attempt.problem:
+                outcomes.append(Outcome.failed(FailureKind.INVALID_PROPOSAL, attempt.problem))
+            elif duplicate is not None and duplicate < view.trial:
+                outcomes.append(self._again(self.trace[duplicate].outcome))
+            elif not self.task.repeatable:
+                outcomes.append(next(results))
+            else:
+                request = {"config": self.task.effective(attempt.config), "seed": seed}
+                answer = self._journal.once(
+                    "outcome",
+                    key(attempt),
+                    lambda: next(results).to_json(),
+                    request=request,
+                    durable=True,
+                )
+                outcomes.append(Outcome.from_json(answer))
+        return outcomes
+
+    @staticmethod
+    def _again(outcome: Outcome) -> Outcome:
+        """An earlier outcome as the answer to a duplicate: charged in full, but no time spent."""
+        return replace(outcome, clock={"wall_s": 0.0, "cached": 1.0})
+
+    def _trial(self, view: View, attempt: _Attempt, outcome: Outcome) -> Trial:
+        return Trial(
+            number=attempt.number,
+            parent=view.parent.number if view.parent is not None else None,
+            proposal=attempt.proposal,
+            config=attempt.config,
+            seed=training_seed(self.seed),
+            outcome=outcome,
+            decision=Decision.FAIL if outcome.value is None else Decision.DISCARD,
+            duplicate_of=attempt.duplicate_of,
+            moves=self.task.space.moves(view.base, attempt.config),
+        )
+
+    def _decide(self, view: View, trials: Sequence[Trial]) -> list[Trial]:
+        """The round's best trial is kept or discarded; the others are discarded or have failed."""
+        valued = Trace([replace(t, decision=Decision.KEEP) for t in trials if t.value is not None])
+        challenger = valued.best(self.task.objective)
+        if challenger is None:
+            return list(trials)
+        accepted = not self.trace or self.pipeline.accept(
+            view, challenger, default=self._acceptance.accept(view, challenger)
+        )
+        if not accepted:
+            return list(trials)
+        self.incumbent = challenger
+        self._best = Trace([t for t in (self._best, challenger) if t]).best(self.task.objective)
+        return [challenger if t.number == challenger.number else t for t in trials]
+
+    def _tell(self, trial: Trial) -> None:
+        self.trace = self.trace.plus(trial)
+        self.task.settle(trial)
+        key = f"L{self.level}/T{trial.number}"
+        self._journal.note("trial", key, _account(trial))
+        if self.pipeline.attached:
+            self.pipeline.observe(self.view(), trial)
+        if self.pipeline.known:
+            rows = [r.to_json() for r in self.pipeline.ledger.of_trial(trial.number)]
+            self._journal.note("hooks", key, {"calls": rows})
+        for observer in self._observers:
+            observer(self, trial)
+
+
+def _reasons(dropped: Sequence[Proposal]) -> str:
+    lines = [f"- {dict(c.changes)}: {c.rejected}" for c in dropped]
+    return "These candidates were rejected, propose something else:\n" + "\n".join(lines)
+
+
+def _account(trial: Trial) -> dict[str, object]:
+    """What a journal says of a decided trial: enough to read it, and to check a re-execution."""
+    return {
+        "parent": trial.parent,
+        "proposal": trial.proposal.to_json(),
+        "value": trial.value,
+        "decision": str(trial.decision),
+        "duplicate_of": trial.duplicate_of,
+    }

@@ -1,0 +1,44 @@
+"""The six hooks by which a mechanism changes how a loop searches."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from bilevel.trace import Proposal, Trial
+from bilevel.view import Brief, View
+
+HOOKS = ("parent", "brief", "propose", "review", "accept", "observe")
+
+
+class Mechanism:
+    """Override what is needed; every hook below is called at its step and does nothing by default.
+
+    A mechanism sees only the view it is given and keeps its own state; it never touches the
+    metric. `carrier` says what the idea is made of (code, prompt, skill, workflow, evaluator,
+    principle, world model, memory schema).
+    """
+
+    name: ClassVar[str] = ""
+    carrier: ClassVar[str] = "code"
+
+    def parent(self, view: View) -> int | None:
+        """The number of the trial to build on, or None for no opinion."""
+        return None
+
+    def brief(self, view: View, brief: Brief) -> Brief:
+        """What the proposer will read."""
+        return brief
+
+    def propose(self, view: View) -> Sequence[Proposal]:
+        """Candidates beside the proposer's."""
+        return ()
+
+    def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
+        """The candidates ordered, edited or dropped (`candidate.reject(reason)`)."""
+        return candidates
+
+    def accept(self, view: View, trial: Trial) -> bool | None:
+        """Keep or discard the round's best trial, or None for no opinion."""
+        return None
+
+    def observe(self, view: View, trial: Trial) -> None:
+        """Told of every trial, after its decision."""

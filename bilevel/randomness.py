@@ -1,0 +1,27 @@
+"""Randomness by key, so that no component's draws depend on what another one drew before it."""
+
+import hashlib
+import random
+
+_SEARCH_SEEDS = 2**30
+
+
+def digest(*parts: object) -> int:
+    """A 64-bit integer that depends on every part and on their order."""
+    text = "\x1f".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big")
+
+
+def keyed(seed: int, *parts: object) -> random.Random:
+    """A generator of its own for (seed, level, trial, purpose)."""
+    return random.Random(digest(seed, *parts))
+
+
+def training_seed(seed: int) -> int:
+    """The one training seed of a search, below 2**30."""
+    return digest(seed, "training") % _SEARCH_SEEDS
+
+
+def confirmation_seed(seed: int, repeat: int) -> int:
+    """Seeds at or above 2**30, which no search can draw: for measuring a result again."""
+    return _SEARCH_SEEDS + digest(seed, "confirmation", repeat) % _SEARCH_SEEDS

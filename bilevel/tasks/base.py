@@ -1,0 +1,51 @@
+"""What a loop searches over: a space, an objective, and the two verbs evaluate and settle."""
+
+from abc import ABC, abstractmethod
+
+from bilevel.space import Config, SearchSpace
+from bilevel.trace import Objective, Outcome, Proposal, Trial
+from bilevel.view import View
+
+
+class Task(ABC):
+    """Subclasses set the four attributes and implement `evaluate`."""
+
+    name: str
+    space: SearchSpace
+    objective: Objective
+    repeatable: bool = True
+    """Whether equal configurations have equal outcomes, so that one can answer for another."""
+
+    @abstractmethod
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        """Tries a proposal whose changes are legal. A trial that fails is an outcome, not an
+        exception; raises TaskError only where no trial could work."""
+
+    def settle(self, trial: Trial) -> None:
+        """Commits or rolls back what trying changed, once the trial is decided."""
+        return
+
+    def effective(self, config: Config) -> Config:
+        """The configuration that really runs: equal ones are duplicates of each other."""
+        return config
+
+    def render(self, config: Config) -> str:
+        """The text of what is being edited, at this configuration."""
+        return "".join(f"{name} = {value!r}\n" for name, value in config.items())
+
+    def below(self) -> View | None:
+        """The loop that this task runs, if it runs one."""
+        return None
+
+    def exhausted(self) -> bool:
+        """Whether nothing is left to evaluate."""
+        return False
+
+    def configured(self, parent: Trial | None, proposal: Proposal) -> Config:
+        """The configuration that a proposal on this parent stands for."""
+        base = parent.config if parent is not None else self.space.baseline
+        return {**base, **self.space.check(proposal.changes)}
+
+    def close(self) -> None:
+        """Ends whatever the task started."""
+        return

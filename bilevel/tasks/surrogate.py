@@ -1,0 +1,168 @@
+"""Landscapes that answer in microseconds and whose optimum is known, for studying searches."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bilevel.errors import ConfigError
+from bilevel.randomness import keyed
+from bilevel.space import (
+    Choice,
+    Config,
+    Float,
+    Parameter,
+    PowerOfTwo,
+    SearchSpace,
+    Tuple,
+    canonical,
+)
+from bilevel.tasks.base import Task
+from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
+
+Numbers = Mapping[str, float]
+
+
+class Crash(Exception):
+    """A configuration in a landscape's crash region."""
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """`value` is noise-free and has its minimum at `optimum` (parameters left out: baseline)."""
+
+    value: Callable[[Numbers], float]
+    noise_sd: float
+    optimum: Mapping[str, float | str]
+
+
+def _bowl(x: float, best: float, weight: float) -> float:
+    """Zero at `best`, `weight` at twice or half of it, growing with the square of the log."""
+    return weight * math.log2(max(x, 1e-12) / best) ** 2
+
+
+def _idle(at: Numbers) -> float:
+    """Knobs that matter little, so that a search has somewhere to get lost."""
+    return (
+        _bowl(at["EMBEDDING_LR"], 0.5, 0.002)
+        + _bowl(at["UNEMBEDDING_LR"], 0.005, 0.002)
+        + _bowl(at["SCALAR_LR"], 0.5, 0.0005)
+        + 0.004 * abs(at["FINAL_LR_FRAC"] - 0.05)
+        + 0.02 * at["WARMUP_RATIO"]
+        + 0.03 * abs(at["WARMDOWN_RATIO"] - 0.5)
+        + 0.002 * (at["WINDOW_PATTERN"] != 1)
+    )
+
+
+def _batch(doublings: float) -> float:
+    """The published effects of TOTAL_BATCH_SIZE against 2**19: up hurts, down helps, then crash."""
+    if doublings <= -3:
+        raise Crash("TOTAL_BATCH_SIZE below 2**17: the optimiser's state overflowed")
+    known = {-2: -0.06, -1: -0.04, 0: 0.0, 1: 0.06}
+    return known[int(doublings)] if doublings <= 1 else 0.06 * doublings
+
+
+def _trap(at: Numbers) -> float:
+    if at["DEVICE_BATCH_SIZE"] > 128:
+        raise Crash("CUDA out of memory: DEVICE_BATCH_SIZE above 128")
+    decay = -0.008 * min(2.0, math.log2(0.2 / max(at["WEIGHT_DECAY"], 0.05)))
+    batch = _batch(math.log2(at["TOTAL_BATCH_SIZE"]) - 19)
+    return 1.1 + batch + decay + _bowl(at["MATRIX_LR"], 0.05, 0.003) + _idle(at)
+
+
+def _interaction(at: Numbers) -> float:
+    """A bent ridge: batch and learning rate help only when they move together."""
+    batch = math.log2(at["TOTAL_BATCH_SIZE"]) - 19
+    rate = math.log2(at["MATRIX_LR"] / 0.04)
+    return 1.1 + 0.03 * (rate - batch) ** 2 + 0.005 * (batch + 2) ** 2 + _idle(at)
+
+
+def _plateau(at: Numbers) -> float:
+    """Flat around the baseline; the basin is two doublings away in one parameter."""
+    rate = math.log2(at["UNEMBEDDING_LR"] / 0.004)
+    basin = -0.08 * math.exp(-((rate - 2.5) ** 2) / 0.5)
+    return 1.1 + basin + 0.02 * (math.log2(at["TOTAL_BATCH_SIZE"]) > 20)
+
+
+def _noisy(at: Numbers) -> float:
+    """Real effects of the size of the noise."""
+    batch = math.log2(at["TOTAL_BATCH_SIZE"]) - 19
+    return 1.1 + 0.004 * (batch + 1) ** 2 + _bowl(at["MATRIX_LR"], 0.06, 0.01) + _idle(at)
+
+
+_IDLE_OPTIMUM: dict[str, float | str] = {
+    "EMBEDDING_LR": 0.5,
+    "UNEMBEDDING_LR": 0.005,
+    "SCALAR_LR": 0.5,
+    "FINAL_LR_FRAC": 0.05,
+    "WARMUP_RATIO": 0.0,
+    "WARMDOWN_RATIO": 0.5,
+    "WINDOW_PATTERN": "SSSS",
+}
+
+LANDSCAPES: Mapping[str, Landscape] = {
+    "trap": Landscape(
+        _trap,
+        0.0009,
+        {**_IDLE_OPTIMUM, "TOTAL_BATCH_SIZE": 2**17, "WEIGHT_DECAY": 0.05, "MATRIX_LR": 0.05},
+    ),
+    "interaction": Landscape(
+        _interaction, 0.0009, {**_IDLE_OPTIMUM, "TOTAL_BATCH_SIZE": 2**17, "MATRIX_LR": 0.01}
+    ),
+    "plateau": Landscape(_plateau, 0.0009, {"UNEMBEDDING_LR": 0.004 * 2**2.5}),
+    "noisy": Landscape(
+        _noisy, 0.0065, {**_IDLE_OPTIMUM, "TOTAL_BATCH_SIZE": 2**18, "MATRIX_LR": 0.06}
+    ),
+}
+
+WINDOWS = ("SSSL", "SSSS", "SSLL", "SLSL", "LLLL")
+
+PARAMETERS: tuple[Parameter, ...] = (
+    PowerOfTwo("HEAD_DIM", 32, 256, 128),
+    Choice("WINDOW_PATTERN", WINDOWS, "SSSL"),
+    PowerOfTwo("TOTAL_BATCH_SIZE", 2**15, 2**22, 2**19),
+    Float("EMBEDDING_LR", 0.01, 2.0, 0.6, log=True),
+    Float("UNEMBEDDING_LR", 0.0005, 0.05, 0.004, log=True),
+    Float("MATRIX_LR", 0.005, 0.2, 0.04, log=True),
+    Float("SCALAR_LR", 0.05, 2.0, 0.5, log=True),
+    Float("WEIGHT_DECAY", 0.0, 0.5, 0.2),
+    Tuple("ADAM_BETAS", (0.5, 0.8), (0.99, 0.999), (0.8, 0.95)),
+    Float("WARMUP_RATIO", 0.0, 0.3, 0.0),
+    Float("WARMDOWN_RATIO", 0.1, 0.8, 0.5),
+    Float("FINAL_LR_FRAC", 0.0, 0.2, 0.0),
+    PowerOfTwo("DEVICE_BATCH_SIZE", 32, 256, 128),
+)
+
+
+class Surrogate(Task):
+    """One of the landscapes, with noise that is the same for the same configuration and seed."""
+
+    def __init__(self, landscape: str, noise_sd: float | None = None, name: str = "") -> None:
+        if landscape not in LANDSCAPES:
+            valid = ", ".join(LANDSCAPES)
+            raise ConfigError(f"task.landscape={landscape} is unknown; valid: {valid}")
+        self.name = name or landscape
+        self.space = SearchSpace(PARAMETERS)
+        self.objective = Objective("val_bpb")
+        self._landscape = LANDSCAPES[landscape]
+        self.noise_sd = self._landscape.noise_sd if noise_sd is None else noise_sd
+
+    @property
+    def optimum(self) -> Config:
+        """The configuration with the lowest noise-free value."""
+        return {**self.space.baseline, **self._landscape.optimum}
+
+    def exact(self, config: Config) -> float:
+        """The noise-free value. Raises Crash inside a crash region."""
+        numbers = {n: float(v) for n, v in config.items() if isinstance(v, int | float)}
+        numbers["WINDOW_PATTERN"] = float(WINDOWS.index(str(config["WINDOW_PATTERN"])))
+        return self._landscape.value(numbers)
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        config = self.configured(parent, proposal)
+        try:
+            value = self.exact(config)
+        except Crash as crash:
+            kind = FailureKind.OUT_OF_MEMORY if "memory" in str(crash) else FailureKind.CRASH
+            return Outcome.failed(kind, str(crash))
+        noise = keyed(seed, canonical(config)).gauss(0.0, self.noise_sd)
+        return Outcome(value + noise)

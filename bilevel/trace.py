@@ -1,0 +1,177 @@
+"""What a search remembers: proposals, outcomes, decisions, and the trace that orders them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from bilevel.space import Config
+
+
+class FailureKind(StrEnum):
+    """Why a trial has no value."""
+
+    INVALID_PROPOSAL = "invalid_proposal"
+    DIVERGENCE = "divergence"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    NO_METRIC = "no_metric"
+    CRASH = "crash"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A classified failure, with a sentence that a proposer can learn from."""
+
+    kind: FailureKind
+    detail: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Changes to a parent configuration and why; an empty one runs the parent as it is.
+
+    `problem` tells why a proposer's reply could not be used: the trial is charged and fails.
+    `rejected` is set by a mechanism that drops a candidate in review, as the reason why.
+    """
+
+    changes: Mapping[str, object]
+    hypothesis: str = ""
+    origin: str = ""
+    prompt: str = ""
+    problem: str = ""
+    rejected: str = ""
+
+    def reject(self, reason: str) -> Self:
+        return replace(self, rejected=reason)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "changes": dict(self.changes),
+            "hypothesis": self.hypothesis,
+            "origin": self.origin,
+            "prompt": self.prompt,
+            "problem": self.problem,
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What evaluating gave: a value or a classified failure, and what it cost.
+
+    `cost` counts what is the same on every machine (modelled seconds, steps); `clock` what is
+    not (wall seconds, whether a cache answered), and is left out when journals are compared.
+    `notes` are short texts worth keeping: the script's diff, the end of a failed run's output.
+    """
+
+    value: float | None
+    failure: Failure | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    clock: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.failure is None):
+            raise ValueError("an outcome has either a value or a failure")
+
+    @classmethod
+    def failed(cls, kind: FailureKind, detail: str, **rest: Any) -> Self:
+        return cls(None, Failure(kind, detail), **rest)
+
+    def to_json(self) -> dict[str, Any]:
+        failure = self.failure
+        return {
+            "value": self.value,
+            "failure": failure and {"kind": str(failure.kind), "detail": failure.detail},
+            "metrics": dict(self.metrics),
+            "cost": dict(self.cost),
+            "clock": dict(self.clock),
+            "notes": dict(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        fields = dict(data)
+        failure = fields["failure"]
+        if failure is not None:
+            fields["failure"] = Failure(FailureKind(failure["kind"]), failure["detail"])
+        return cls(**fields)
+
+
+class Decision(StrEnum):
+    """What became of a trial; the baseline is kept by definition."""
+
+    KEEP = "keep"
+    DISCARD = "discard"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One charged evaluation. `parent` and `duplicate_of` are trial numbers."""
+
+    number: int
+    parent: int | None
+    proposal: Proposal
+    config: Config
+    seed: int
+    outcome: Outcome
+    decision: Decision
+    duplicate_of: int | None = None
+    moves: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def value(self) -> float | None:
+        return self.outcome.value
+
+    @property
+    def kept(self) -> bool:
+        return self.decision is Decision.KEEP
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The metric a task answers with, and which way is better."""
+
+    metric: str
+    direction: str = "minimize"
+
+    def better(self, value: float, than: float) -> bool:
+        return value < than if self.direction == "minimize" else value > than
+
+
+class Trace(Sequence[Trial]):
+    """The trials of one loop in order: an immutable picture that grows by `plus` in O(1)."""
+
+    def __init__(self, trials: Sequence[Trial] = ()) -> None:
+        self._shared = list(trials)
+        self._length = len(self._shared)
+
+    def plus(self, trial: Trial) -> "Trace":
+        """This trace and one more trial; the storage is shared, this picture stays as it is."""
+        grown = Trace.__new__(Trace)
+        fresh = self._length == len(self._shared)
+        grown._shared = self._shared if fresh else self._shared[: self._length]
+        grown._shared.append(trial)
+        grown._length = self._length + 1
+        return grown
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return tuple(self._shared[i] for i in range(*index.indices(self._length)))
+        if not -self._length <= index < self._length:
+            raise IndexError(f"trial {index} of {self._length}")
+        return self._shared[index % self._length]
+
+    def __iter__(self) -> Iterator[Trial]:
+        return (self._shared[i] for i in range(self._length))
+
+    def best(self, objective: Objective) -> Trial | None:
+        """The kept trial with the best value ever, whatever the incumbent is now."""
+        kept = [trial for trial in self if trial.kept and trial.value is not None]
+        sign = 1 if objective.direction == "minimize" else -1
+        return min(kept, key=lambda trial: sign * (trial.value or 0.0), default=None)

@@ -1,0 +1,143 @@
+"""The frozen picture of a loop that proposers, acceptance policies and mechanisms are given."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from random import Random
+from typing import Any, Protocol
+
+from bilevel.randomness import keyed
+from bilevel.space import Config, SearchSpace, Value
+from bilevel.trace import Objective, Proposal, Trace, Trial
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the search's model answered: a checked value, or why there is none.
+
+    `prompt` is the digest of the prompt that was asked, `texts` are the raw replies in order.
+    """
+
+    value: Any
+    problem: str = ""
+    prompt: str = ""
+    texts: tuple[str, ...] = ()
+
+
+class Ask(Protocol):
+    """A question to the search's model, answered from the journal when it was asked before.
+
+    `schema` is a JSON schema for the reply. `check` turns the parsed reply into the value and
+    raises SpaceError or ValueError with a reason that the model is told in the one repair round.
+    """
+
+    def __call__(
+        self,
+        prompt: str,
+        schema: Mapping[str, Any],
+        *,
+        check: Callable[[Any], Any] | None = None,
+        system: str = "",
+        temperature: float | None = None,
+    ) -> Answer: ...
+
+
+def no_model(
+    prompt: str,
+    schema: Mapping[str, Any],
+    *,
+    check: Callable[[Any], Any] | None = None,
+    system: str = "",
+    temperature: float | None = None,
+) -> Answer:
+    """The `ask` of a search without a language model."""
+    return Answer(None, problem="this search has no language model")
+
+
+class Asker(Protocol):
+    """Binds questions to the trial and the purpose they are asked for."""
+
+    def __call__(self, level: int, trial: int, purpose: str) -> Ask: ...
+
+
+def nobody(level: int, trial: int, purpose: str) -> Ask:
+    """The asker of a search without a language model."""
+    return no_model
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What the proposer reads: which trials it is shown, and text from mechanisms."""
+
+    trials: Sequence[Trial] = ()
+    text: str = ""
+
+    def add(self, text: str) -> "Brief":
+        return replace(self, text=f"{self.text}\n{text}".strip())
+
+
+@dataclass(frozen=True)
+class View:
+    """A loop at one trial. `parent` is what the next proposal builds on, once it is chosen.
+
+    `settings` is the active configuration of the search itself (what a level above may change);
+    `below` is the loop that this one searches over, if any; `render` gives the text of what is
+    being edited at a configuration (a training script, or an account of the loop below).
+    """
+
+    level: int
+    seed: int
+    space: SearchSpace
+    objective: Objective
+    trace: Trace
+    incumbent: Trial | None
+    trials_left: int | None
+    settings: Mapping[str, Value]
+    settings_space: SearchSpace
+    render: Callable[[Config], str]
+    asker: Asker = nobody
+    parent: Trial | None = None
+    below: "View | None" = None
+    purpose: str = ""
+
+    def for_(self, purpose: str) -> "View":
+        """The same picture with a generator of its own for this purpose."""
+        return replace(self, purpose=purpose)
+
+    @property
+    def trial(self) -> int:
+        """The number of the trial that is being decided."""
+        return len(self.trace)
+
+    @property
+    def base(self) -> Config:
+        """The configuration that the next proposal changes."""
+        return self.parent.config if self.parent is not None else self.space.baseline
+
+    @cached_property
+    def rng(self) -> Random:
+        """Keyed by (seed, level, trial, purpose): nobody else's draws can move it."""
+        return keyed(self.seed, self.level, self.trial, self.purpose)
+
+    @cached_property
+    def ask(self) -> Ask:
+        """Asks the search's own model; charged, journalled and capped like any other call."""
+        return self.asker(self.level, self.trial, self.purpose)
+
+    def source(self) -> str:
+        """The text of what is being edited, as it stands at the parent."""
+        return self.render(self.base)
+
+
+class Proposer(Protocol):
+    """Whoever is asked for proposals. `settings` are its own knobs, for a level above to turn."""
+
+    @property
+    def settings(self) -> SearchSpace: ...
+
+    def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
+        """One or more candidates that change `view.base`; more than the round needs are spare."""
+
+
+NO_SETTINGS = SearchSpace(())
+
