@@ -1,17 +1,17 @@
 """Every error the platform raises on purpose, each with the exit code a shell sees.
 
-    BilevelError                 1  the search failed; whatever was measured is kept
-    ├── BadInput                 2  the command, a config or a file has to change
-    │   ├── SpaceError              a value outside the search space
-    │   ├── ConfigError             an override or a config that cannot be used
-    │   ├── StudyMismatch           the same search with another configuration
-    │   └── SearchRunning           another process holds this search
-    ├── BudgetExhausted          3  a cap was reached; results are kept
-    ├── EndpointError               the language model's server did not answer usefully
-    │   └── EndpointRefused         wrong key, unknown model: repeating the call cannot help
-    ├── JournalError                the journal cannot be read or no longer fits the code
-    ├── TaskError                   a task cannot start (corpus missing, worker gone)
-    └── TrackingError               the tracking store cannot be written
+BilevelError                 1  the search failed; whatever was measured is kept
+├── BadInput                 2  the command, a config or a file has to change
+│   ├── SpaceError              a value outside the search space
+│   ├── ConfigError             an override or a config that cannot be used
+│   ├── StudyMismatch           the same search with another configuration
+│   └── SearchRunning           another process holds this search
+├── BudgetExhausted          3  a cap was reached; results are kept
+├── EndpointError               the language model's server did not answer usefully
+│   └── EndpointRefused         wrong key, unknown model: repeating the call cannot help
+├── JournalError                the journal cannot be read or no longer fits the code
+├── TaskError                   a task cannot start (corpus missing, worker gone)
+└── TrackingError               the tracking store cannot be written
 """
 
 

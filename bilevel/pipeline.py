@@ -211,9 +211,7 @@ def _decision(changed: bool, did: str, without: str) -> Verdict:
     return (Effect.DECISION, did, without) if changed else NO_EFFECT
 
 
-def _unsaid(
-    name: str, given: Iterable[Proposal], made: Sequence[Proposal]
-) -> list[Proposal]:
+def _unsaid(name: str, given: Iterable[Proposal], made: Sequence[Proposal]) -> list[Proposal]:
     """Candidates that a mechanism left out without a word (an edited one is not left out)."""
     missing = [c for c in given if all(c.changes != other.changes for other in made)]
     edited = [c for c in made if all(c.changes != other.changes for other in given)]

@@ -23,8 +23,10 @@ class Parameter(Protocol):
     @property
     def range(self) -> str:
         """The legal values in words, as errors and prompts print them."""
+
     def coerce(self, value: object) -> Value:
         """`value` in the parameter's own type. Raises SpaceError if it is not legal."""
+
     def sample(self, rng: Random) -> Value: ...
     def direction(self, before: Value, after: Value) -> str:
         """Which way a change goes, in the words a move is counted by ('up', 'down', 'to X')."""
@@ -336,8 +338,10 @@ def _parameter(name: str, spec: Mapping[str, Any]) -> Parameter:
     kind = fields.pop("type", None)
     if kind not in _KINDS:
         raise SpaceError(f"{name}: type={kind!r} is unknown; valid: {', '.join(_KINDS)}")
-    frozen = {k: tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v
-              for k, v in fields.items()}
+    frozen = {
+        k: tuple(v) if isinstance(v, Sequence) and not isinstance(v, str) else v
+        for k, v in fields.items()
+    }
     try:
         made: Parameter = _KINDS[kind](name=name, **frozen)
     except TypeError as error:

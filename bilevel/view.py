@@ -140,4 +140,3 @@ class Proposer(Protocol):
 
 
 NO_SETTINGS = SearchSpace(())
-

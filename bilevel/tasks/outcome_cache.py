@@ -1,0 +1,54 @@
+"""One cache a machine: an outcome that was measured once is not measured again."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from bilevel.space import canonical
+from bilevel.trace import FailureKind, Outcome
+
+SETTLED = {None, FailureKind.DIVERGENCE}  # a crash or a timeout may end otherwise another time
+
+
+def cache_root() -> Path:
+    """The user's cache folder for this project; the variable BILEVEL_CACHE moves it."""
+    named = os.environ.get("BILEVEL_CACHE")
+    return Path(named) if named else user_cache_path("bilevel")
+
+
+class OutcomeCache:
+    """Outcomes by the content of everything that decides them: script, evaluator, data,
+    effective configuration, seed, budget and numerics."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = (root or cache_root()) / "outcomes"
+
+    def get(self, identity: Mapping[str, Any]) -> Outcome | None:
+        """The outcome, marked as cached and with no time spent; a damaged entry is none."""
+        try:
+            outcome = Outcome.from_json(json.loads(self._place(identity).read_text()))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return replace(outcome, clock={"wall_s": 0.0, "cached": 1.0})
+
+    def put(self, identity: Mapping[str, Any], outcome: Outcome) -> None:
+        """Whole or not at all, so that two searches can write at once."""
+        kind = outcome.failure.kind if outcome.failure else None
+        if kind not in SETTLED:
+            return
+        place = self._place(identity)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as file:
+            json.dump(outcome.to_json(), file)
+        Path(file.name).replace(place)
+
+    def _place(self, identity: Mapping[str, Any]) -> Path:
+        name = hashlib.sha256(canonical(identity).encode()).hexdigest()
+        return self._root / name[:2] / f"{name}.json"

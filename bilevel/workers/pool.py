@@ -1,0 +1,139 @@
+"""Runs jobs in workers forked from a warm server, which dies with this process."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from bilevel.errors import TaskError
+from bilevel.workers.job import Finished, Job, scrubbed_environment, tail
+
+LOG = "output.log"
+KILL_GRACE_S = 5.0
+
+
+class ForkedRunner:
+    """Jobs call their `target` in a worker forked from a server that has run the `preloads`.
+
+    The server starts with the first job, with a scrubbed environment. If it dies, the job that
+    was running is told as a crash and the next one starts a new server.
+    """
+
+    def __init__(
+        self, preloads: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._preloads = list(preloads)
+        self._environment = dict(environment or {})
+        self._lock = threading.Lock()
+        self._server: _ServerProcess | None = None
+
+    def run(self, job: Job) -> Finished:
+        log = job.folder / LOG
+        log.touch()
+        started = time.monotonic()
+        server = self._started()
+        ended, timed_out = server.call(job, log)
+        wall_s = time.monotonic() - started
+        if ended is None:
+            output = tail(log) + "\nthe worker server died while this job was running\n"
+            return Finished(1, 0, False, wall_s, 0.0, output)
+        return Finished(
+            ended["code"], ended["signal"], timed_out, wall_s, ended["peak_mib"], tail(log)
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            if self._server is not None:
+                self._server.close()
+                self._server = None
+
+    def _started(self) -> "_ServerProcess":
+        with self._lock:
+            if self._server is None or not self._server.alive:
+                if self._server is not None:
+                    self._server.close()
+                self._server = _ServerProcess(self._preloads, self._environment)
+            return self._server
+
+
+class _ServerProcess:
+    """The client's end of one server: sends jobs, hands each caller the end of its own job."""
+
+    def __init__(self, preloads: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bilevel.workers.server", *preloads],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=scrubbed_environment(environment),
+        )
+        self._ended: dict[int, dict[str, Any]] = {}
+        self._news = threading.Condition()
+        self._next = 0
+        if not _pipe(self._process.stdout).readline():
+            raise TaskError(
+                f"the worker server exited with code {self._process.wait()} before its first job; "
+                "its own error is above"
+            )
+        self.alive = True
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def call(self, job: Job, log: Path) -> tuple[dict[str, Any] | None, bool]:
+        """The end of the job (None: the server died), and whether it ran into its limit."""
+        with self._news:
+            number = self._next
+            self._next += 1
+            self._send(
+                {
+                    "id": number,
+                    "target": job.target,
+                    "argv": list(job.argv),
+                    "folder": str(job.folder),
+                    "log": str(log),
+                }
+            )
+            if self._wait(number, job.limit_s):
+                return self._ended.pop(number, None), False
+            self._send({"kill": number})
+            self._wait(number, KILL_GRACE_S)
+            return self._ended.pop(number, None), True
+
+    def close(self) -> None:
+        """Closing its input ends the server, and with it every worker."""
+        _pipe(self._process.stdin).close()
+        try:
+            self._process.wait(KILL_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        _pipe(self._process.stdout).close()
+
+    def _wait(self, number: int, limit_s: float) -> bool:
+        return self._news.wait_for(lambda: number in self._ended or not self.alive, limit_s)
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        pipe = _pipe(self._process.stdin)
+        try:
+            pipe.write(json.dumps(message).encode() + b"\n")
+            pipe.flush()
+        except (BrokenPipeError, ValueError):
+            self.alive = False
+
+    def _listen(self) -> None:
+        for line in _pipe(self._process.stdout):
+            message = json.loads(line)
+            with self._news:
+                self._ended[message["id"]] = message
+                self._news.notify_all()
+        with self._news:
+            self.alive = False
+            self._news.notify_all()
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    if stream is None:
+        raise TaskError("the worker server was started without pipes")
+    return stream

@@ -1,0 +1,147 @@
+"""The warm server: imports what is slow to import once, then forks a worker for every job.
+
+It speaks JSON lines: a job or a kill on standard input, a start or an end on standard output. It
+runs one thread, so that forking is safe, and it ends with every worker when its input closes.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+POLL_S = 0.01
+
+
+def resolve(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def die_with_parent(parent: int) -> None:
+    """Asks the kernel to kill this process when its parent goes, and checks it is still there."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def work(job: dict[str, Any], server: int) -> None:
+    """The life of a forked worker: never returns."""
+    code = 1
+    try:
+        os.setsid()
+        die_with_parent(server)
+        os.chdir(job["folder"])
+        log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for descriptor, copy in ((nothing, 0), (log, 1), (log, 2)):
+            os.dup2(descriptor, copy)
+        sys.stdin = open(0, closefd=False)  # noqa: SIM115
+        sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        code = int(resolve(job["target"])(job["argv"]))
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
+def execute(argv: list[str]) -> int:
+    """A target that turns the worker into another program; its process group stays the same."""
+    try:
+        os.execvp(argv[0], argv)
+    except OSError as error:
+        print(f"cannot start {argv[0]!r}: {error}", file=sys.stderr)
+        return 127
+
+
+def end_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+class Server:
+    """Forks and reaps; knows its workers by process id."""
+
+    def __init__(self, wishes: int, news: int) -> None:
+        self._wishes = wishes
+        self._news = news
+        self._workers: dict[int, int] = {}  # pid -> job id
+        self._buffer = b""
+
+    def serve(self) -> None:
+        self._say({"ready": os.getpid()})
+        while True:
+            waiting = POLL_S if self._workers else None
+            if select.select([self._wishes], [], [], waiting)[0] and not self._read():
+                break
+            self._reap()
+        for pid in self._workers:
+            end_group(pid)
+
+    def _read(self) -> bool:
+        chunk = os.read(self._wishes, 65536)
+        *lines, self._buffer = (self._buffer + chunk).split(b"\n")
+        for line in lines:
+            wish = json.loads(line)
+            if "kill" in wish:
+                for pid, job in self._workers.items():
+                    if job == wish["kill"]:
+                        end_group(pid)
+            else:
+                self._fork(wish)
+        return bool(chunk)
+
+    def _fork(self, job: dict[str, Any]) -> None:
+        server = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            os.close(self._wishes)
+            os.close(self._news)
+            work(job, server)
+        self._workers[pid] = job["id"]
+
+    def _reap(self) -> None:
+        for pid in list(self._workers):
+            done, status, usage = os.wait4(pid, os.WNOHANG)
+            if done == 0:
+                continue
+            end_group(pid)  # whatever the worker itself left running
+            ended = {
+                "id": self._workers.pop(pid),
+                "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
+                "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
+                "peak_mib": usage.ru_maxrss / 1024,
+                "at": time.monotonic(),
+            }
+            self._say(ended)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        os.write(self._news, json.dumps(message).encode() + b"\n")
+
+
+def main(preloads: list[str]) -> None:
+    """Keeps the pipes to itself: what a preload prints goes to standard error."""
+    wishes, news = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for preload in preloads:
+        resolve(preload)()
+    Server(wishes, news).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
