@@ -74,9 +74,10 @@ class _ServerProcess:
         self._news = threading.Condition()
         self._next = 0
         if not _pipe(self._process.stdout).readline():
+            self.close()
             raise TaskError(
-                f"the worker server exited with code {self._process.wait()} before its first job; "
-                "its own error is above"
+                f"the worker server exited with code {self._process.returncode} before its first "
+                "job; its own error is above"
             )
         self.alive = True
         threading.Thread(target=self._listen, daemon=True).start()

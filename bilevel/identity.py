@@ -1,0 +1,100 @@
+"""Which search a command means, and whether its configuration is the one it was begun with."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bilevel.errors import ConfigError, StudyMismatch
+from bilevel.space import canonical
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# What may differ between two commands that continue the same search: where it runs and is
+# tracked, how patient it is, and what it may spend.
+FREE = {
+    "study",
+    "arm",
+    "seed",
+    "fresh",
+    "dry_run",
+    "results",
+    "tracking",
+    "executor",
+    "llm.base_url",
+    "llm.timeout_s",
+    "llm.api_key_env",
+    "llm.max_attempts",
+    "llm.max_calls",
+    "llm.max_total_tokens",
+    "llm.max_usd",
+    "llm.price_per_mtok_in",
+    "llm.price_per_mtok_out",
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """(study, arm, seed), and the resolved configuration that decides what happens."""
+
+    study: str
+    arm: str
+    seed: int
+    deciding: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(canonical(self.deciding).encode()).hexdigest()[:16]
+
+    @property
+    def search(self) -> str:
+        return f"study={self.study} arm={self.arm} seed={self.seed}"
+
+    def folder(self, results: Path) -> Path:
+        return results / "searches" / self.study / f"{self.arm}-seed{self.seed}"
+
+    def check(self, recorded: Mapping[str, Any]) -> None:
+        """Raises StudyMismatch, naming the keys that differ from a begun search."""
+        differing = [
+            f"{key}: was {recorded.get(key)!r}, now {self.deciding.get(key)!r}"
+            for key in sorted({*recorded, *self.deciding})
+            if recorded.get(key) != self.deciding.get(key)
+        ]
+        if differing:
+            raise StudyMismatch(
+                f"{self.search} was begun with another configuration ({'; '.join(differing)}); "
+                "give the old values, or another study name, or fresh=true to start over"
+            )
+
+
+def identify(config: Mapping[str, Any]) -> Identity:
+    """Raises ConfigError for names that cannot be a folder and seeds that are no numbers."""
+    for key in ("study", "arm"):
+        if not NAME.fullmatch(str(config[key])):
+            raise ConfigError(
+                f"{key}={config[key]!r}: expected letters, digits, '_', '.', '-' and no space"
+            )
+    whole(config["seed"], "seed", least=0)
+    deciding = {key: value for key, value in _flat(config) if not _free(key)}
+    return Identity(str(config["study"]), str(config["arm"]), config["seed"], deciding)
+
+
+def whole(value: object, key: str, least: int) -> int:
+    """A whole number of at least `least`. Raises ConfigError that names the key."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{key}={value!r}: expected a whole number of at least {least}")
+    return value
+
+
+def _free(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in FREE)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{key}.")
+        else:
+            yield key, value

@@ -1,0 +1,77 @@
+"""Says what could have been meant when an override names something that is not there."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bilevel.errors import ConfigError
+
+KEY = re.compile(r"(?:Could not override|Could not delete[^']*|Error merging override) '?([\w./@+~-]+)")
+
+
+def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigError:
+    """What was given, what is wrong with it, and the valid choices."""
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    text = "; ".join(dict.fromkeys(_first_line(cause) for cause in causes))
+    named = KEY.search(str(error))
+    if named is None:
+        return ConfigError(str(error) if "\n" in str(error).strip() else text)
+    key = named[1].split("=")[0].lstrip("+~")
+    config = _composed(conf, [o for o in overrides if o.split("=")[0].lstrip("+~") != key])
+    if config is None or key in _keys(config):
+        return ConfigError(text)
+    valid = _near(key, config)
+    close = difflib.get_close_matches(key, _keys(config), n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    return ConfigError(f"{key} is not a setting{hint} Valid here: {', '.join(valid)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _composed(conf: Path, overrides: Sequence[str]) -> DictConfig | None:
+    """The configuration without the override that is wrong, if the rest is right."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base=None):
+            return compose("config", overrides=[o for o in overrides if not o.startswith("-")])
+    except (HydraException, OmegaConfBaseException):
+        return None
+
+
+def _keys(config: DictConfig) -> list[str]:
+    found: list[str] = []
+
+    def walk(node: object, prefix: str) -> None:
+        if isinstance(node, DictConfig):
+            for name in node:
+                found.append(f"{prefix}{name}")
+                if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(
+                    node, str(name)
+                ):
+                    walk(node[name], f"{prefix}{name}.")
+
+    walk(config, "")
+    return found
+
+
+def _near(key: str, config: DictConfig) -> list[str]:
+    """The settings beside the one that was meant: those under its deepest parent that exists."""
+    keys = _keys(config)
+    parent = key
+    while "." in parent:
+        parent = parent.rpartition(".")[0]
+        beside = [k for k in keys if k.rpartition(".")[0] == parent and "_target_" not in k]
+        if beside:
+            return beside
+    return [k for k in keys if "." not in k]

@@ -1,0 +1,55 @@
+"""Shows a search while it runs: a bar on a terminal, a line a trial elsewhere."""
+
+import sys
+from typing import TextIO
+
+from tqdm import tqdm
+
+from bilevel.loop import Loop
+from bilevel.trace import Trial
+
+
+class Progress:
+    """An observer of every level; `position` keeps the bars of parallel searches apart."""
+
+    def __init__(self, title: str, trials: int, position: int = 0) -> None:
+        self._title = title
+        self._trials = trials
+        self._stream: TextIO = sys.stderr
+        self._note = ""
+        self._bar: tqdm[int] | None = None
+        if self._stream.isatty():
+            self._bar = tqdm(
+                total=trials,
+                desc=title,
+                position=position,
+                unit="trial",
+                dynamic_ncols=True,
+                bar_format="{desc:<24} {bar:20} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}",
+            )
+
+    def __call__(self, loop: Loop, trial: Trial) -> None:
+        if loop.level > 1:
+            self._note = f" | level {loop.level}: {trial.proposal.hypothesis[:60]}"
+            return
+        status = self._status(loop, trial)
+        if self._bar is None:
+            print(f"{self._title}  {trial.number}/{self._trials}  {status}", file=self._stream)
+            return
+        self._bar.set_postfix_str(status, refresh=False)
+        self._bar.update(0 if trial.number == 0 else 1)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _status(self, loop: Loop, trial: Trial) -> str:
+        moves = ", ".join(sorted(f"{name} {way}" for name, way in trial.moves)) or "no change"
+        failure = trial.outcome.failure
+        value = f"{trial.value:.4f}" if trial.value is not None else str(failure and failure.kind)
+        told = f"{moves if trial.number else 'baseline'}: {value} {trial.decision}"
+        best, first = loop.best, loop.trace[0].value
+        if best is None or best.value is None or first is None:
+            return told
+        note, self._note = self._note, ""
+        return f"{told} | best {best.value:.4f} ({best.value - first:+.4f}){note}"

@@ -1,0 +1,142 @@
+"""The language model as a proposer: shown the search, it names the next changes and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bilevel.llm import prompts
+from bilevel.llm.tables import best_so_far, parameter_list, printed, shown_source, trial_table
+from bilevel.space import Choice, Float, Int, SearchSpace, Subset, Text, Value
+from bilevel.trace import Proposal
+from bilevel.view import Brief, View
+
+ACTIVE_AT_LEAST = 4
+MAX_GUIDANCE = 1_000
+MAX_HYPOTHESIS = 400
+STRATEGIES: Mapping[str, str] = {
+    "balanced": "balanced: follow up what has helped, and now and then try something untried.",
+    "explore": "explore: prefer parameters and directions that were tried rarely or never, and "
+    "take larger steps.",
+    "exploit": "exploit: refine what has helped, with small steps from the current configuration.",
+    "combine": "combine: put together changes that looked promising separately.",
+}
+
+
+class LLMProposer:
+    """Asks the search's model once for one proposal; its settings are what level 1.5 tunes.
+
+    `frozen` parameters are taken from the model, `history_shown` is how many of the brief's most
+    recent trials it reads. The arguments are the baseline of the settings.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        temperature: float = 0.7,
+        history_shown: int = 30,
+        max_changes: int = 3,
+        strategy: str = "balanced",
+        guidance: str = "",
+    ) -> None:
+        names = tuple(parameter.name for parameter in space.active)
+        self.settings = SearchSpace(
+            (
+                Subset("frozen", names, spare=ACTIVE_AT_LEAST),
+                Choice("strategy", tuple(STRATEGIES), strategy),
+                Text("guidance", MAX_GUIDANCE, guidance),
+                Float("temperature", 0.0, 1.5, temperature),
+                Int("history_shown", 0, 200, history_shown),
+                Int("max_changes", 1, 3, max_changes),
+            )
+        )
+
+    def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
+        """One proposal; an unusable reply comes back as its problem, and is charged as a trial."""
+        settings: dict[str, Any] = {**self.settings.baseline, **view.settings}
+        frozen: tuple[str, ...] = settings["frozen"]
+
+        def check(reply: Any) -> tuple[dict[str, Value], str]:
+            return _changes(view, frozen, reply["changes"]), _one_line(reply["hypothesis"])
+
+        answer = view.ask(
+            _prompt(view, brief, settings),
+            _schema(view.space, frozen, settings["max_changes"]),
+            check=check,
+            system=prompts.render("propose_system"),
+            temperature=settings["temperature"],
+        )
+        if answer.problem:
+            return [Proposal({}, origin="llm", prompt=answer.prompt, problem=answer.problem)]
+        changes, hypothesis = answer.value
+        return [Proposal(changes, hypothesis, origin="llm", prompt=answer.prompt)]
+
+
+def _changes(
+    view: View, frozen: tuple[str, ...], listed: Sequence[Mapping[str, object]]
+) -> dict[str, Value]:
+    """The legal changes that differ from the configuration built on. Raises SpaceError."""
+    asked = {str(change["parameter"]): change["value"] for change in listed}
+    if len(asked) != len(listed):
+        raise ValueError("a parameter is listed twice in changes; list each one once")
+    legal = view.space.check(asked, frozen=frozen)
+    changed = {name: value for name, value in legal.items() if value != view.base[name]}
+    if not changed:
+        now = ", ".join(f"{name}={printed(view.base[name])}" for name in legal)
+        raise ValueError(f"nothing differs from the current configuration ({now})")
+    return changed
+
+
+def _schema(space: SearchSpace, frozen: tuple[str, ...], max_changes: int) -> dict[str, Any]:
+    names = [parameter.name for parameter in space.active if parameter.name not in frozen]
+    numbers = {"type": "array", "items": {"type": "number"}}
+    change = {
+        "type": "object",
+        "properties": {
+            "parameter": {"type": "string", "enum": names},
+            "value": {"anyOf": [{"type": "number"}, {"type": "string"}, numbers]},
+        },
+        "required": ["parameter", "value"],
+        "additionalProperties": False,
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "hypothesis": {"type": "string"},
+            "changes": {"type": "array", "minItems": 1, "maxItems": max_changes, "items": change},
+        },
+        "required": ["hypothesis", "changes"],
+        "additionalProperties": False,
+    }
+
+
+def _prompt(view: View, brief: Brief, settings: Mapping[str, Any]) -> str:
+    frozen = settings["frozen"]
+    count = settings["history_shown"]
+    shown = brief.trials[-count:] if count else ()
+    active = [p for p in view.space.active if p.name not in frozen]
+    at = "the baseline" if view.parent is None else f"trial {view.parent.number}"
+    if view.parent is not None and view.parent.value is not None:
+        at += f" with {view.objective.metric} {view.parent.value:.6g}"
+    return prompts.render(
+        "propose",
+        metric=view.objective.metric,
+        better="lower" if view.objective.direction == "minimize" else "higher",
+        current=at,
+        best=best_so_far(view),
+        trials_left="unlimited" if view.trials_left is None else str(view.trials_left),
+        source=shown_source(view.source()),
+        active=parameter_list(active, view.base),
+        frozen=", ".join(frozen) or "none",
+        locked=", ".join(f"{n}={printed(view.base[n])}" for n in view.space.locked) or "none",
+        shown=f"{len(shown)} of {len(view.trace)} shown.",
+        history=trial_table(shown, view),
+        strategy=STRATEGIES[settings["strategy"]],
+        guidance=settings["guidance"].strip() or "none",
+        notes=brief.text.strip() or "none",
+        max_changes=str(settings["max_changes"]),
+    )
+
+
+def _one_line(text: str) -> str:
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MAX_HYPOTHESIS else line[: MAX_HYPOTHESIS - 3] + "..."

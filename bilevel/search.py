@@ -1,0 +1,135 @@
+"""One search from its configuration: composed, run, resumed, tracked."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from bilevel.errors import BudgetExhausted
+from bilevel.identity import Identity, identify, whole
+from bilevel.journal import Journal
+from bilevel.levels.segment import Segment
+from bilevel.loop import Loop, Observer
+from bilevel.pipeline import Pipeline
+from bilevel.space import Config
+from bilevel.tasks.base import Task
+from bilevel.view import Asker
+
+JOURNAL = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a search came to; `finished_before` where it had been run already."""
+
+    search: str
+    trials: int
+    baseline: float | None
+    best: float | None
+    changed: Config
+    finished_before: bool = False
+
+    def __str__(self) -> str:
+        if self.finished_before:
+            return (
+                f"{self.search} is finished already ({self.trials} trials, {self._result}); "
+                "give another study name, or fresh=true to start over"
+            )
+        changes = ", ".join(f"{n}={v!r}" for n, v in self.changed.items()) or "the baseline"
+        return f"{self.search}: {self.trials} trials, {self._result} with {changes}"
+
+    @property
+    def _result(self) -> str:
+        if self.best is None or self.baseline is None:
+            return "no result"
+        return f"best {self.best:.6f}, delta {self.best - self.baseline:+.6f}"
+
+
+def summarise(identity: Identity, loop: Loop) -> Summary:
+    best = loop.best
+    start = loop.task.space.baseline
+    changed = {} if best is None else {n: v for n, v in best.config.items() if v != start[n]}
+    return Summary(
+        identity.search,
+        max(0, len(loop.trace) - 1),
+        loop.trace[0].value if loop.trace else None,
+        None if best is None else best.value,
+        changed,
+    )
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain data, without Hydra's own node."""
+    made: Any = OmegaConf.to_container(config, resolve=True)
+    return {str(key): value for key, value in made.items() if key != "hydra"}
+
+
+def levels(
+    config: Mapping[str, Any],
+    task: Task,
+    *,
+    journal: Journal,
+    asker: Asker,
+    observers: Sequence[Observer],
+) -> list[Loop]:
+    """The nested loops that a configuration describes, innermost first; run the last one."""
+    inner, seed = config["inner"], config["seed"]
+    mechanisms = [instantiate(spec) for spec in (config["mechanisms"] or {}).values()]
+    shared: dict[str, Any] = {
+        "seed": seed,
+        "journal": journal,
+        "asker": asker,
+        "observers": observers,
+    }
+    loops = [
+        Loop(
+            level=1,
+            task=task,
+            proposer=instantiate(inner["proposer"])(task.space),
+            acceptance=instantiate(inner["acceptance"]),
+            trials=whole(config["search"]["trials"], "search.trials", least=1),
+            batch=whole(inner["batch"], "inner.batch", least=1),
+            pipeline=Pipeline(mechanisms, probation=inner["probation"]),
+            executor=instantiate(config["executor"]),
+            **shared,
+        )
+    ]
+    for name, spec in config["outer"]["levels"].items():
+        every = whole(spec["every"], f"outer.levels.{name}.every", least=1)
+        loops.append(
+            Loop(
+                level=len(loops) + 1,
+                task=Segment(loops[-1], every),
+                proposer=instantiate(spec["proposer"]),
+                acceptance=instantiate(spec["acceptance"]),
+                **shared,
+            )
+        )
+    return loops
+
+
+def begin(config: Mapping[str, Any]) -> tuple[Identity, Path]:
+    """The identity and the folder of a search; with `fresh` an old one is moved aside."""
+    identity = identify(config)
+    folder = identity.folder(Path(config["results"]))
+    if config["fresh"] and folder.exists():
+        with Journal(folder / JOURNAL):  # refuses while another process runs it
+            number = 1
+            while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
+                number += 1
+            folder.rename(aside)
+    return identity, folder
+
+
+@contextlib.contextmanager
+def opened(identity: Identity, folder: Path) -> Iterator[Journal]:
+    """The search's journal, held, with its header checked or written."""
+    with Journal(folder / JOURNAL) as journal:
+        header = journal.once("search", "header", lambda: {"deciding": dict(identity.deciding)})
+        identity.check(header["deciding"])
+        yield journal

@@ -1,0 +1,106 @@
+"""The journal: nothing it holds is asked for again, and a cut line costs only itself."""
+
+import json
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bilevel.errors import JournalError, SearchRunning
+from bilevel.journal import Journal, projection, read
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(answers=st.lists(st.dictionaries(st.text(max_size=5), plain), max_size=8), cut=st.integers(0))
+def test_a_journal_cut_anywhere_continues_to_the_same_answers(
+    answers: list[dict[str, object]], cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
+
+    def run() -> list[dict[str, object]]:
+        with Journal(path, clock=lambda: 0.0) as journal:
+            return [journal.once("a", str(n), lambda v=v: v) for n, v in enumerate(answers)]
+
+    unbroken = run()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: cut % (len(whole) + 1)])
+    assert run() == unbroken
+    assert path.read_bytes() == whole
+
+
+def test_recorded_answers_are_not_produced_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.once("reply", "1", lambda: {"text": "hello"}, request={"q": 1}, durable=True)
+        assert journal.live
+    with Journal(path) as journal:
+        answer = journal.once("reply", "1", lambda: pytest.fail("asked again"), request={"q": 1})
+        assert answer == {"text": "hello"}
+        assert not journal.live
+        with pytest.raises(JournalError, match="another request"):
+            journal.once("reply", "1", lambda: {}, request={"q": 2})
+
+
+def test_a_note_that_re_execution_does_not_reproduce_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.note("trial", "1", {"value": 1.0, "tuple": (1, 2), "clock": {"s": 1}})
+    with Journal(path) as journal:
+        journal.note("trial", "1", {"value": 1.0, "tuple": (1, 2), "clock": {"s": 2}})
+        with pytest.raises(JournalError, match="disagrees at trial 1"):
+            journal.note("trial", "1", {"value": 2.0, "tuple": (1, 2), "clock": {"s": 1}})
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.once("a", "1", lambda: {})
+        journal.once("a", "2", lambda: {})
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0][:-5], lines[1]]) + "\n")
+    with pytest.raises(JournalError, match="line 1 is damaged"), Journal(path):
+        pass
+
+
+def hold(path: Path, held: object, release: object) -> None:
+    with Journal(path):
+        held.set()  # type: ignore[attr-defined]
+        release.wait()  # type: ignore[attr-defined]
+
+
+def test_a_second_process_is_refused_with_the_first_one_s_pid(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    spawn = multiprocessing.get_context("spawn")
+    held, release = spawn.Event(), spawn.Event()
+    first = spawn.Process(target=hold, args=(path, held, release))
+    first.start()
+    assert held.wait(30)
+    with pytest.raises(SearchRunning, match=str(first.pid)), Journal(path):
+        pass
+    release.set()
+    first.join()
+    with Journal(path):
+        pass
+
+
+def test_a_refused_second_holder_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.once("a", "1", lambda: {"x": 1})
+        with pytest.raises(SearchRunning), Journal(path):
+            pass
+        journal.once("a", "2", lambda: {"x": 2})
+    assert [entry["data"]["x"] for entry in read(path)] == [1, 2]
+
+
+def test_the_projection_leaves_times_out() -> None:
+    data = {"clock": 1, "data": {"value": 1, "clock": {"wall_s": 3}, "rows": [{"clock": 1}]}}
+    assert projection(data) == {"data": {"value": 1, "rows": [{}]}}
+    assert json.dumps(projection(data))

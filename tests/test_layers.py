@@ -1,0 +1,76 @@
+"""Imports point downward only, and a few packages are imported in one place."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = {
+    0: {"errors", "randomness", "space", "trace", "view", "mechanism"},
+    1: {"journal", "executor", "llm", "workers", "tracking"},
+    2: {"tasks"},
+    3: {"ledger", "pipeline", "acceptance", "proposer", "loop"},
+    4: {"levels"},
+    5: {"app", "identity", "overrides", "progress", "run", "search", "plan", "report", "__main__"},
+}
+LAYER = {name: layer for layer, names in LAYERS.items() for name in names}
+SOURCES = sorted((ROOT / "bilevel").rglob("*.py"))
+
+
+def imports(file: Path, top_level_only: bool = False) -> set[str]:
+    tree = ast.parse(file.read_text())
+    nodes = tree.body if top_level_only else list(ast.walk(tree))
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return found
+
+
+def part(module: str) -> str | None:
+    pieces = module.split(".")
+    return pieces[1] if pieces[0] == "bilevel" and len(pieces) > 1 else None
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_imports_point_downward(file: Path) -> None:
+    own = file.relative_to(ROOT / "bilevel").parts[0].removesuffix(".py")
+    if own == "__init__":
+        return
+    for module in imports(file):
+        assert not module.startswith(("mechanisms", "baselines", "tests")), module
+        used = part(module)
+        if used is not None and used in LAYER:
+            assert LAYER[used] <= LAYER[own], f"{own} (layer {LAYER[own]}) imports {module}"
+
+
+def users(package: str) -> set[str]:
+    return {
+        str(file.relative_to(ROOT / "bilevel"))
+        for file in SOURCES
+        if any(module.split(".")[0] == package for module in imports(file))
+    }
+
+
+def test_what_is_imported_in_one_place() -> None:
+    assert len({path.split("/")[0] for path in users("mlflow")}) == 1
+    assert users("openai") == {"llm/client.py"}
+    assert users("optuna") == set()
+    assert {path.split("/")[0] for path in users("torch")} == {"tasks"}
+
+
+def test_the_words_need_nothing_but_the_standard_library() -> None:
+    import sys
+
+    for name in LAYERS[0]:
+        outside = {module.split(".")[0] for module in imports(ROOT / "bilevel" / f"{name}.py")}
+        assert outside <= set(sys.stdlib_module_names) | {"bilevel"}
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_a_module_opens_with_why_it_exists(file: Path) -> None:
+    text = file.read_text()
+    assert not text.strip() or ast.get_docstring(ast.parse(text))

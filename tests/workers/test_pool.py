@@ -1,0 +1,132 @@
+"""Workers as real processes: without secrets, bounded in time, gone with their parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from bilevel.errors import TaskError
+from bilevel.workers.job import Job
+from bilevel.workers.pool import ForkedRunner
+
+
+@pytest.fixture
+def runner() -> Iterator[ForkedRunner]:
+    made = ForkedRunner(["tests.workers.targets:preload"])
+    yield made
+    made.close()
+
+
+def call(name: str, *argv: str) -> tuple[str, list[str]]:
+    return f"tests.workers.targets:{name}", list(argv)
+
+
+def job(folder: Path, name: str, *argv: str, limit_s: float = 20.0) -> Job:
+    target, arguments = call(name, *argv)
+    return Job(arguments, folder, limit_s, target)
+
+
+def gone(pid: int, within_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_output_exit_code_and_preload(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(job(tmp_path, "speak", "val_bpb: 1.5", "3"))
+    assert (ended.exit_code, ended.signal, ended.timed_out) == (3, 0, False)
+    assert ended.output == "val_bpb: 1.5 warm\n"
+    assert ended.wall_s < 20
+
+
+def test_a_raising_target_shows_its_traceback(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(job(tmp_path, "fail"))
+    assert ended.exit_code == 1
+    assert "ValueError: on purpose" in ended.output
+
+
+def test_no_secret_reaches_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("SOME_TOKEN", "sk-very-secret")
+    runner = ForkedRunner()
+    for request in (job(tmp_path, "environment"), Job(["env"], tmp_path, 20.0)):
+        ended = runner.run(request)
+        assert "PATH=" in ended.output
+        assert "secret" not in ended.output
+    runner.close()
+
+
+def test_a_job_past_its_limit_is_stopped_with_its_children(
+    runner: ForkedRunner, tmp_path: Path
+) -> None:
+    ended = runner.run(job(tmp_path, "hang", limit_s=1.0))
+    assert ended.timed_out
+    assert ended.signal == signal.SIGKILL
+    child = int(ended.output.split()[-1])
+    assert gone(child)
+
+
+def test_children_left_behind_are_ended(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(job(tmp_path, "leave_a_child"))
+    assert ended.exit_code == 0
+    assert gone(int(ended.output.split()[-1]))
+
+
+def test_jobs_run_at_the_same_time(runner: ForkedRunner, tmp_path: Path) -> None:
+    folders = [tmp_path / str(n) for n in range(3)]
+    for folder in folders:
+        folder.mkdir()
+    with ThreadPoolExecutor(3) as pool:
+        ended = list(pool.map(lambda f: runner.run(job(f, "meet", str(tmp_path), "3")), folders))
+    assert [e.exit_code for e in ended] == [0, 0, 0]
+
+
+def test_a_dead_server_costs_one_job(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(job(tmp_path, "kill_the_server"))
+    assert ended.exit_code == 1
+    assert "worker server died" in ended.output
+    assert runner.run(job(tmp_path, "speak", "again", "0")).exit_code == 0
+
+
+def test_a_server_that_cannot_start_is_told(tmp_path: Path) -> None:
+    runner = ForkedRunner(["tests.workers.targets:fail_to_load"])
+    with pytest.raises(TaskError, match="before its first job"):
+        runner.run(job(tmp_path, "speak", "x", "0"))
+
+
+def test_workers_die_with_their_parent(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from bilevel.workers.job import Job
+from bilevel.workers.pool import ForkedRunner
+ForkedRunner().run(Job([], Path({str(tmp_path)!r}), 99.0, "tests.workers.targets:hang"))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ})
+    log = tmp_path / "output.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and log.read_text().strip()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    worker, child = map(int, log.read_text().split()[-2:])
+    parent.kill()
+    parent.wait()
+    assert gone(worker)
+    assert gone(child)
+
+
+def test_a_command_that_does_not_exist_is_told(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(Job(["no-such-command"], tmp_path, 20.0))
+    assert ended.exit_code == 127
+    assert "cannot start 'no-such-command'" in ended.output
