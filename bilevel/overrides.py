@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bilevel.errors import ConfigError
 
-KEY = re.compile(r"(?:Could not override|Could not delete[^']*|Error merging override) '?([\w./@+~-]+)")
+KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
 
 
 def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigError:
@@ -54,11 +54,9 @@ def _keys(config: DictConfig) -> list[str]:
 
     def walk(node: object, prefix: str) -> None:
         if isinstance(node, DictConfig):
-            for name in node:
+            for name in map(str, node):
                 found.append(f"{prefix}{name}")
-                if not OmegaConf.is_interpolation(node, name) and not OmegaConf.is_missing(
-                    node, str(name)
-                ):
+                if not (OmegaConf.is_interpolation(node, name) or OmegaConf.is_missing(node, name)):
                     walk(node[name], f"{prefix}{name}.")
 
     walk(config, "")

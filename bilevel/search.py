@@ -1,7 +1,6 @@
 """One search from its configuration: composed, run, resumed, tracked."""
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from bilevel.errors import BudgetExhausted
 from bilevel.identity import Identity, identify, whole
 from bilevel.journal import Journal
 from bilevel.levels.segment import Segment
@@ -42,6 +40,15 @@ class Summary:
             )
         changes = ", ".join(f"{n}={v!r}" for n, v in self.changed.items()) or "the baseline"
         return f"{self.search}: {self.trials} trials, {self._result} with {changes}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "search": self.search,
+            "trials": self.trials,
+            "baseline": self.baseline,
+            "best": self.best,
+            "changed": dict(self.changed),
+        }
 
     @property
     def _result(self) -> str:
@@ -106,6 +113,7 @@ def levels(
                 level=len(loops) + 1,
                 task=Segment(loops[-1], every),
                 proposer=instantiate(spec["proposer"]),
+                pipeline=Pipeline(probation=inner["probation"]),
                 acceptance=instantiate(spec["acceptance"]),
                 **shared,
             )

@@ -1,0 +1,77 @@
+"""The benchmark as a task: a small GPT trained for real within modelled seconds."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bilevel.space import Config
+from bilevel.tasks.cpu_gpt.prepare import prepare
+from bilevel.tasks.outcome_cache import OutcomeCache
+from bilevel.tasks.script import ScriptTask
+from bilevel.trace import Objective
+from bilevel.workers.job import Job
+from bilevel.workers.pool import ForkedRunner
+
+SCRIPT = Path(__file__).with_name("train.py")
+HARNESS = "bilevel.tasks.cpu_gpt.harness"
+TIME_LEN = 128  # tokens in a sequence, as the harness serves them
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+class CpuGpt(ScriptTask):
+    """`budget_s` are modelled seconds a trial, `limit_s` real ones after which it is stopped.
+
+    `text` is a UTF-8 file to train on instead of the default corpus; the default one is
+    downloaded and prepared the first time.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        parameters: Mapping[str, Mapping[str, Any]],
+        locked: Sequence[str],
+        budget_s: float,
+        limit_s: float,
+        text: str | None = None,
+        cache: bool = True,
+    ) -> None:
+        super().__init__(
+            name=name,
+            script=SCRIPT,
+            parameters=parameters,
+            locked=locked,
+            objective=Objective("val_bpb"),
+            runner=ForkedRunner([f"{HARNESS}:preload"], ONE_THREAD),
+            limit_s=limit_s,
+            cache=OutcomeCache() if cache else None,
+        )
+        self.budget_s = budget_s
+        self.corpus = prepare(Path(text) if text else None)
+
+    def job(self, folder: Path, seed: int) -> Job:
+        argv = [
+            str(folder / SCRIPT.name),
+            f"--seed={seed}",
+            f"--budget-s={self.budget_s}",
+            f"--corpus={self.corpus.folder}",
+        ]
+        return Job(argv, folder, self.limit_s, f"{HARNESS}:main")
+
+    def identity(self) -> Mapping[str, Any]:
+        from bilevel.tasks.cpu_gpt.identity import evaluator_digest, numerics
+
+        return {
+            "task": "cpu_gpt",
+            "evaluator": evaluator_digest(),
+            "corpus": self.corpus.digest,
+            "budget_s": self.budget_s,
+            "numerics": numerics(),
+        }
+
+    def effective(self, config: Config) -> Config:
+        """A micro-batch larger than the whole batch shrinks to it, in the script itself."""
+        total, rows = config["TOTAL_BATCH_SIZE"], config["DEVICE_BATCH_SIZE"]
+        if not isinstance(total, int) or not isinstance(rows, int):
+            return config
+        return {**config, "DEVICE_BATCH_SIZE": max(1, min(rows, total // TIME_LEN))}
