@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -22,6 +22,8 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigErr
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
     text = "; ".join(dict.fromkeys(_first_line(cause) for cause in causes))
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _no_such_choice(error.missing_cfg_file, conf)
     named = KEY.search(str(error))
     if named is None:
         return ConfigError(str(error) if "\n" in str(error).strip() else text)
@@ -33,6 +35,17 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigErr
     close = difflib.get_close_matches(key, _keys(config), n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return ConfigError(f"{key} is not a setting{hint} Valid here: {', '.join(valid)}")
+
+
+def _no_such_choice(missing: str, conf: Path) -> ConfigError:
+    group, _, choice = missing.removesuffix(".yaml").rpartition("/")
+    if not (conf / group).is_dir() or not group:
+        groups = ", ".join(sorted(f.name for f in conf.iterdir() if f.is_dir()))
+        return ConfigError(f"there is no group {group or choice!r}; valid: {groups}")
+    valid = sorted(file.stem for file in (conf / group).glob("*.yaml"))
+    close = difflib.get_close_matches(choice, valid, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return ConfigError(f"{group}={choice} does not exist; {hint}Valid: {', '.join(valid)}")
 
 
 def _first_line(error: BaseException) -> str:

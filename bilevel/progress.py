@@ -1,7 +1,7 @@
 """Shows a search while it runs: a bar on a terminal, a line a trial elsewhere."""
 
 import sys
-from typing import TextIO
+from typing import Never, TextIO
 
 from tqdm import tqdm
 
@@ -17,7 +17,7 @@ class Progress:
         self._trials = trials
         self._stream: TextIO = sys.stderr
         self._note = ""
-        self._bar: tqdm[int] | None = None
+        self._bar: tqdm[Never] | None = None
         if self._stream.isatty():
             self._bar = tqdm(
                 total=trials,
@@ -25,12 +25,13 @@ class Progress:
                 position=position,
                 unit="trial",
                 dynamic_ncols=True,
-                bar_format="{desc:<24} {bar:20} {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}",
+                bar_format="{desc:<20} {bar:20} {n_fmt}/{total_fmt} [{elapsed}]{postfix}",
             )
 
     def __call__(self, loop: Loop, trial: Trial) -> None:
         if loop.level > 1:
-            self._note = f" | level {loop.level}: {trial.proposal.hypothesis[:60]}"
+            if trial.number:
+                self._note = f" | {trial.proposal.origin}: {trial.proposal.hypothesis[:60]}"
             return
         status = self._status(loop, trial)
         if self._bar is None:

@@ -12,13 +12,19 @@ from bilevel.errors import JournalError, SearchRunning
 from bilevel.journal import Journal, projection, read
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
 )
 
 
-@given(answers=st.lists(st.dictionaries(st.text(max_size=5), plain), max_size=8), cut=st.integers(0))
+@given(
+    answers=st.lists(st.dictionaries(st.text(max_size=5), plain), max_size=8), cut=st.integers(0)
+)
 def test_a_journal_cut_anywhere_continues_to_the_same_answers(
     answers: list[dict[str, object]], cut: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

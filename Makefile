@@ -1,0 +1,42 @@
+# Everything a newcomer types. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+STUDY ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench ui clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: $(STAMP)  ## a small real study: three arms, two seeds, about five minutes, then its report
+	$(BIN)/python -m bilevel.tasks.cpu_gpt.prepare
+	$(BIN)/python -m bilevel -m +experiment=demo study=$(STUDY)
+	$(BIN)/python -m bilevel.report study=$(STUDY)
+
+test: check  ## everything CI runs: linters, types, all tests
+	$(BIN)/python -m pytest -n 2
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)  ## speed, as ratios measured in one run
+	$(BIN)/python -m tests.bench
+
+ui: $(STAMP)  ## the MLflow page
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 \
+	    --backend-store-uri sqlite:///mlruns/mlflow.db
+
+clean:  ## removes the environment and the tools' caches, never results
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,100 @@
+"""Every configuration composes, and everything it names can be made."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from bilevel.app import CONF, help_text
+from bilevel.journal import Journal
+from bilevel.mechanism import Mechanism
+from bilevel.plan import plan
+from bilevel.search import levels, plain
+from bilevel.tasks import constants
+from bilevel.tasks.cpu_gpt.task import SCRIPT
+from bilevel.tasks.surrogate import Surrogate
+from bilevel.view import nobody
+
+GROUPS = {
+    folder.name: sorted(file.stem for file in folder.glob("*.yaml"))
+    for folder in CONF.iterdir()
+    if folder.is_dir()
+}
+CHOICES = [
+    (group, choice)
+    for group, choices in GROUPS.items()
+    if group != "experiment"
+    for choice in choices
+]
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONF), version_base=None):
+        return plain(compose("config", overrides=list(overrides)))
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda x: x)
+def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> None:
+    assert "trials and a baseline" in plan(composed(f"{group}={choice}"))
+
+
+@pytest.mark.parametrize("experiment", GROUPS["experiment"])
+def test_every_experiment_composes(experiment: str) -> None:
+    assert plan(composed(f"+experiment={experiment}"))
+
+
+@pytest.mark.parametrize("arm", GROUPS["arm"])
+def test_an_arm_is_named_as_its_file_and_builds_its_loops(arm: str) -> None:
+    config = composed(f"arm={arm}", "task=trap")
+    assert config["arm"] == arm
+    loops = levels(config, Surrogate("trap"), journal=Journal(None), asker=nobody, observers=[])
+    assert [loop.level for loop in loops] == list(range(1, len(loops) + 1))
+
+
+def test_a_group_chosen_on_the_command_line_beats_the_arm() -> None:
+    assert "tabu" in composed("arm=restart", "mechanisms=tabu")["mechanisms"]
+    both = composed("arm=level1", "mechanisms=[tabu,placebo]")["mechanisms"]
+    assert set(both) == {"tabu", "placebo"}
+
+
+@pytest.mark.parametrize("choice", GROUPS["mechanisms"])
+def test_mechanisms_can_be_made(choice: str) -> None:
+    for spec in (composed(f"mechanisms={choice}")["mechanisms"] or {}).values():
+        assert isinstance(instantiate(spec), Mechanism)
+
+
+@pytest.mark.parametrize("choice", [c for c in GROUPS["task"] if c != "cpu_gpt"])
+def test_surrogates_can_be_made(choice: str) -> None:
+    task = instantiate(composed(f"task={choice}")["task"], _convert_="all")
+    assert isinstance(task, Surrogate)
+    assert task.name == (choice if choice != "surrogate" else "trap")
+
+
+def test_the_benchmark_s_parameters_are_its_script_s_constants() -> None:
+    task = composed("task=cpu_gpt")["task"]
+    own = constants.read(SCRIPT.read_text(), list(task["parameters"]))
+    assert own["TOTAL_BATCH_SIZE"] == 2**13
+    assert set(task["locked"]) == {"DEPTH", "ASPECT_RATIO"}
+
+
+@pytest.mark.parametrize("choice", GROUPS["tracking"])
+def test_trackers_can_be_made(choice: str) -> None:
+    assert instantiate(composed(f"tracking={choice}")["tracking"]).problem == ""
+
+
+@pytest.mark.parametrize("choice", GROUPS["llm"])
+def test_presets_keep_the_pinned_names_and_no_key(choice: str) -> None:
+    llm = composed(f"llm={choice}")["llm"]
+    assert llm["name"] == choice
+    if choice != "none":
+        assert {"base_url", "model", "timeout_s", "api_key_env"} <= set(llm)
+
+
+def test_the_help_names_every_choice() -> None:
+    shown = help_text()
+    for name in itertools.chain(GROUPS, *GROUPS.values()):
+        assert name in shown
+    assert Path(CONF).name not in GROUPS
