@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bilevel.errors import JournalError, SearchRunning
 from bilevel.journal import Journal, projection, read
 
+finite = st.floats(allow_nan=False, allow_infinity=False)
 plain = st.recursive(
     st.none()
     | st.booleans()

@@ -97,7 +97,7 @@ def test_liveness_is_what_was_changed_and_not_what_was_called() -> None:
         "agrees": Liveness.DEAD,
     }
     assert search.pipeline.liveness("quiet", trial=5) is Liveness.PROBATION
-    edited = [row for row in search.pipeline.ledger.rows("second")][0]
+    edited = search.pipeline.ledger.rows("second")[0]
     assert (edited.did, edited.without) == ("{'X': 4.0, 'BATCH': 8}", "{'X': 4.0}")
 
 

@@ -1,0 +1,38 @@
+"""Speed, measured in one run and held against its targets: `make bench`."""
+
+import importlib
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+PARTS = ("start", "searching", "tracking", "train_step", "trials")
+
+
+def main(chosen: list[str]) -> int:
+    """Prints one table; exits 1 if a target was missed."""
+    console = Console(width=110)
+    table = Table(title="speed")
+    for column in ("what", "measured", "target", ""):
+        table.add_column(column, justify="right" if column in {"measured", "target"} else "left")
+    missed = 0
+    for part in chosen or PARTS:
+        console.print(f"measuring {part} ...", style="dim")
+        for row in importlib.import_module(f"tests.bench.{part}").measure():
+            name, value, unit, target = row
+            met = target is None or meets(value, target)
+            missed += not met
+            mark = "" if target is None else "ok" if met else "MISSED"
+            table.add_row(name, f"{value:.3g} {unit}", target or "", mark)
+    console.print(table)
+    return 1 if missed else 0
+
+
+def meets(value: float, target: str) -> bool:
+    """A target is '<= number' or '>= number'."""
+    sign, _, bound = target.partition(" ")
+    return value <= float(bound) if sign == "<=" else value >= float(bound)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
