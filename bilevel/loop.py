@@ -32,7 +32,7 @@ class _Attempt:
 
 class Loop:
     """Searches `task` for `trials` charged evaluations after the baseline (None: until the task
-    is exhausted). `level` is 1 for the innermost loop and grows by one per level above."""
+    is exhausted). `level` is 1 for the innermost loop; those above are numbered as in the paper (1.5, 2)."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Loop:
         task: Task,
         proposer: Proposer,
         acceptance: Acceptance,
-        level: int = 1,
+        level: float = 1,
         seed: int = 0,
         trials: int | None = None,
         batch: int = 1,

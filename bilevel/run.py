@@ -145,7 +145,7 @@ class _Running:
             )
         )
 
-    def _calls_of(self, level: int, trial: int) -> list[Call]:
+    def _calls_of(self, level: float, trial: int) -> list[Call]:
         self._waiting += self._calls.since(self._seen)
         self._seen = len(self._calls)
         mine = [c for c in self._waiting if (c.level, c.trial) == (level, trial)]

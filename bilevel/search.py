@@ -110,7 +110,7 @@ def levels(
         every = whole(spec["every"], f"outer.levels.{name}.every", least=1)
         loops.append(
             Loop(
-                level=len(loops) + 1,
+                level=spec["level"],
                 task=Segment(loops[-1], every),
                 proposer=instantiate(spec["proposer"]),
                 pipeline=Pipeline(probation=inner["probation"]),

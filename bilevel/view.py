@@ -57,10 +57,10 @@ def no_model(
 class Asker(Protocol):
     """Binds questions to the trial and the purpose they are asked for."""
 
-    def __call__(self, level: int, trial: int, purpose: str) -> Ask: ...
+    def __call__(self, level: float, trial: int, purpose: str) -> Ask: ...
 
 
-def nobody(level: int, trial: int, purpose: str) -> Ask:
+def nobody(level: float, trial: int, purpose: str) -> Ask:
     """The asker of a search without a language model."""
     return no_model
 
@@ -85,7 +85,7 @@ class View:
     being edited at a configuration (a training script, or an account of the loop below).
     """
 
-    level: int
+    level: float
     seed: int
     space: SearchSpace
     objective: Objective

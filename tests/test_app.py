@@ -70,8 +70,8 @@ def test_a_sweep_runs_every_combination(tmp_path: Path) -> None:
         for seed in (1, 2):
             trials = [e for e in journal(tmp_path, arm, seed) if e["kind"] == "trial"]
             assert sum(e["key"].startswith("L1/") for e in trials) == 7
-    tuned = [e for e in journal(tmp_path, "level1_5") if e["key"].startswith("L2/")]
-    assert [e["key"] for e in tuned if e["kind"] == "trial"] == ["L2/T0", "L2/T1"]
+    tuned = [e for e in journal(tmp_path, "level1_5") if e["key"].startswith("L1.5/")]
+    assert [e["key"] for e in tuned if e["kind"] == "trial"] == ["L1.5/T0", "L1.5/T1"]
 
 
 @pytest.mark.slow
