@@ -70,8 +70,10 @@ class CpuGpt(ScriptTask):
         }
 
     def effective(self, config: Config) -> Config:
-        """A micro-batch larger than the whole batch shrinks to it, in the script itself."""
-        total, rows = config["TOTAL_BATCH_SIZE"], config["DEVICE_BATCH_SIZE"]
-        if not isinstance(total, int) or not isinstance(rows, int):
-            return config
-        return {**config, "DEVICE_BATCH_SIZE": max(1, min(rows, total // TIME_LEN))}
+        """What the script makes of a configuration: a micro-batch larger than the whole batch
+        shrinks to it, and the last layer always sees the whole sequence."""
+        values: dict[str, Any] = dict(config)
+        rows = min(values["DEVICE_BATCH_SIZE"], values["TOTAL_BATCH_SIZE"] // TIME_LEN)
+        pattern = values["WINDOW_PATTERN"]
+        windows = "".join(pattern[i % len(pattern)] for i in range(values["DEPTH"] - 1)) + "L"
+        return {**values, "DEVICE_BATCH_SIZE": max(1, rows), "WINDOW_PATTERN": windows}
