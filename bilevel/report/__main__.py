@@ -1,0 +1,46 @@
+"""`python -m bilevel.report study=NAME [tracking.uri=...] [out=DIR]`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bilevel.errors import BadInput, BilevelError
+from bilevel.report import report
+from bilevel.tracking.location import DEFAULT_URI
+
+USAGE = "python -m bilevel.report study=NAME [tracking.uri=sqlite:///PATH.db] [out=DIR]"
+_KEYS = ("study", "tracking.uri", "out")
+
+
+def options(arguments: Sequence[str]) -> dict[str, str]:
+    """The arguments as key -> value. Raises BadInput for anything that is not an option."""
+    given: dict[str, str] = {}
+    for argument in arguments:
+        key, sign, value = argument.partition("=")
+        if key not in _KEYS or not sign or not value:
+            raise BadInput(f"{argument!r} is not an option; usage: {USAGE}")
+        given[key] = value
+    if "study" not in given:
+        raise BadInput(f"study=NAME is missing; usage: {USAGE}")
+    return given
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the report; returns the exit code a shell sees."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(f"usage: {USAGE}")
+        return 0
+    try:
+        given = options(arguments)
+        out = Path(given["out"]) if "out" in given else None
+        report(given["study"], given.get("tracking.uri", DEFAULT_URI), out, Console())
+    except BilevelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,153 @@
+"""The numbers of a report, each defined where it is computed."""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from bilevel.report.reading import Search, Study
+
+
+@dataclass(frozen=True)
+class SearchRow:
+    """One search in numbers; None where there is nothing to compute from."""
+
+    arm: str
+    seed: int
+    llm: str
+    task: str
+    state: str
+    trials: int
+    baseline: float | None
+    best: float | None
+    delta: float | None
+    kept: int
+    discarded: int
+    failed: int
+    repetition: float | None
+    distinct_moves: int
+    tokens: float
+    modelled_s: float
+    wall_s: float
+    curve: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm: means over its `n` searches that have a baseline, `unfinished` of which go on or
+    were cut off. `delta_sd` is the sample standard deviation, None for a single search."""
+
+    arm: str
+    n: int
+    unfinished: int
+    baseline: float | None
+    best: float | None
+    delta: float | None
+    delta_sd: float | None
+    kept: int
+    discarded: int
+    failed: int
+    repetition: float | None
+    distinct_moves: float | None
+    tokens: float | None
+    modelled_s: float | None
+    wall_s: float | None
+
+
+def search_row(search: Search) -> SearchRow:
+    """`baseline` is the value of trial 0, `best` the best value of a kept trial (the baseline is
+    one), `delta` = best - baseline. Counts and shares leave the baseline out."""
+    after = [trial for trial in search.trials if trial.number > 0]
+    curve = best_so_far(search)
+    first = search.trials[0] if search.trials else None
+    baseline = first.value if first is not None and first.number == 0 else None
+    best = curve[-1] if curve else None
+    decisions = [trial.decision for trial in after]
+    return SearchRow(
+        arm=search.arm,
+        seed=search.seed,
+        llm=search.llm,
+        task=search.task,
+        state=search.ended or "unfinished",
+        trials=len(after),
+        baseline=baseline,
+        best=best,
+        delta=best - baseline if best is not None and baseline is not None else None,
+        kept=decisions.count("keep"),
+        discarded=decisions.count("discard"),
+        failed=decisions.count("fail"),
+        repetition=repetition_rate(search),
+        distinct_moves=len({move for trial in after for move in trial.moves}),
+        tokens=search.totals.get("tokens", 0.0),
+        modelled_s=search.totals.get("modelled_s", 0.0),
+        wall_s=search.totals.get("wall_s", 0.0),
+        curve=curve,
+    )
+
+
+def repetition_rate(search: Search) -> float | None:
+    """The share of trials after the baseline whose set of moves (parameter, direction) was tried
+    earlier in the same search. A trial without a move (a reply that could not be used) counts
+    among the trials, never as a repetition."""
+    seen: set[frozenset[tuple[str, str]]] = set()
+    repeated = total = 0
+    for trial in search.trials:
+        if trial.number == 0:
+            continue
+        total += 1
+        if trial.moves:
+            repeated += trial.moves in seen
+            seen.add(trial.moves)
+    return repeated / total if total else None
+
+
+def best_so_far(search: Search) -> tuple[float, ...]:
+    """The best kept value after each trial, from the baseline on without a gap: a curve ends
+    before the first trial that is not there."""
+    curve: list[float] = []
+    for place, trial in enumerate(search.trials):
+        if trial.number != place or (place == 0 and trial.value is None):
+            break
+        kept = trial.decision == "keep" and trial.value is not None
+        if kept and (not curve or search.objective.better(trial.value or 0.0, than=curve[-1])):
+            curve.append(trial.value or 0.0)
+        else:
+            curve.append(curve[-1])
+    return tuple(curve)
+
+
+def arm_rows(rows: Sequence[SearchRow]) -> tuple[ArmRow, ...]:
+    """The rows by arm. `distinct_moves`, tokens and seconds are means a search; keep, discard and
+    fail are sums over the arm."""
+    return tuple(_arm(arm, list(group)) for arm, group in groupby(rows, key=lambda row: row.arm))
+
+
+def rows_of(study: Study) -> tuple[SearchRow, ...]:
+    return tuple(search_row(search) for search in study.searches)
+
+
+def _arm(arm: str, rows: Sequence[SearchRow]) -> ArmRow:
+    measured = [row for row in rows if row.baseline is not None]
+
+    def mean(of: Callable[[SearchRow], float | None]) -> float | None:
+        values = [value for row in measured if (value := of(row)) is not None]
+        return statistics.fmean(values) if values else None
+
+    deltas = [row.delta for row in measured if row.delta is not None]
+    return ArmRow(
+        arm=arm,
+        n=len(measured),
+        unfinished=sum(row.state == "unfinished" for row in rows),
+        baseline=mean(lambda row: row.baseline),
+        best=mean(lambda row: row.best),
+        delta=mean(lambda row: row.delta),
+        delta_sd=statistics.stdev(deltas) if len(deltas) > 1 else None,
+        kept=sum(row.kept for row in rows),
+        discarded=sum(row.discarded for row in rows),
+        failed=sum(row.failed for row in rows),
+        repetition=mean(lambda row: row.repetition),
+        distinct_moves=mean(lambda row: row.distinct_moves),
+        tokens=mean(lambda row: row.tokens),
+        modelled_s=mean(lambda row: row.modelled_s),
+        wall_s=mean(lambda row: row.wall_s),
+    )

@@ -1,0 +1,56 @@
+"""Tracking: every search as MLflow runs, behind one seam.
+
+A search tells a `Tracker` what happened; `MlflowTracker` writes it, `NullTracker` does not:
+
+    tracker.start(SearchInfo(...))          before the first trial; raises TrackingError
+    tracker.trial(TrialRecord(...))         after every decided trial, at every level
+    tracker.mechanisms([MechanismRecord])   whenever their state changed, and before the end
+    tracker.end("done", {...})              done, failed or exhausted; `summary` are final metrics
+    tracker.supersede(study, arm, seed)     when the user starts a search over
+
+What is written, for scripts that read it:
+
+    experiment     the study
+    parent run     a search: tags kind=search, study, arm, seed, llm, task, search_id, fingerprint,
+                   superseded, metric, direction, ended, and stand_in=true for the scripted model;
+                   by step = trial number: val_bpb (the trial's value), best_val_bpb, delta (best -
+                   baseline), trial, and the totals given (tokens, llm_calls, usd, modelled_s,
+                   wall_s); the journal, config.yaml, environment.json and mechanisms.json
+    child runs     kind=trial and kind=outer (a loop above): study, arm, seed, llm, task, level,
+                   trial, decision, moves, failure, parent_trial, duplicate_of, origin, hypothesis;
+                   the configuration as params; val_bpb, delta (value - baseline), cost/*, clock/*;
+                   trial.json, calls/*.md, the diff; every model call as a trace of the run
+                   kind=mechanism: mechanism, carrier, state, its source and its ledger; a dead one
+                   has the status FAILED, which MLflow paints red
+
+`val_bpb` is the objective's value whatever the task calls it; it is also logged by that name.
+A search that is executed again tells everything again: what is complete is left alone, a child
+that was cut off is written anew, and no metric is logged twice at a step.
+
+Importing this package does not import mlflow; opening a store does.
+"""
+
+from bilevel.tracking.location import DEFAULT_URI, deep_link, resolve, ui_command
+from bilevel.tracking.records import (
+    CallRecord,
+    MechanismRecord,
+    NullTracker,
+    SearchInfo,
+    Tracker,
+    TrialRecord,
+)
+from bilevel.tracking.tracker import MlflowTracker
+
+__all__ = [
+    "DEFAULT_URI",
+    "CallRecord",
+    "MechanismRecord",
+    "MlflowTracker",
+    "NullTracker",
+    "SearchInfo",
+    "Tracker",
+    "TrialRecord",
+    "deep_link",
+    "resolve",
+    "ui_command",
+]

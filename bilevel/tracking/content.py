@@ -1,0 +1,228 @@
+"""What of a trial or a mechanism goes where in MLflow: names, tags, params, metrics and files."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bilevel.journal import projection
+from bilevel.space import Value, canonical
+from bilevel.trace import Objective, Trial
+from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
+
+VALUE = "val_bpb"  # the name scripts rely on, whatever the task calls its metric
+BEST = f"best_{VALUE}"
+DELTA = "delta"
+STEP_MARK = "trial"  # logged with every step of a search: tells which steps are there
+_TAG_CHARS = 500
+_PARAM_CHARS = 6000
+_NAME_CHARS = 80
+
+Metrics = dict[str, float]
+Tags = dict[str, str]
+
+
+def common_tags(info: SearchInfo) -> Tags:
+    """The tags that every run of a search has."""
+    tags = {
+        "study": info.study,
+        "arm": info.arm,
+        "seed": str(info.seed),
+        "llm": info.llm,
+        "task": info.task,
+    }
+    return tags | ({"stand_in": "true"} if info.stand_in else {})
+
+
+def search_tags(info: SearchInfo) -> Tags:
+    return common_tags(info) | {
+        "kind": "search",
+        "search_id": info.search_id,
+        "fingerprint": info.fingerprint,
+        "superseded": "false",
+        "metric": info.objective.metric,
+        "direction": info.objective.direction,
+    }
+
+
+def trial_name(record: TrialRecord) -> str:
+    """`007 TOTAL_BATCH_SIZE up keep`: number, moves and decision."""
+    trial = record.trial
+    moves = ", ".join(f"{name} {direction}" for name, direction in sorted(trial.moves))
+    what = moves or ("baseline" if trial.number == 0 else trial.proposal.origin or "no change")
+    again = f" (= {trial.duplicate_of:03d})" if trial.duplicate_of is not None else ""
+    above = "" if record.level == 1 else f"level {record.level:g} "
+    return f"{above}{trial.number:03d} {_cut(what, _NAME_CHARS)} {trial.decision}{again}"
+
+
+def spent_s(record: TrialRecord) -> float:
+    """How long the trial took: its model calls and its evaluation."""
+    asked_s = sum(call.seconds for call in record.calls)
+    return asked_s + max(0.0, record.trial.outcome.clock.get("wall_s", 0.0))
+
+
+def trial_tags(record: TrialRecord) -> Tags:
+    """`moves` is a JSON list of [parameter, direction]: what the report counts."""
+    trial = record.trial
+    failure = trial.outcome.failure
+    optional = {
+        "hypothesis": _cut(trial.proposal.hypothesis, _TAG_CHARS),
+        "origin": _cut(trial.proposal.origin, _TAG_CHARS),
+        "failure": str(failure.kind) if failure else "",
+        "parent_trial": "" if trial.parent is None else str(trial.parent),
+        "duplicate_of": "" if trial.duplicate_of is None else str(trial.duplicate_of),
+    }
+    return {
+        "kind": "trial" if record.level == 1 else "outer",
+        "level": f"{record.level:g}",
+        "trial": str(trial.number),
+        "decision": str(trial.decision),
+        "moves": json.dumps(sorted(map(list, trial.moves))),
+    } | {name: text for name, text in optional.items() if text}
+
+
+def trial_params(trial: Trial) -> dict[str, str]:
+    """The full configuration; a text longer than a param may be is whole in trial.json."""
+    return {name: _cut(_text(value), _PARAM_CHARS) for name, value in trial.config.items()}
+
+
+def trial_metrics(record: TrialRecord, objective: Objective) -> Metrics:
+    """The trial's own numbers. Here `delta` = value - baseline, so that the lowest `delta` among
+    a search's kept trials is the `delta` of the search. Numbers that are not finite are left out.
+    """
+    trial = record.trial
+    found: Metrics = dict(trial.outcome.metrics)
+    found |= {f"cost/{name}": amount for name, amount in trial.outcome.cost.items()}
+    found |= {f"clock/{name}": amount for name, amount in trial.outcome.clock.items()}
+    if record.calls:
+        found["tokens"] = sum(c.prompt_tokens + c.completion_tokens for c in record.calls)
+        found["llm_calls"] = len(record.calls)
+    found |= _named(trial.value, VALUE, objective.metric)
+    found |= _difference(trial.value, record.baseline)
+    return finite(found)
+
+
+def search_metrics(record: TrialRecord, objective: Objective) -> Metrics:
+    """The search as it stands after a trial: one point of each of its curves."""
+    found: Metrics = {**record.totals, STEP_MARK: float(record.trial.number)}
+    found |= _named(record.trial.value, VALUE, objective.metric)
+    found |= _named(record.best, BEST, f"best_{objective.metric}")
+    found |= _difference(record.best, record.baseline)
+    return finite(found)
+
+
+def trial_files(record: TrialRecord) -> dict[str, str]:
+    """Path -> text: the trial as data, prompts with replies, diff, failure, hook calls."""
+    trial = record.trial
+    account = {
+        "number": trial.number,
+        "parent": trial.parent,
+        "duplicate_of": trial.duplicate_of,
+        "seed": trial.seed,
+        "decision": str(trial.decision),
+        "proposal": trial.proposal.to_json(),
+        "config": dict(trial.config),
+        "outcome": trial.outcome.to_json(),
+    }
+    files = {"trial.json": json.dumps(account, indent=1)}
+    for number, call in enumerate(record.calls, start=1):
+        files[f"calls/{number:02d}_{_safe(call.purpose)}.md"] = _conversation(call)
+    for name, text in trial.outcome.notes.items():
+        files[_safe(name) if "." in name else f"{_safe(name)}.txt"] = text
+    if trial.outcome.failure is not None:
+        files["failure.txt"] = f"{trial.outcome.failure.kind}\n{trial.outcome.failure.detail}\n"
+    if record.hooks:
+        files["hooks.json"] = json.dumps(list(record.hooks), indent=1)
+    return files
+
+
+def mechanism_name(record: MechanismRecord) -> str:
+    return f"mechanism {_cut(record.name, _NAME_CHARS)}"
+
+
+def mechanism_tags(record: MechanismRecord) -> Tags:
+    """`hook_calls` and `digest` tell whether the run says already what there is to say."""
+    said = {
+        "state": record.state,
+        "source": record.source,
+        "counts": dict(record.counts),
+        "rows": projection(list(record.rows)),
+    }
+    return {
+        "mechanism": record.name,
+        "carrier": record.carrier,
+        "state": record.state,
+        "level": f"{record.level:g}",
+        "hook_calls": str(hook_calls(record)),
+        "digest": hashlib.sha256(canonical(said).encode()).hexdigest()[:16],
+    }
+
+
+def hook_calls(record: MechanismRecord) -> int:
+    """How often its hooks were called: the step at which its counts are logged."""
+    return sum(record.counts.values())
+
+
+def mechanism_metrics(record: MechanismRecord) -> Metrics:
+    """How often each hook did what, so far."""
+    return {f"hook/{name}": float(count) for name, count in record.counts.items()}
+
+
+def mechanism_files(record: MechanismRecord) -> dict[str, str]:
+    files = {"ledger.json": json.dumps(list(record.rows), indent=1)}
+    if record.source:
+        files["source.py" if record.carrier == "code" else "source.txt"] = record.source
+    return files
+
+
+def mechanisms_json(records: Mapping[str, MechanismRecord]) -> str:
+    """The final ledger of a search, whole."""
+    return json.dumps(
+        [
+            {
+                "mechanism": r.name,
+                "level": r.level,
+                "carrier": r.carrier,
+                "state": r.state,
+                "counts": dict(r.counts),
+                "rows": list(r.rows),
+            }
+            for r in records.values()
+        ],
+        indent=1,
+    )
+
+
+def _conversation(call: CallRecord) -> str:
+    parts = [f"## {message['role']}\n\n{message['content']}" for message in call.messages]
+    parts.append(f"## reply\n\n{call.text}")
+    if call.problem:
+        parts.append(f"## problem\n\n{call.problem}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _named(value: float | None, *names: str) -> Metrics:
+    return {} if value is None else dict.fromkeys(names, value)
+
+
+def _difference(value: float | None, baseline: float | None) -> Metrics:
+    return {} if value is None or baseline is None else {DELTA: value - baseline}
+
+
+def finite(metrics: Mapping[str, float]) -> Metrics:
+    """Without what a metric cannot say: NaN and infinities."""
+    return {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[: chars - 1] + "…"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "text"
+
+
+def _text(value: Value | Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

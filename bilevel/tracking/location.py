@@ -1,0 +1,102 @@
+"""Where the tracking store is, whether it can be reached, and how to look at it."""
+
+import shlex
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from bilevel.errors import TrackingError
+
+DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
+REMEDY = "choose another store with tracking.uri=... or run without one: tracking=none"
+UI_ADDRESS = "http://127.0.0.1:5000"
+VIEW_KEY = "searches"  # the name under which the searches' view is stored with the experiment
+_PROBE_S = 5.0
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def resolve(uri: str, folder: Path | None = None) -> str:
+    """The URI with a relative sqlite path made absolute. Raises TrackingError for a file store."""
+    scheme = urlsplit(uri).scheme.split("+")[0]
+    if scheme == "sqlite":
+        path = uri.split("///", 1)[-1]
+        if not path or path == ":memory:" or "///" not in uri:
+            raise TrackingError(f"tracking.uri={uri} names no file: expected sqlite:///PATH.db")
+        return f"sqlite:///{((folder or Path.cwd()) / path).resolve()}"
+    if scheme in ("http", "https", "databricks", *_PORTS):
+        return uri.rstrip("/")
+    raise TrackingError(
+        f"tracking.uri={shown(uri)} is not a store that can be used: expected sqlite:///PATH.db, "
+        "http(s)://HOST:PORT or postgresql://..."
+    )
+
+
+def local_path(uri: str) -> Path | None:
+    """The database file of a resolved sqlite URI."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:") else None
+
+
+def artifacts_root(uri: str, configured: str | None = None) -> str | None:
+    """Where artifacts go: beside a sqlite file, under mlruns for another database; a tracking
+    server decides for itself (None)."""
+    if configured is not None:
+        return configured if "://" in configured else str(Path(configured).resolve())
+    path = local_path(uri)
+    if path is not None:
+        return str(path.parent / "artifacts")
+    return (
+        None if uri.startswith(("http", "databricks")) else str(Path("mlruns/artifacts").resolve())
+    )
+
+
+def shown(uri: str) -> str:
+    """The URI as it may be printed: without the password in it."""
+    parts = urlsplit(uri)
+    if parts.password is None:
+        return uri
+    host = f"{parts.username}:***@{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return urlunsplit(parts._replace(netloc=host))
+
+
+def reach(uri: str) -> None:
+    """Raises TrackingError at once if nobody answers there: clients retry for minutes."""
+    parts = urlsplit(uri)
+    scheme = parts.scheme.split("+")[0]
+    try:
+        if scheme in ("http", "https"):
+            with urllib.request.urlopen(f"{uri}/health", timeout=_PROBE_S):
+                pass
+        elif scheme in _PORTS and parts.hostname:
+            address = (parts.hostname, parts.port or _PORTS[scheme])
+            socket.create_connection(address, timeout=_PROBE_S).close()
+    except urllib.error.HTTPError:
+        return  # somebody answers; what they allow is found out on the first request
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(
+            f"the tracking store {shown(uri)} does not answer ({reason}); start it, or {REMEDY}"
+        ) from None
+
+
+def ui_command(uri: str) -> str:
+    """The shell command that opens the store in a browser; a tracking server needs none."""
+    uri = resolve(uri)
+    if uri.startswith("http"):
+        return f"open {uri}"
+    return (
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui "
+        f"--backend-store-uri {shlex.quote(shown(uri))} --workers 1"
+    )
+
+
+def deep_link(uri: str, experiment_id: str, address: str = UI_ADDRESS) -> str:
+    """The page of a study's searches: filtered, grouped by arm, as charts.
+
+    What to filter, group and draw is stored with the experiment (`view.py`); without the
+    `/runs` part an experiment that has traces opens on another tab.
+    """
+    base = uri.rstrip("/") if uri.startswith("http") else address
+    query = f"viewStateShareKey={VIEW_KEY}&compareRunsMode=CHART"
+    return f"{base}/#/experiments/{experiment_id}/runs?{query}"

@@ -1,0 +1,160 @@
+"""What a tracker is told: frozen payloads for a search, its trials and its mechanisms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from bilevel.trace import Objective, Trial
+
+ENDINGS = ("done", "failed", "exhausted")  # how a search can end, in the words of `Tracker.end`
+
+
+class CallRecord(Protocol):
+    """One reply of the language model; `bilevel.llm.ledger.Call` has this shape."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def messages(self) -> Sequence[Mapping[str, str]]: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def completion_tokens(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def usd(self) -> float: ...
+    @property
+    def problem(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class SearchInfo:
+    """The identity of one search; `search_id` is new when the user starts it over."""
+
+    study: str
+    arm: str
+    seed: int
+    llm: str
+    task: str
+    search_id: str
+    fingerprint: str
+    objective: Objective
+    config_yaml: str = ""
+    journal: Path | None = None
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether the scripted model stood in for a real one."""
+        return self.llm == "scripted"
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One decided trial. `level` 1 is the innermost loop, anything above is an outer proposal.
+
+    `calls` are the model calls made for this trial, `hooks` its rows of the activation ledger.
+    `totals` are sums over the search so far (tokens, llm_calls, usd, modelled_s, wall_s); each
+    becomes a metric of the search at this trial.
+    """
+
+    level: float
+    trial: Trial
+    baseline: float | None = None
+    best: float | None = None
+    calls: Sequence[CallRecord] = ()
+    totals: Mapping[str, float] = field(default_factory=dict)
+    hooks: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def label(self) -> str:
+        """What the trial's run is found by when the search is told again."""
+        return f"trial/{self.level:g}/{self.trial.number}"
+
+
+@dataclass(frozen=True)
+class MechanismRecord:
+    """A mechanism and what its activation ledger amounts to.
+
+    `state` is live, prompted, on probation or dead; `counts` counts hook calls by what they did
+    (`review.decision` -> 3); `rows` are the ledger's rows as plain data.
+    """
+
+    name: str
+    carrier: str
+    state: str
+    source: str = ""
+    rows: Sequence[Mapping[str, Any]] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    level: float = 1
+
+    @property
+    def label(self) -> str:
+        return f"mechanism/{self.level:g}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was read back."""
+
+    run_id: str
+    name: str
+    status: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+
+class Tracker(Protocol):
+    """Where a search is written down for people to look at; the journal holds the truth.
+
+    A search that is executed again from its first trial tells its tracker everything again.
+    """
+
+    @property
+    def problem(self) -> str:
+        """Why nothing more is being tracked, or the empty string."""
+
+    def start(self, info: SearchInfo) -> None:
+        """Opens or finds the search. Raises TrackingError if the store cannot be written."""
+
+    def trial(self, record: TrialRecord) -> None: ...
+
+    def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
+        """The mechanisms as they stand; may be told any number of times."""
+
+    def end(self, status: str, summary: Mapping[str, float]) -> None:
+        """`status` is done, failed or exhausted (a cap was reached)."""
+
+    def supersede(self, study: str, arm: str, seed: int) -> int:
+        """Marks every search of this triple as started over; returns how many."""
+
+
+class NullTracker:
+    """Tracks nothing, for `tracking=none`."""
+
+    problem = ""
+
+    def start(self, info: SearchInfo) -> None:
+        pass
+
+    def trial(self, record: TrialRecord) -> None:
+        pass
+
+    def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
+        pass
+
+    def end(self, status: str, summary: Mapping[str, float]) -> None:
+        check_ending(status)
+
+    def supersede(self, study: str, arm: str, seed: int) -> int:
+        return 0
+
+
+def check_ending(status: str) -> None:
+    if status not in ENDINGS:
+        raise ValueError(f"status={status!r}: expected one of {', '.join(ENDINGS)}")

@@ -1,0 +1,232 @@
+"""The one module that imports mlflow: every failure there becomes a TrackingError."""
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bilevel.errors import TrackingError
+from bilevel.tracking.database import prepare
+from bilevel.tracking.location import REMEDY, artifacts_root, local_path, reach, resolve, shown
+from bilevel.tracking.records import CallRecord, Run
+from bilevel.tracking.spans import spans
+
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing is reported to third parties
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server must not hold a search for minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for every trial otherwise
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import mlflow  # noqa: E402
+from mlflow.entities import Metric, Param, RunTag, Span  # noqa: E402
+from mlflow.tracing.client import TracingClient  # noqa: E402
+
+_PAGE = 5_000
+_TRACES_PAGE = 100
+
+
+class Store:
+    """A tracking store: a local sqlite file (made on first use), a database or a server."""
+
+    def __init__(self, uri: str, artifacts: str | None = None, *, write: bool = True) -> None:
+        self.uri = resolve(uri)
+        self._artifacts = artifacts_root(self.uri, artifacts)
+        with self._guard("opening"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # mlflow's, of its own parts
+            reach(self.uri)
+            path = local_path(self.uri)
+            if path is not None:
+                prepare(path, _migrate, write=write)
+            self._client = mlflow.MlflowClient(tracking_uri=self.uri)
+            self._tracing = TracingClient(self.uri)
+
+    @contextmanager
+    def _guard(self, doing: str) -> Iterator[None]:
+        """Whatever goes wrong in there is told in one line: what, where, why and the remedy."""
+        try:
+            yield
+        except TrackingError:
+            raise
+        except Exception as error:  # mlflow, SQLAlchemy, drivers and the disk raise their own kinds
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if isinstance(error, ImportError):
+                reason += "; install that driver"
+            raise TrackingError(
+                f"{doing} failed in the tracking store {shown(self.uri)}: {reason[:300]}; mend it, "
+                f"or {REMEDY}"
+            ) from error
+
+    def studies(self) -> dict[str, str]:
+        """Name -> experiment id, for every experiment but MLflow's own default."""
+
+        def page(token: str | None) -> Any:
+            return self._client.search_experiments(max_results=_PAGE, page_token=token)
+
+        with self._guard("listing studies"):
+            return {e.name: e.experiment_id for e in _every(page) if e.name != "Default"}
+
+    def experiment(self, study: str, tags: Mapping[str, str]) -> str:
+        """The id of the study's experiment, made if there is none; sets the tags it lacks."""
+        with self._guard(f"opening study {study}"):
+            found = self._client.get_experiment_by_name(study) or self._create(study)
+            if found.lifecycle_stage != "active":
+                raise TrackingError(
+                    f"study {study} was deleted in {shown(self.uri)}; restore it with `mlflow "
+                    f"experiments restore -x {found.experiment_id}`, or choose another study name"
+                )
+            for name, text in tags.items():
+                if found.tags.get(name) != text:
+                    self._client.set_experiment_tag(found.experiment_id, name, text)
+            identifier: str = found.experiment_id
+            return identifier
+
+    def _create(self, study: str) -> Any:
+        place = self._artifacts and f"{self._artifacts}/{_folder(study)}"
+        try:
+            self._client.create_experiment(study, artifact_location=place)
+        except mlflow.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise  # another search of the study may have been a moment earlier
+        return self._client.get_experiment_by_name(study)
+
+    def runs(self, experiment: str, query: str) -> list[Run]:
+        """Every active run that fits, oldest first."""
+
+        def page(token: str | None) -> Any:
+            return self._client.search_runs(
+                [experiment],
+                query,
+                max_results=_PAGE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+
+        with self._guard("reading runs"):
+            return [_run(run) for run in _every(page)]
+
+    def steps(self, run_id: str, metric: str) -> set[int]:
+        """The steps at which a metric was logged."""
+        with self._guard("reading metrics"):
+            return {m.step for m in self._client.get_metric_history(run_id, metric)}
+
+    def create(
+        self,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, str],
+        parent: str = "",
+        age_s: float = 0.0,
+    ) -> str:
+        """A new running run, which began `age_s` ago."""
+        every = {**tags, "mlflow.parentRunId": parent} if parent else dict(tags)
+        start_ms = int((time.time() - age_s) * 1000)
+        with self._guard(f"starting run {name}"):
+            made = self._client.create_run(experiment, start_ms, tags=every, run_name=name)
+            identifier: str = made.info.run_id
+            return identifier
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        step: int = 0,
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Metrics, params and tags in one call."""
+        now_ms = int(time.time() * 1000)
+        with self._guard("logging"):
+            self._client.log_batch(
+                run_id,
+                metrics=[Metric(n, v, now_ms, step) for n, v in (metrics or {}).items()],
+                params=[Param(n, v) for n, v in (params or {}).items()],
+                tags=[RunTag(n, v) for n, v in (tags or {}).items()],
+            )
+
+    def files(self, run_id: str, files: Mapping[str, str]) -> None:
+        """Texts as artifacts, by their path; one call for all of them."""
+        with self._guard("storing artifacts"), tempfile.TemporaryDirectory() as folder:
+            for name, text in files.items():
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            self._client.log_artifacts(run_id, folder)
+
+    def file(self, run_id: str, path: Path) -> None:
+        with self._guard(f"storing {path.name}"):
+            self._client.log_artifact(run_id, str(path))
+
+    def calls(self, experiment: str, run_id: str, calls: Sequence[CallRecord], model: str) -> None:
+        """The model calls as traces of their run, in two writes however many they are."""
+        with self._guard("storing traces"):
+            made = [Span.from_dict(data) for data in spans(run_id, calls, model)]
+            self._tracing.log_spans(experiment, made)
+            for start in range(0, len(made), _TRACES_PAGE):
+                page = [span.trace_id for span in made[start : start + _TRACES_PAGE]]
+                self._client.link_traces_to_run(page, run_id)
+
+    def status(self, run_id: str, status: str) -> None:
+        """RUNNING, FINISHED, FAILED or KILLED; all but the first also end the run."""
+        with self._guard("closing a run"):
+            if status == "RUNNING":
+                self._client.update_run(run_id, status=status)
+            else:
+                self._client.set_terminated(run_id, status)
+
+    def delete(self, experiment: str, run_id: str) -> None:
+        """Removes a run and its traces."""
+
+        def page(token: str | None) -> Any:
+            return self._tracing.search_traces(
+                locations=[experiment],
+                run_id=run_id,
+                include_spans=False,
+                max_results=_TRACES_PAGE,
+                page_token=token,
+            )
+
+        with self._guard("removing a run that was cut off"):
+            traces = [trace.info.trace_id for trace in _every(page)]
+            for start in range(0, len(traces), _TRACES_PAGE):
+                self._client.delete_traces(
+                    experiment, trace_ids=traces[start : start + _TRACES_PAGE]
+                )
+            self._client.delete_run(run_id)
+
+
+def _every(page: Callable[[str | None], Any]) -> Iterator[Any]:
+    """All entries of a paged answer."""
+    token: str | None = None
+    while True:
+        found = page(token)
+        yield from found
+        token = found.token or None
+        if token is None:
+            return
+
+
+def _run(run: Any) -> Run:
+    info, data = run.info, run.data
+    return Run(info.run_id, info.run_name or "", info.status, dict(data.tags), dict(data.metrics))
+
+
+def _folder(study: str) -> str:
+    """A folder name for a study: readable, and different for different studies."""
+    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in study).strip(".")
+    same = plain == study
+    return plain if same else f"{plain}-{hashlib.sha256(study.encode()).hexdigest()[:8]}"
+
+
+def _migrate(uri: str) -> None:
+    for noisy in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    mlflow.MlflowClient(tracking_uri=uri).search_experiments()

@@ -1,0 +1,237 @@
+"""The tracker that writes a search to MLflow, and writes it once however often it is told."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bilevel.errors import TrackingError
+from bilevel.tracking import content, view
+from bilevel.tracking.environment import environment_json
+from bilevel.tracking.location import DEFAULT_URI, deep_link, resolve, ui_command
+from bilevel.tracking.records import (
+    MechanismRecord,
+    Run,
+    SearchInfo,
+    TrialRecord,
+    check_ending,
+)
+
+if TYPE_CHECKING:
+    from bilevel.tracking.store import Store
+
+_STATUS = {"done": "FINISHED", "failed": "FAILED", "exhausted": "KILLED"}
+_log = logging.getLogger(__name__)
+
+
+class MlflowTracker:
+    """One experiment a study, one parent run a search, a child run for everything in it.
+
+    A child run is complete when its status is FINISHED; one that was cut off is removed and
+    written again. If the store fails after the start, that is told once, `problem` says why, and
+    nothing more is written: running the same command again fills the gap from the journal.
+    """
+
+    def __init__(
+        self, uri: str = DEFAULT_URI, artifacts: str | None = None, traces: bool = True
+    ) -> None:
+        self.uri = resolve(uri)
+        self.problem = ""
+        self._artifacts = artifacts
+        self._traces = traces
+        self._store: Store | None = None
+        self._info: SearchInfo | None = None
+        self._experiment = ""
+        self._parent = ""
+        self._children: dict[str, Run] = {}
+        self._steps: set[int] = set()
+        self._told: dict[str, MechanismRecord] = {}
+
+    @property
+    def store(self) -> "Store":
+        """The open store; the first use imports mlflow, which takes seconds."""
+        if self._store is None:
+            from bilevel.tracking.store import Store
+
+            self._store = Store(self.uri, self._artifacts)
+        return self._store
+
+    @property
+    def link(self) -> str:
+        """The page of the study's searches, once the search is started."""
+        return deep_link(self.uri, self._experiment)
+
+    @property
+    def command(self) -> str:
+        """The shell command that serves that page."""
+        return ui_command(self.uri)
+
+    def start(self, info: SearchInfo) -> None:
+        """Opens or finds the search. Raises TrackingError if the store cannot be written."""
+        self.problem, self._info, self._told = "", info, {}
+        self._experiment = self.store.experiment(info.study, {view.TAG: view.state()})
+        current = self._searches(info.study, info.arm, info.seed)
+        mine = [run for run in current if run.tags.get("search_id") == info.search_id]
+        older = [run for run in current if run.tags.get("search_id") != info.search_id]
+        if older:
+            self._mark(older)
+            _log.warning(
+                "tracking: %d earlier search(es) of %s/%s seed %d are marked superseded",
+                len(older),
+                info.study,
+                info.arm,
+                info.seed,
+            )
+        if mine:
+            self._parent = mine[0].run_id
+            self.store.status(self._parent, "RUNNING")
+            self._find_children()
+        else:
+            self._parent = self.store.create(
+                self._experiment, f"{info.arm} seed {info.seed}", content.search_tags(info)
+            )
+            self._children, self._steps = {}, set()
+        self.store.files(
+            self._parent,
+            {"config.yaml": info.config_yaml, "environment.json": environment_json()},
+        )
+
+    def trial(self, record: TrialRecord) -> None:
+        """Writes a decided trial, unless it is there already."""
+        self._unless_broken(f"trial {record.label}", lambda: self._trial(record))
+
+    def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
+        """Writes the mechanisms as they stand; only what changed since the last time."""
+
+        def write() -> None:
+            for record in records:
+                self._mechanism(record)
+                self._told[record.label] = record
+
+        self._unless_broken("the mechanisms", write)
+
+    def end(self, status: str, summary: Mapping[str, float]) -> None:
+        """Closes the search: final numbers, journal, mechanism ledger and how it ended."""
+        check_ending(status)
+        self._unless_broken("the end of the search", lambda: self._end(status, summary))
+
+    def supersede(self, study: str, arm: str, seed: int) -> int:
+        """Marks every search of this triple as started over; returns how many."""
+        self._experiment = self.store.experiment(study, {view.TAG: view.state()})
+        found = self._searches(study, arm, seed)
+        self._mark(found)
+        return len(found)
+
+    def _searches(self, study: str, arm: str, seed: int) -> list[Run]:
+        """The searches of a triple that were not started over."""
+        query = "tags.kind = 'search' AND tags.superseded = 'false' AND "
+        query += f"tags.seed = '{seed}'"
+        found = self.store.runs(self._experiment, query)
+        return [r for r in found if r.tags.get("arm") == arm and r.tags.get("study") == study]
+
+    def _mark(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self.store.log(run.run_id, tags={"superseded": "true"})
+            if run.status == "RUNNING":
+                self.store.status(run.run_id, "KILLED")
+
+    def _find_children(self) -> None:
+        query = f"tags.`mlflow.parentRunId` = '{self._parent}'"
+        self._children = {
+            run.tags["label"]: run
+            for run in self.store.runs(self._experiment, query)
+            if "label" in run.tags
+        }
+        self._steps = self.store.steps(self._parent, content.STEP_MARK)
+
+    def _unless_broken(self, what: str, write: Callable[[], None]) -> None:
+        if self.problem:
+            return
+        if self._info is None:
+            raise TrackingError(f"{what} was told to a tracker that was not started: call start()")
+        try:
+            write()
+        except TrackingError as error:
+            self.problem = str(error)
+            _log.warning(
+                "tracking stopped at %s: %s. The search goes on and its journal is complete; run "
+                "the same command again to fill the gap",
+                what,
+                error,
+            )
+
+    def _child(self, label: str, name: str, tags: Mapping[str, str], age_s: float = 0.0) -> str:
+        assert self._info is not None
+        every = content.common_tags(self._info) | dict(tags) | {"label": label}
+        return self.store.create(self._experiment, name, every, self._parent, age_s)
+
+    def _trial(self, record: TrialRecord) -> None:
+        assert self._info is not None
+        known = self._children.get(record.label)
+        if known is not None and known.status == "FINISHED":
+            return
+        if known is not None:
+            self.store.delete(self._experiment, known.run_id)
+        objective, store = self._info.objective, self.store
+        run_id = self._child(
+            record.label,
+            content.trial_name(record),
+            content.trial_tags(record),
+            age_s=content.spent_s(record),
+        )
+        store.log(
+            run_id,
+            metrics=content.trial_metrics(record, objective),
+            step=record.trial.number,
+            params=content.trial_params(record.trial),
+        )
+        if record.level == 1 and record.trial.number not in self._steps:
+            store.log(
+                self._parent,
+                metrics=content.search_metrics(record, objective),
+                step=record.trial.number,
+            )
+            self._steps.add(record.trial.number)
+        store.files(run_id, content.trial_files(record))
+        if record.calls and self._traces:
+            store.calls(self._experiment, run_id, record.calls, self._info.llm)
+        store.status(run_id, "FINISHED")
+
+    def _mechanism(self, record: MechanismRecord) -> None:
+        """A mechanism has one run, which is brought up to date; never back to fewer calls."""
+        tags, calls = content.mechanism_tags(record), content.hook_calls(record)
+        known = self._children.get(record.label)
+        if known is not None and known.status == "RUNNING":
+            self.store.delete(self._experiment, known.run_id)
+            known = None
+        held = -1 if known is None else int(known.tags.get("hook_calls", -1))
+        if known is not None and (held > calls or known.tags.get("digest") == tags["digest"]):
+            return
+        if known is None:
+            run_id = self._child(
+                record.label, content.mechanism_name(record), {"kind": "mechanism"}
+            )
+        else:
+            run_id = known.run_id
+            self.store.status(run_id, "RUNNING")
+        self.store.files(run_id, content.mechanism_files(record))
+        grown = content.mechanism_metrics(record) if calls > held else {}
+        self.store.log(run_id, metrics=grown, step=calls, tags=tags)
+        status = "FAILED" if record.state == "dead" else "FINISHED"
+        self.store.status(run_id, status)
+        self._children[record.label] = Run(run_id, record.name, status, tags, {})
+
+    def _end(self, status: str, summary: Mapping[str, float]) -> None:
+        assert self._info is not None
+        store = self.store
+        if self._told:
+            store.files(self._parent, {"mechanisms.json": content.mechanisms_json(self._told)})
+        journal = self._info.journal
+        if journal is not None and journal.exists():
+            store.file(self._parent, journal)
+        own = f"attributes.run_id = '{self._parent}'"
+        held = store.runs(self._experiment, own)[0].metrics
+        fresh = {n: v for n, v in content.finite(summary).items() if held.get(n) != v}
+        store.log(
+            self._parent, metrics=fresh, step=max(self._steps, default=0), tags={"ended": status}
+        )
+        store.status(self._parent, _STATUS[status])

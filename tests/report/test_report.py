@@ -1,0 +1,106 @@
+"""A report reads what the tracker wrote, and says what it leaves out."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bilevel.report import report
+from bilevel.report.__main__ import main
+from bilevel.tracking import MlflowTracker
+from tests.tracking.studies import info, records, run_search
+
+
+@pytest.fixture
+def studied(uri: str) -> str:
+    """Two arms: A with seeds 1 and 2, B with one seed cut off, and a superseded search."""
+    tracker = MlflowTracker(uri)
+    for seed in (1, 2):
+        run_search(tracker, "A", seed, trials=4)
+    run_search(tracker, "B", 1, trials=2, end="")
+    run_search(tracker, "C", 1, trials=1)
+    tracker.supersede("demo", "C", 1)
+    assert tracker.problem == ""
+    return uri
+
+
+def test_a_report_agrees_with_what_was_told(studied: str, tmp_path: Path) -> None:
+    screen = StringIO()
+    result = report("demo", studied, tmp_path / "out", Console(file=screen, width=170))
+    assert [(arm.arm, arm.n, arm.unfinished) for arm in result.arms] == [("A", 2, 0), ("B", 1, 1)]
+    for row in result.searches:
+        told = list(records(row.arm, row.seed, row.trials))
+        assert row.baseline == told[0].trial.value
+        assert row.curve == tuple(record.best for record in told)
+        assert row.kept == sum(record.trial.kept for record in told[1:])
+        assert row.distinct_moves == len({m for record in told[1:] for m in record.trial.moves})
+        assert row.tokens == 940.0 * row.trials
+    assert result.stand_in
+    said = screen.getvalue()
+    assert "Study demo (stand-in model: scripted)" in said
+    assert "1 (1 unfinished)" in said
+    assert "B seed 1 (2 trials)" in said
+    assert "viewStateShareKey=searches" in said
+    assert f"mlflow ui --backend-store-uri {studied} --workers 1" in said
+    assert result.plot.read_bytes().startswith(b"\x89PNG")
+    with result.searches_csv.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["arm"], line["seed"], line["state"]) for line in lines] == [
+        ("A", "1", "done"), ("A", "2", "done"), ("B", "1", "unfinished"),
+    ]  # fmt: skip
+    assert len(result.arms_csv.read_text().splitlines()) == 3
+
+
+def test_results_of_a_real_model_have_no_such_title(uri: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker(uri)
+    tracker.start(info(llm="deepseek-chat"))
+    tracker.trial(next(records("A", 1)))
+    screen = StringIO()
+    assert not report("demo", uri, tmp_path, Console(file=screen, width=170)).stand_in
+    assert "stand-in" not in screen.getvalue()
+
+
+def test_an_unknown_study_lists_those_there_are(
+    studied: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["study=dem", f"tracking.uri={studied}"]) == 2
+    assert "studies there: demo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "study=NAME is missing"),
+        (["demo"], "'demo' is not an option"),
+        (["study=demo", "seed=1"], "'seed=1' is not an option"),
+    ],
+)
+def test_a_wrong_command_shows_the_right_one(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "usage: python -m bilevel.report study=NAME" in told
+
+
+def test_no_database_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study=demo", f"tracking.uri=sqlite:///{tmp_path}/none.db"]) == 2
+    assert "nothing was ever tracked" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_without_a_search_is_told(uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    MlflowTracker(uri).supersede("demo", "A", 1)
+    assert main(["study=demo", f"tracking.uri={uri}"]) == 2
+    assert "holds no search" in capsys.readouterr().err
+
+
+def test_the_command_writes_where_it_is_told(
+    studied: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["study=demo", f"tracking.uri={studied}", f"out={tmp_path}/here"]) == 0
+    assert (tmp_path / "here" / "best_so_far.png").exists()
+    assert "stand-in model: scripted" in capsys.readouterr().out
