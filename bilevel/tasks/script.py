@@ -71,7 +71,7 @@ class ScriptTask(Task):
         known = self._cache.get(identity) if self._cache else None
         if known is not None:
             return known
-        text = self.render(effective)
+        text = self.render(config)
         folder = Path(tempfile.mkdtemp(prefix="trial-"))
         try:
             (folder / self._script.name).write_text(text)

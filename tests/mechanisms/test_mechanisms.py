@@ -54,9 +54,10 @@ def search(mechanism: Mechanism, landscape: str = "trap", seed: int = 1, trials:
 @pytest.mark.parametrize("made", classes(), ids=lambda c: c.name)
 class TestContract:
     def test_it_has_a_config_of_its_name(self, made: type[Mechanism]) -> None:
-        assert f"_target_: {made.__module__}.{made.__name__}" in (
-            CONF / f"{made.name}.yaml"
-        ).read_text()
+        assert (
+            f"_target_: {made.__module__}.{made.__name__}"
+            in (CONF / f"{made.name}.yaml").read_text()
+        )
 
     @pytest.mark.parametrize("landscape", LANDSCAPES)
     def test_no_hook_fails_on_any_landscape(self, made: type[Mechanism], landscape: str) -> None:

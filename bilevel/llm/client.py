@@ -1,0 +1,197 @@
+"""The one module that talks to a language model's server, through the openai SDK."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from bilevel.errors import EndpointError, EndpointRefused
+from bilevel.llm import faults
+from bilevel.llm.completion import MAX_BODY_BYTES, Completion, completion, content, parsed, said
+from bilevel.llm.dialect import Dialect
+from bilevel.llm.endpoint import Endpoint
+from bilevel.llm.faults import Fault, Remedy
+from bilevel.randomness import digest
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+App = Callable[[dict[str, Any]], dict[str, Any]]
+Messages = Sequence[Mapping[str, str]]
+Answered = dict[str, Any]
+IN_PROCESS = "http://in-process.invalid/v1"
+MAX_WAIT_S = 60.0
+
+
+class ChatClient:
+    """Chat completions from any server that speaks the OpenAI protocol.
+
+    `app` answers in this process instead of a server, through the same SDK. Making a client never
+    fails and never connects: `endpoint.check()` says what is wrong before the first call.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        app: App | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.endpoint = endpoint if app is None else replace(endpoint, base_url=IN_PROCESS)
+        self._app = app
+        self._sleep = sleep
+        self._clock = clock
+        self._dialect = Dialect(structured=endpoint.structured)
+        self._sdk: openai.OpenAI | None = None
+
+    def __repr__(self) -> str:
+        place = self.endpoint.place
+        return f"ChatClient(name={self.endpoint.name!r}, model={place.model!r}, url={place.url!r})"
+
+    def complete(
+        self,
+        messages: Messages,
+        *,
+        schema: Mapping[str, Any],
+        temperature: float | None = None,
+        seed: int = 0,
+    ) -> Completion:
+        """One reply, after as many attempts as it takes. Raises EndpointError, ConfigError."""
+        self.endpoint.check()
+        limit = self.endpoint.max_tokens
+        started, waited, attempts = self._clock(), 0.0, 0
+        dialect = self._dialect
+        while True:
+            body = dialect.request(
+                messages, schema, temperature=temperature, seed=seed, max_tokens=limit
+            )
+            attempts += 1
+            answer = self._attempt(body)
+            if not isinstance(answer, Fault):
+                break
+            if answer.remedy is Remedy.ASK_DIFFERENTLY:
+                other = dialect.without(answer.option)
+                if other is not None:
+                    dialect = other
+                    continue
+            if answer.remedy is not Remedy.RETRY or attempts >= self.endpoint.max_attempts:
+                raise self._given_up(answer, attempts)
+            pause = _pause(attempts, answer.wait_s, seed)
+            waited += pause
+            self._sleep(pause)
+        self._remember(dialect)
+        clock = {"seconds": self._clock() - started, "attempts": attempts, "waited_s": waited}
+        text = content(answer["choices"][0]).encode("utf-8", "backslashreplace").decode()
+        return completion(answer, self.endpoint.without_key(text), messages, clock)
+
+    def close(self) -> None:
+        if self._sdk is not None:
+            self._sdk.close()
+            self._sdk = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _remember(self, dialect: Dialect) -> None:
+        """What a server refused once is not sent to it again."""
+        if dialect != self._dialect:
+            dialect.announce(self._dialect, self.endpoint.name)
+            self._dialect = dialect
+
+    def _given_up(self, fault: Fault, attempts: int) -> EndpointError:
+        tried = f" after {attempts} attempts" if attempts > 1 else ""
+        advice = fault.advice or f"llm.model={self.endpoint.model} does not take this request"
+        said_clean = self.endpoint.without_key(fault.said)
+        line = " ".join(f"{said_clean}{tried}; {advice}".split())
+        refused = fault.remedy in {Remedy.REFUSED, Remedy.ASK_DIFFERENTLY}
+        return EndpointRefused(line) if refused else EndpointError(line)
+
+    def _attempt(self, body: Mapping[str, Any]) -> Answered | Fault:
+        """One call. Every way in which it can fail comes back as a Fault."""
+        import httpx2
+        import openai
+
+        place = self.endpoint.place
+        try:
+            return self._call(body)
+        except (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError):
+            return faults.too_slow(self.endpoint.timeout_s, place)
+        except openai.APIStatusError as error:
+            told = said(error.body, error.message)
+            code, param = str(error.code or ""), str(error.param or "")
+            headers = error.response.headers
+            return faults.from_status(error.status_code, told, code, param, headers, place)
+        except (openai.APIConnectionError, httpx2.HTTPError) as error:
+            return faults.not_reached(type(error.__cause__ or error).__name__, place)
+
+    def _call(self, body: Mapping[str, Any]) -> Answered | Fault:
+        deadline = self._clock() + self.endpoint.timeout_s
+        create = self._connected().chat.completions.with_streaming_response.create
+        raw = bytearray()
+        with create(model=self.endpoint.model, **body) as response:
+            for chunk in response.iter_bytes():
+                raw += chunk
+                if len(raw) > MAX_BODY_BYTES:
+                    break
+                if self._clock() > deadline:
+                    raise TimeoutError
+        return parsed(bytes(raw), self.endpoint.place)
+
+    def _connected(self) -> "openai.OpenAI":
+        if self._sdk is None:
+            import httpx2
+            import openai
+
+            endpoint = self.endpoint
+            transport = None if self._app is None else httpx2.MockTransport(_handler(self._app))
+            http = httpx2.Client(
+                transport=transport,
+                timeout=endpoint.timeout_s,
+                trust_env=transport is None and not endpoint.on_this_machine,
+            )
+            self._sdk = openai.OpenAI(
+                api_key=endpoint.key(),
+                base_url=endpoint.base_url,
+                max_retries=0,
+                http_client=http,
+            )
+        return self._sdk
+
+
+def chat_client(**config: Any) -> ChatClient:
+    """A client from the keys of a preset in conf/llm."""
+    return ChatClient(Endpoint(**config))
+
+
+def _handler(app: App) -> "Callable[[httpx2.Request], httpx2.Response]":
+    """An application as the far end of an HTTP connection that never leaves this process."""
+    import httpx2
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        try:
+            status, answer = 200, app(json.loads(request.content))
+        except ValueError as error:
+            status, answer = 400, {"error": {"message": str(error)}}
+        headers = {"content-type": "application/json"}
+        return httpx2.Response(status, content=json.dumps(answer).encode(), headers=headers)
+
+    return handle
+
+
+def _pause(attempt: int, asked: float | None, seed: int) -> float:
+    """Seconds before the next attempt: doubling, spread by the seed so that searches differ."""
+    if asked is not None:
+        return min(asked, MAX_WAIT_S)
+    return min(2.0 ** (attempt - 1) * (1 + digest(seed, attempt) % 1000 / 2000), MAX_WAIT_S)

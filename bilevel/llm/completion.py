@@ -1,0 +1,95 @@
+"""What a server's answer holds: read defensively, since compatible servers differ in everything."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bilevel.llm import faults
+from bilevel.llm.faults import Fault, Place
+from bilevel.llm.tokens import message_tokens, text_tokens
+
+MAX_REPLY_CHARS = 200_000
+MAX_BODY_BYTES = 2_000_000
+TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True)
+class Completion:
+    """One reply. `estimated` marks token counts that the server did not report; `clock` holds
+    what differs between two runs of the same call; `finish_reason` is 'too_large' when cut."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: str
+    clock: Mapping[str, float]
+    estimated: bool = False
+
+
+def parsed(raw: bytes, place: Place) -> dict[str, Any] | Fault:
+    """The answer's body with at least one choice in it, or what is wrong with it."""
+    if len(raw) > MAX_BODY_BYTES:
+        return {"choices": [{"finish_reason": TOO_LARGE}]}
+    beginning = raw[:80].decode("utf-8", "replace")
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        kind = "HTML" if beginning.lstrip().startswith("<") else "text that is not JSON"
+        return faults.not_a_completion(kind, beginning, place)
+    if not isinstance(data, dict):
+        return faults.not_a_completion("other JSON", beginning, place)
+    choices = data.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return data
+    if data.get("error"):
+        return _error_inside(data["error"], place)
+    return faults.no_choices(place)
+
+
+def _error_inside(error: Any, place: Place) -> Fault:
+    """Some routers answer 200 and put the error of the server behind them in the body."""
+    code = error.get("code") if isinstance(error, Mapping) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 502
+    return faults.from_status(status, said(error, "no reason given"), "", "", {}, place)
+
+
+def said(body: object, otherwise: str) -> str:
+    """What a server said about an error, on one line."""
+    if isinstance(body, Mapping):
+        inner = body.get("message") or body.get("error") or body.get("detail") or otherwise
+        text = str(inner.get("message", inner)) if isinstance(inner, Mapping) else str(inner)
+    else:
+        text = otherwise
+    line = " ".join(text.split())
+    return line if len(line) <= 300 else line[:297] + "..."
+
+
+def content(choice: Mapping[str, Any]) -> str:
+    """The reply's text; a list of parts is joined, a refusal stands for itself."""
+    message = choice.get("message")
+    if not isinstance(message, Mapping):
+        return ""
+    found = message.get("content") or message.get("refusal") or ""
+    if isinstance(found, list):
+        found = "".join(str(p.get("text", "")) for p in found if isinstance(p, Mapping))
+    return str(found)
+
+
+def completion(
+    data: Mapping[str, Any],
+    text: str,
+    messages: Sequence[Mapping[str, str]],
+    clock: Mapping[str, float],
+) -> Completion:
+    """The record of a reply whose text is `text`."""
+    finish = str(data["choices"][0].get("finish_reason") or "stop")
+    if len(text) > MAX_REPLY_CHARS:
+        text, finish = text[:MAX_REPLY_CHARS], TOO_LARGE
+    usage = data.get("usage")
+    counts = usage if isinstance(usage, Mapping) else {}
+    asked, replied = counts.get("prompt_tokens"), counts.get("completion_tokens")
+    if type(asked) is int and type(replied) is int and min(asked, replied) >= 0:
+        return Completion(text, asked, replied, finish, clock)
+    estimates = message_tokens(messages), text_tokens(text)
+    return Completion(text, *estimates, finish, clock, estimated=True)

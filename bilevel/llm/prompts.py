@@ -1,0 +1,41 @@
+"""Prompts are files: rendered strictly, and identified by the digest of what was rendered."""
+
+import hashlib
+from pathlib import Path
+from string import Template
+
+_FOLDER = Path(__file__).with_name("prompts")
+
+
+def render(name: str, **values: str) -> str:
+    """The prompt file with its placeholders filled in; a `$` inside a value stays as it is.
+
+    Raises ValueError when the names given are not exactly those the file asks for.
+    """
+    template = Template((_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+    expected = set(template.get_identifiers())
+    if expected != set(values):
+        missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
+        raise ValueError(f"prompt {name}.md: missing {missing}, unknown {unknown}")
+    return template.substitute(values).strip() + "\n"
+
+
+def digest(*texts: str) -> str:
+    """Identifies a rendered prompt."""
+    return hashlib.sha256("\x1f".join(texts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def fenced(text: str, language: str = "") -> str:
+    """The text in a code fence longer than any run of backticks inside it."""
+    longest = run = 0
+    for character in text:
+        run = run + 1 if character == "`" else 0
+        longest = max(longest, run)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def cell(text: str, most: int = 160) -> str:
+    """The text as one cell of a table: one line, no bars, cut with a mark."""
+    line = " ".join(text.replace("|", "/").split())
+    return line if len(line) <= most else line[: most - 3] + "..."

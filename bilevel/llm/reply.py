@@ -1,0 +1,210 @@
+"""From a reply's text to checked data: whatever a model writes ends as a value or a reason."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jsonschema
+from jsonschema.exceptions import ValidationError
+
+from bilevel.errors import SpaceError
+
+MAX_DEPTH = 24
+MAX_SCHEMA_CHARS = 20_000
+_FAILED_STARTS = 20  # places where JSON seemed to begin; more is not worth the time
+_FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
+_THINKING = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_KEYWORDS = frozenset(
+    [
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "enum",
+        "const",
+        "anyOf",
+        "oneOf",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minLength",
+        "maxLength",
+        "title",
+        "description",
+        "default",
+    ]
+)
+
+
+class ReplyError(ValueError):
+    """Why a reply cannot be used, in words that the model is told."""
+
+
+def _no_constant(name: str) -> float:
+    raise ReplyError(f"{name} is not JSON; use a finite number")
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if not math.isfinite(number):
+        raise ReplyError(f"the number {literal[:40]} is too large")
+    return number
+
+
+def _whole(literal: str) -> int:
+    if len(literal) > 40:
+        raise ReplyError(f"the number {literal[:20]}... is too large")
+    return int(literal)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ReplyError("a name occurs twice in one JSON object")
+    return made
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
+)
+
+
+def extract(text: str) -> dict[str, Any]:
+    """The one JSON object in the text, fenced or wrapped in prose. Raises ReplyError."""
+    text = _THINKING.sub("", text, count=1).strip()
+    if not text:
+        raise ReplyError("the reply is empty")
+    try:
+        found = _objects(text)
+    except RecursionError:
+        raise ReplyError("the JSON is nested too deeply") from None
+    if len(found) > 1:
+        raise ReplyError(f"the reply holds {len(found)} JSON objects; give exactly one")
+    _walk(found[0])
+    return found[0]
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    """The whole text, or else the fenced blocks, or else every object in the prose."""
+    if text[0] == "{" and text[-1] == "}":
+        whole = _decode(text, 0)
+        if whole is not None and whole[1] == len(text):
+            return [whole[0]]
+    fenced = [block.strip() for block in _FENCE.findall(text)]
+    decoded = [_decode(block, 0) for block in fenced if block.startswith("{")]
+    kept = [part[0] for part in decoded if part is not None]
+    return kept or _in_prose(text)
+
+
+def _in_prose(text: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    failures = 0
+    at = text.find("{")
+    while at >= 0:
+        decoded = _decode(text, at)
+        if decoded is not None:
+            found.append(decoded[0])
+        elif (failures := failures + 1) > _FAILED_STARTS:
+            break
+        at = text.find("{", decoded[1] if decoded is not None else at + 1)
+    if not found:
+        raise ReplyError(_why_none(text))
+    return found
+
+
+def _decode(text: str, at: int) -> tuple[dict[str, Any], int] | None:
+    """The object that begins here and where it ends, or None. Raises ReplyError."""
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except json.JSONDecodeError:
+        return None
+    return value, end
+
+
+def _why_none(text: str) -> str:
+    start = text.find("{")
+    if start < 0:
+        return "there is no JSON object in the reply"
+    try:
+        _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        return f"the JSON is broken at character {error.pos - start}: {error.msg}"
+    return "there is no JSON object in the reply"
+
+
+def _walk(value: Any) -> None:
+    """Raises ReplyError for lone surrogates and deep nesting; keeps its own stack."""
+    todo: list[tuple[Any, int]] = [(value, 1)]
+    while todo:
+        part, depth = todo.pop()
+        if depth > MAX_DEPTH:
+            raise ReplyError(f"the JSON is nested more than {MAX_DEPTH} levels deep")
+        if isinstance(part, str) and any("\ud800" <= character <= "\udfff" for character in part):
+            raise ReplyError("a text holds half of a surrogate pair")
+        if isinstance(part, dict):
+            todo += [(key, depth) for key in part]
+            todo += [(member, depth + 1) for member in part.values()]
+        elif isinstance(part, list):
+            todo += [(member, depth + 1) for member in part]
+
+
+def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema as plain JSON. Raises ReplyError for what is not one, and for references and
+    patterns, which could stall the host or reach for the network."""
+    try:
+        text = json.dumps(dict(schema), allow_nan=False)
+        plain: dict[str, Any] = json.loads(text)
+        _walk(plain)
+        jsonschema.Draft202012Validator.check_schema(plain)
+    except (TypeError, ValueError, RecursionError, jsonschema.SchemaError) as error:
+        raise ReplyError(f"not a JSON schema: {_cut(str(error), 200)}") from None
+    strange = sorted(_strange(plain))
+    if strange:
+        valid = ", ".join(sorted(_KEYWORDS))
+        raise ReplyError(f"unsupported in a schema: {', '.join(strange)}; valid: {valid}")
+    if len(text) > MAX_SCHEMA_CHARS:
+        raise ReplyError(f"the schema is longer than {MAX_SCHEMA_CHARS} characters")
+    return plain
+
+
+def _strange(schema: Any) -> set[str]:
+    if not isinstance(schema, Mapping):
+        return set()
+    strange = {str(key) for key in schema if key not in _KEYWORDS}
+    properties = schema.get("properties", {})
+    parts = list(properties.values()) if isinstance(properties, Mapping) else []
+    parts += [schema.get("items"), schema.get("additionalProperties")]
+    for union in (schema.get("anyOf"), schema.get("oneOf")):
+        parts += union if isinstance(union, list) else []
+    return strange.union(*map(_strange, parts))
+
+
+def checked(
+    text: str, schema: Mapping[str, Any], check: Callable[[Any], Any] | None = None
+) -> tuple[Any, str]:
+    """(value, "") or (None, the reason): parsed, valid under the schema, and past the check."""
+    try:
+        value: Any = extract(text)
+        jsonschema.Draft202012Validator(schema).validate(value)
+        return (check(value) if check is not None else value), ""
+    except ValidationError as error:
+        return None, _located(error)
+    except (SpaceError, ValueError) as error:
+        return None, _cut(str(error), 600)
+
+
+def _located(error: ValidationError) -> str:
+    place = "".join(f"[{json.dumps(part)}]" for part in error.absolute_path)
+    got = _cut(json.dumps(error.instance), 120)
+    expected = _cut(json.dumps({str(error.validator): error.validator_value}), 300)
+    return f"the reply{place} is {got}, but must satisfy {expected}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."

@@ -1,0 +1,204 @@
+"""One search's conversation with its model: journalled, charged, capped and validated."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from bilevel.journal import VOLATILE, Data, Journal
+from bilevel.llm import prompts
+from bilevel.llm.client import ChatClient
+from bilevel.llm.completion import MAX_REPLY_CHARS, TOO_LARGE
+from bilevel.llm.ledger import Call, Ledger, Message
+from bilevel.llm.reply import ReplyError, checked, plain_schema
+from bilevel.randomness import digest
+from bilevel.view import Answer, Ask
+
+KIND = "reply"
+MAX_PROMPT_CHARS = 400_000
+SHOWN_AGAIN = 4_000  # characters of an unusable reply that the repair round quotes
+Check = Callable[[Any], Any] | None
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One prompt on its way to the model, under the key that the journal knows it by."""
+
+    key: str
+    level: float
+    trial: int
+    purpose: str
+    schema: Mapping[str, Any]
+    temperature: float | None
+
+
+class Session:
+    """Every question that a search asks its model, at whatever level, goes through here."""
+
+    def __init__(self, client: ChatClient, journal: Journal, ledger: Ledger, seed: int) -> None:
+        self.client = client
+        self.ledger = ledger
+        self._journal = journal
+        self._seed = seed
+        self._asked: dict[str, int] = {}
+
+    def asker(self, level: float, trial: int, purpose: str, allowance: int | None = None) -> Ask:
+        """An `Ask` for this place in the search: what `Loop(asker=session.asker)` takes.
+
+        With an `allowance`, further questions from this place are answered with a problem.
+        """
+        place = f"L{level}/T{trial}/{purpose}"
+
+        def ask(
+            prompt: str,
+            schema: Mapping[str, Any],
+            *,
+            check: Check = None,
+            system: str = "",
+            temperature: float | None = None,
+        ) -> Answer:
+            count = self._asked.get(place, 0)
+            if allowance is not None and count >= allowance:
+                return Answer(None, f"the allowance of {allowance} questions a trial is used up")
+            warmth = self.client.endpoint.temperature if temperature is None else temperature
+            try:
+                plain = plain_schema(schema)
+                _check_question(prompt + system, warmth)
+            except ReplyError as error:
+                return Answer(None, str(error))
+            self._asked[place] = count + 1
+            question = _Question(f"{place}/{count}", level, trial, purpose, plain, warmth)
+            return self._answer(question, _messages(prompt, plain, system), check)
+
+        return ask
+
+    def close(self) -> None:
+        self.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _answer(self, question: _Question, messages: tuple[Message, ...], check: Check) -> Answer:
+        """The first reply, or the second one after the model was told what was wrong."""
+        asked = prompts.digest(*(message["content"] for message in messages))
+        value, problem, text = self._reply(question, question.key, messages, check)
+        texts: tuple[str, ...] = (text,)
+        if problem:
+            quoted = text if len(text) <= SHOWN_AGAIN else text[:SHOWN_AGAIN] + " [cut here]"
+            again = (
+                *messages,
+                {"role": "assistant", "content": quoted or "(an empty reply)"},
+                {"role": "user", "content": prompts.render("repair", problem=problem)},
+            )
+            key = f"{question.key}/repair"
+            value, problem, text = self._reply(question, key, again, check)
+            texts = (*texts, text)
+        return Answer(value, problem, asked, texts)
+
+    def _reply(
+        self, question: _Question, key: str, messages: tuple[Message, ...], check: Check
+    ) -> tuple[Any, str, str]:
+        """(value, problem, text) of one reply, recorded before anything depends on it."""
+        self.ledger.admit()
+        request: Data = {
+            "model": self.client.endpoint.model,
+            "messages": list(messages),
+            "schema": dict(question.schema),
+            "temperature": question.temperature,
+            "seed": digest(self._seed, key) % 2**31,
+        }
+        replayed = self._journal.holds(KIND, key)
+        data = self._journal.once(
+            KIND, key, lambda: self._ask(request), request=request, durable=True
+        )
+        text: str = data["text"]
+        value, problem = _judged(text, data["finish_reason"], question.schema, check)
+        self.ledger.add(self._call(question, key, messages, data, replayed, problem))
+        return value, problem, text
+
+    def _ask(self, request: Data) -> Data:
+        """The live call, as the journal holds it."""
+        completion = self.client.complete(
+            request["messages"],
+            schema=request["schema"],
+            temperature=request["temperature"],
+            seed=request["seed"],
+        )
+        return {
+            "text": completion.text,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "estimated": completion.estimated,
+            "finish_reason": completion.finish_reason,
+            VOLATILE: dict(completion.clock),
+        }
+
+    def _call(
+        self,
+        question: _Question,
+        key: str,
+        messages: tuple[Message, ...],
+        data: Data,
+        replayed: bool,
+        problem: str,
+    ) -> Call:
+        asked, replied = data["prompt_tokens"], data["completion_tokens"]
+        return Call(
+            key=key,
+            level=question.level,
+            trial=question.trial,
+            purpose=question.purpose,
+            messages=messages,
+            text=data["text"],
+            prompt_tokens=asked,
+            completion_tokens=replied,
+            estimated=data["estimated"],
+            seconds=data[VOLATILE]["seconds"],
+            attempts=int(data[VOLATILE]["attempts"]),
+            usd=self.client.endpoint.price(asked, replied),
+            replayed=replayed,
+            problem=problem,
+        )
+
+
+def _messages(prompt: str, schema: Mapping[str, Any], system: str) -> tuple[Message, ...]:
+    """What is sent; half surrogate pairs, which no server takes, are replaced."""
+    described = json.dumps(schema, separators=(",", ":"))
+    user = prompts.render("reply", prompt=prompt.strip(), schema=prompts.fenced(described, "json"))
+    asked: Message = {"role": "user", "content": _sendable(user)}
+    if not system.strip():
+        return (asked,)
+    return ({"role": "system", "content": _sendable(system.strip())}, asked)
+
+
+def _check_question(text: str, temperature: float | None) -> None:
+    """Raises ReplyError for what no server takes; mechanisms ask questions of their own."""
+    if len(text) > MAX_PROMPT_CHARS:
+        raise ReplyError(f"the prompt is longer than {MAX_PROMPT_CHARS} characters")
+    if temperature is not None and not 0 <= temperature <= 2:
+        raise ReplyError(f"temperature={temperature!r} is outside [0, 2]")
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _judged(
+    text: str, finish_reason: str, schema: Mapping[str, Any], check: Check
+) -> tuple[Any, str]:
+    """The value of a reply or what is wrong with it, with the cut named where there was one."""
+    if finish_reason == TOO_LARGE:
+        return None, f"the reply is longer than {MAX_REPLY_CHARS} characters"
+    value, problem = checked(text, schema, check)
+    if problem and finish_reason == "length":
+        problem += " (the reply was cut off at llm.max_tokens; answer more briefly)"
+    return value, problem

@@ -1,0 +1,15 @@
+"""Token counts for servers that do not report them: an estimate, and marked as one."""
+
+from collections.abc import Iterable, Mapping
+
+CHARACTERS_PER_TOKEN = 4
+TOKENS_PER_MESSAGE = 4
+
+
+def text_tokens(text: str) -> int:
+    """About what a byte-pair tokenizer makes of English and code."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def message_tokens(messages: Iterable[Mapping[str, str]]) -> int:
+    return sum(TOKENS_PER_MESSAGE + text_tokens(m.get("content", "")) for m in messages)

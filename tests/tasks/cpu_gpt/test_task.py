@@ -1,0 +1,72 @@
+"""The benchmark as a task: real training in forked workers, the same bits as a fresh process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from bilevel.app import CONF
+from bilevel.search import plain
+from bilevel.tasks.cpu_gpt.corpus import Corpus
+from bilevel.tasks.cpu_gpt.task import CpuGpt
+from bilevel.trace import FailureKind, Proposal
+from tests.tasks.cpu_gpt.conftest import SMALL, edited, harness_command, run
+
+CHANGES: dict[str, object] = {"TOTAL_BATCH_SIZE": 2**9, "DEVICE_BATCH_SIZE": 4, "ASPECT_RATIO": 32}
+
+
+@pytest.fixture
+def task(
+    text_file: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CpuGpt]:
+    monkeypatch.setenv("BILEVEL_CACHE", str(corpus.folder.parents[1]))
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = plain(
+            compose(
+                "config",
+                [f"task.text={text_file}", "task.budget_s=0.1", "task.locked=[DEPTH]"],
+            )
+        )
+    made: Any = instantiate(config["task"], _convert_="all")
+    yield made
+    made.close()
+
+
+def test_a_trial_has_the_bits_of_a_fresh_process(
+    task: CpuGpt, corpus: Corpus, tmp_path: Path
+) -> None:
+    outcome = task.evaluate(None, Proposal(CHANGES), seed=3)
+    fresh = run(harness_command(edited(tmp_path, SMALL), corpus))
+    [line] = [line for line in fresh.out.splitlines() if line.startswith("val_bpb:")]
+    assert outcome.value == float(line.split()[1])
+    assert 0 < outcome.cost["modelled_s"] <= 0.1
+    assert outcome.metrics["num_steps"] >= 1
+    assert "+ASPECT_RATIO = 32  #" in outcome.notes["train.py.diff"]
+
+
+def test_it_is_measured_once_for_each_seed_and_budget(task: CpuGpt) -> None:
+    first = task.evaluate(None, Proposal(CHANGES), seed=3)
+    again = task.evaluate(None, Proposal(CHANGES), seed=3)
+    other = task.evaluate(None, Proposal(CHANGES), seed=4)
+    assert (again.value, again.clock["cached"]) == (first.value, 1.0)
+    assert other.value != first.value
+
+
+def test_a_batch_below_the_sequence_crashes_with_the_reason(task: CpuGpt) -> None:
+    outcome = task.evaluate(None, Proposal({**CHANGES, "TOTAL_BATCH_SIZE": 64}), seed=3)
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.CRASH
+    assert "choose powers of two" in outcome.failure.detail
+
+
+def test_what_changes_nothing_after_rounding_is_a_duplicate(task: CpuGpt) -> None:
+    def effective(**changes: object) -> object:
+        return task.effective(task.configured(None, Proposal({**CHANGES, **changes})))
+
+    assert effective(DEVICE_BATCH_SIZE=8) == effective(DEVICE_BATCH_SIZE=4)
+    assert effective(WINDOW_PATTERN="SL") == effective()
+    assert effective(WINDOW_PATTERN="L") != effective()
+    assert effective(DEVICE_BATCH_SIZE=2) != effective()
