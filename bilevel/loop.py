@@ -32,7 +32,7 @@ class _Attempt:
 
 class Loop:
     """Searches `task` for `trials` charged evaluations after the baseline (None: until the task
-    is exhausted). `level` is 1 for the innermost loop; those above are numbered as in the paper (1.5, 2)."""
+    is exhausted). `level` is 1 for the innermost loop and 1.5 or 2, as in the paper, above."""
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_journal_cut_anywhere_continues_to_the_same_answers(
 
     def run() -> list[dict[str, object]]:
         with Journal(path, clock=lambda: 0.0) as journal:
-            return [journal.once("a", str(n), lambda v=v: v) for n, v in enumerate(answers)]
+            return [journal.once("a", str(n), partial(dict, v)) for n, v in enumerate(answers)]
 
     unbroken = run()
     whole = path.read_bytes()

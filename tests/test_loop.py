@@ -28,6 +28,7 @@ def test_better_is_kept_and_worse_is_discarded() -> None:
     search = loop({"X": 4.0}, {"X": 6.0}, {"MODE": "crash"}, {"BATCH": 32})
     assert search.run() == 4
     assert decisions(search) == ["keep", "keep", "discard", "fail", "keep"]
+    assert search.incumbent is not None
     assert search.incumbent is search.best is search.trace[4]
     assert search.trace[4].config == {"X": 4.0, "BATCH": 32, "MODE": "plain"}
     assert [trial.parent for trial in search.trace] == [None, 0, 1, 1, 1]

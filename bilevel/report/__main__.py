@@ -10,8 +10,9 @@ from bilevel.errors import BadInput, BilevelError
 from bilevel.report import report
 from bilevel.tracking.location import DEFAULT_URI
 
-USAGE = "python -m bilevel.report study=NAME [tracking.uri=sqlite:///PATH.db] [out=DIR]"
-_KEYS = ("study", "tracking.uri", "out")
+USAGE = "python -m bilevel.report study=NAME [tracking.uri=URI | results=DIR] [out=DIR]"
+TABLE_COLUMNS = 140  # where the output is no terminal
+_KEYS = ("study", "tracking.uri", "results", "out")
 
 
 def options(arguments: Sequence[str]) -> dict[str, str]:
@@ -35,7 +36,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         given = options(arguments)
         out = Path(given["out"]) if "out" in given else None
-        report(given["study"], given.get("tracking.uri", DEFAULT_URI), out, Console())
+        if out is None and "results" in given:
+            out = Path(given["results"]) / "reports" / given["study"]
+        local = f"sqlite:///{given['results']}/mlflow.db" if "results" in given else DEFAULT_URI
+        width = None if sys.stdout.isatty() else TABLE_COLUMNS
+        report(given["study"], given.get("tracking.uri", local), out, Console(width=width))
     except BilevelError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -2,6 +2,7 @@
 
 import shlex
 import socket
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -85,8 +86,10 @@ def ui_command(uri: str) -> str:
     uri = resolve(uri)
     if uri.startswith("http"):
         return f"open {uri}"
+    python = Path(sys.executable)
+    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     return (
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui "
+        f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.quote(str(here))} -m mlflow ui "
         f"--backend-store-uri {shlex.quote(shown(uri))} --workers 1"
     )
 
