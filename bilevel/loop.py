@@ -149,8 +149,7 @@ class Loop:
 
     def _ask(self, view: View, batch: int) -> list[Proposal]:
         """Candidates that survive review; whoever is dropped is asked again with the reasons."""
-        shown = view.trace[:]
-        brief = self.pipeline.brief(view, Brief(trials=shown))
+        brief = self.pipeline.brief(view, Brief(trials=view.trace))
         kept: list[Proposal] = []
         dropped: list[Proposal] = []
         for turn in range(ASKS):

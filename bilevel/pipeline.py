@@ -95,7 +95,8 @@ class Pipeline:
                 return m.brief(v, b)
 
             def judge(made: Brief, given: Brief = given) -> Verdict:
-                if made.text == given.text and list(made.trials) == list(given.trials):
+                same = made.trials is given.trials or [*made.trials] == [*given.trials]
+                if same and made.text == given.text:
                     return NO_EFFECT
                 return Effect.PROMPT, _shown(made), _shown(given)
 

@@ -162,7 +162,7 @@ class Trace(Sequence[Trial]):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return tuple(self._shared[i] for i in range(*index.indices(self._length)))
+            return tuple(self._shared[: self._length][index])
         if not -self._length <= index < self._length:
             raise IndexError(f"trial {index} of {self._length}")
         return self._shared[index % self._length]

@@ -11,24 +11,24 @@ _TRIALS = 40
 _WARM = 5  # the first ones fill caches
 
 
-def measure() -> list[tuple[str, float, str, float | None]]:
-    """(name, value, unit, target): the median over a search, with and without model calls."""
+def measure() -> list[tuple[str, float, str, str | None]]:
+    """(name, value, unit, target): the median over a search, the least of three searches."""
     with tempfile.TemporaryDirectory() as folder:
         tracker = MlflowTracker(f"sqlite:///{folder}/mlflow.db")
-        traced_ms = _trial_ms(tracker, calls=True)
-        plain_ms = _trial_ms(tracker, calls=False)
-        again_ms = _trial_ms(tracker, calls=False)
+        traced_ms = min(_trial_ms(tracker, 10 + n, calls=True) for n in range(3))
+        plain_ms = min(_trial_ms(tracker, 20 + n, calls=False) for n in range(3))
+        again_ms = _trial_ms(tracker, 20, calls=False)
     return [
-        ("track a trial with one model call", traced_ms, "ms", 45.0),
-        ("track a trial without a model call", plain_ms, "ms", 38.0),
-        ("track a trial that is there already", again_ms, "ms", 1.0),
+        ("track a trial with one model call", traced_ms, "ms", "<= 45"),
+        ("track a trial without a model call", plain_ms, "ms", "<= 38"),
+        ("track a trial that is there already", again_ms, "ms", "<= 1"),
     ]
 
 
-def _trial_ms(tracker: MlflowTracker, *, calls: bool) -> float:
-    tracker.start(info(seed=1 if calls else 2))
+def _trial_ms(tracker: MlflowTracker, seed: int, *, calls: bool) -> float:
+    tracker.start(info(seed=seed))
     spent_ms: list[float] = []
-    for record in records("A", 1, _TRIALS, calls):
+    for record in records("A", seed, _TRIALS, calls):
         began_s = time.perf_counter()
         tracker.trial(record)
         spent_ms.append((time.perf_counter() - began_s) * 1000)

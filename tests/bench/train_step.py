@@ -14,7 +14,7 @@ from bilevel.tasks.cpu_gpt.meter import OpCounter
 
 PEAK_SIZE = 1536
 REPEATS = 15
-TARGET_PERCENT = 35.0
+TARGET = ">= 35"
 
 
 def least_cpu_s(program: Callable[[], object]) -> float:
@@ -27,7 +27,7 @@ def least_cpu_s(program: Callable[[], object]) -> float:
     return min(times)
 
 
-def measure() -> list[tuple[str, float, str, float | None]]:
+def measure() -> list[tuple[str, float, str, str | None]]:
     """(name, measured, unit, target); one thread, fp32, CPU time, the least of repeats.
 
     Counted: every multiply of the step's matrix products (forward, backward, attention, head and
@@ -35,9 +35,9 @@ def measure() -> list[tuple[str, float, str, float | None]]:
     """
     preload()
     a, b = torch.randn(PEAK_SIZE, PEAK_SIZE), torch.randn(PEAK_SIZE, PEAK_SIZE)
-    rows: list[tuple[str, float, str, float | None]] = []
+    rows: list[tuple[str, float, str, str | None]] = []
     peak_before = 2 * PEAK_SIZE**3 / least_cpu_s(lambda: a @ b) / 1e9
-    for exponent, target in ((11, TARGET_PERCENT), (13, None)):
+    for exponent, target in ((11, TARGET), (13, None)):
         step = training_step({"TOTAL_BATCH_SIZE": 2**exponent})
         step()
         with OpCounter() as counter:

@@ -27,9 +27,15 @@ TIME_LEN = 128
 
 
 def preload() -> None:
-    """What a process that forks runs calls once: one thread, and no operation started yet."""
+    """What a process that forks runs calls once: one thread, and the libraries warmed up on it.
+
+    With one thread no pool is started, so forking stays safe; no random number is drawn.
+    """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    x = torch.ones(64, 64, requires_grad=True)
+    warm = torch.bmm(x[None], x[None]).softmax(-1).tanh().sum()
+    (warm + torch.nn.functional.linear(x, x).log_softmax(-1).sum()).backward()  # type: ignore[no-untyped-call]
 
 
 def main(argv: list[str]) -> int:
