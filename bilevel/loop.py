@@ -1,33 +1,23 @@
 """The one loop: ask, review, evaluate, accept, tell; the same class at every level."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bilevel.acceptance import Acceptance
-from bilevel.errors import SpaceError, TaskError
+from bilevel.errors import TaskError
+from bilevel.evaluation import Evaluation
 from bilevel.executor import Executor, Serial
 from bilevel.journal import Journal
+from bilevel.parameters import Value
 from bilevel.pipeline import Pipeline
-from bilevel.randomness import training_seed
-from bilevel.space import Config, SearchSpace, Value, canonical
+from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
-from bilevel.trace import Decision, FailureKind, Outcome, Proposal, Trace, Trial
+from bilevel.trace import Decision, Proposal, Trace, Trial
 from bilevel.view import Asker, Brief, Proposer, View, nobody
 
 Observer = Callable[["Loop", Trial], None]
 BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
 ASKS = 3  # how often a round asks while mechanisms drop what it is given
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """A chosen proposal on its way to becoming a trial."""
-
-    number: int
-    proposal: Proposal
-    config: Config
-    duplicate_of: int | None = None
-    problem: str = ""
 
 
 class Loop:
@@ -62,11 +52,12 @@ class Loop:
         self._acceptance = acceptance
         self._batch = batch
         self._journal = journal or Journal(None)
-        self._executor = executor or Serial()
+        self._evaluation = Evaluation(
+            task, self._journal, executor or Serial(), level=level, seed=seed
+        )
         self._asker = asker
         self._observers = list(observers)
         self._best: Trial | None = None
-        self._first_of: dict[str, int] = {}
 
     @property
     def settings_space(self) -> SearchSpace:
@@ -132,12 +123,7 @@ class Loop:
             chosen = self._ask(view, batch)
         else:
             chosen = [BASELINE]
-        attempts = [self._attempt(view, p, view.trial + i) for i, p in enumerate(chosen)]
-        outcomes = self._evaluate(view, attempts)
-        trials = [
-            self._trial(view, attempt, outcome)
-            for attempt, outcome in zip(attempts, outcomes, strict=True)
-        ]
+        trials = self._evaluation.trials(view, chosen)
         for trial in self._decide(view, trials):
             self._tell(trial)
         if self.incumbent is None:
@@ -165,74 +151,6 @@ class Loop:
         chosen = (kept or spare)[:batch]
         self.pipeline.evaluated(view, chosen)
         return chosen
-
-    def _attempt(self, view: View, proposal: Proposal, number: int) -> _Attempt:
-        """A proposal with its configuration, or with the reason why it has none."""
-        if proposal.problem:
-            return _Attempt(number, proposal, view.base, problem=proposal.problem)
-        try:
-            config = self.task.configured(view.parent, proposal)
-        except SpaceError as error:
-            return _Attempt(number, proposal, view.base, problem=str(error))
-        if not self.task.repeatable:
-            return _Attempt(number, proposal, config)
-        identity = canonical(self.task.effective(config))
-        earlier = self._first_of.setdefault(identity, number)
-        return _Attempt(number, proposal, config, earlier if earlier != number else None)
-
-    def _evaluate(self, view: View, attempts: Sequence[_Attempt]) -> list[Outcome]:
-        """Outcomes in ask order, each in the journal before the next one is looked at."""
-        seed = training_seed(self.seed)
-
-        def run(attempt: _Attempt) -> Outcome:
-            return self.task.evaluate(view.parent, attempt.proposal, seed)
-
-        def is_open(attempt: _Attempt) -> bool:
-            known = attempt.duplicate_of is not None and attempt.duplicate_of < view.trial
-            return not (attempt.problem or known or self._journal.holds("outcome", key(attempt)))
-
-        def key(attempt: _Attempt) -> str:
-            return f"L{self.level}/T{attempt.number}"
-
-        results = iter(self._executor.map(run, [a for a in attempts if is_open(a)]))
-        outcomes: list[Outcome] = []
-        for attempt in attempts:
-            duplicate = attempt.duplicate_of
-            if attempt.problem:
-                outcomes.append(Outcome.failed(FailureKind.INVALID_PROPOSAL, attempt.problem))
-            elif duplicate is not None and duplicate < view.trial:
-                outcomes.append(self._again(self.trace[duplicate].outcome))
-            elif not self.task.repeatable:
-                outcomes.append(next(results))
-            else:
-                request = {"config": self.task.effective(attempt.config), "seed": seed}
-                answer = self._journal.once(
-                    "outcome",
-                    key(attempt),
-                    lambda: next(results).to_json(),
-                    request=request,
-                    durable=True,
-                )
-                outcomes.append(Outcome.from_json(answer))
-        return outcomes
-
-    @staticmethod
-    def _again(outcome: Outcome) -> Outcome:
-        """An earlier outcome as the answer to a duplicate: charged in full, but no time spent."""
-        return replace(outcome, clock={"wall_s": 0.0, "cached": 1.0})
-
-    def _trial(self, view: View, attempt: _Attempt, outcome: Outcome) -> Trial:
-        return Trial(
-            number=attempt.number,
-            parent=view.parent.number if view.parent is not None else None,
-            proposal=attempt.proposal,
-            config=attempt.config,
-            seed=training_seed(self.seed),
-            outcome=outcome,
-            decision=Decision.FAIL if outcome.value is None else Decision.DISCARD,
-            duplicate_of=attempt.duplicate_of,
-            moves=self.task.space.moves(view.base, attempt.config),
-        )
 
     def _decide(self, view: View, trials: Sequence[Trial]) -> list[Trial]:
         """The round's best trial is kept or discarded; the others are discarded or have failed."""

@@ -5,7 +5,8 @@ from typing import Any
 
 from bilevel.llm import prompts
 from bilevel.llm.tables import best_so_far, parameter_list, printed, shown_source, trial_table
-from bilevel.space import Choice, Float, Int, SearchSpace, Subset, Text, Value
+from bilevel.parameters import Choice, Float, Int, Subset, Text, Value
+from bilevel.space import SearchSpace
 from bilevel.trace import Proposal
 from bilevel.view import Brief, View
 

@@ -6,8 +6,9 @@ from functools import cached_property
 from random import Random
 from typing import Any, Protocol
 
+from bilevel.parameters import Value
 from bilevel.randomness import keyed
-from bilevel.space import Config, SearchSpace, Value
+from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Proposal, Trace, Trial
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from bilevel.acceptance import Greedy
 from bilevel.loop import Loop
+from bilevel.parameters import Choice, Float, PowerOfTwo, Text
 from bilevel.pipeline import Pipeline
-from bilevel.space import Choice, Float, PowerOfTwo, SearchSpace, Text
+from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import NO_SETTINGS, Brief, View

@@ -7,10 +7,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = {
-    0: {"errors", "randomness", "space", "trace", "view", "mechanism"},
+    0: {"errors", "randomness", "parameters", "space", "trace", "view", "mechanism"},
     1: {"journal", "executor", "llm", "workers", "tracking"},
     2: {"tasks"},
-    3: {"ledger", "pipeline", "acceptance", "proposer", "loop"},
+    3: {"ledger", "pipeline", "acceptance", "proposer", "evaluation", "loop"},
     4: {"levels"},
     5: {"app", "identity", "overrides", "progress", "run", "search", "plan", "report", "__main__"},
 }

@@ -9,8 +9,9 @@ import pytest
 from bilevel.errors import SpaceError
 from bilevel.llm.prompts import digest
 from bilevel.loop import Loop
+from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Tuple
 from bilevel.proposer import ACTIVE_AT_LEAST, LLMProposer
-from bilevel.space import Choice, Float, Int, PowerOfTwo, SearchSpace, Tuple
+from bilevel.space import SearchSpace
 from bilevel.trace import Proposal
 from bilevel.view import Brief, View
 from tests.helpers import Listed, loop

@@ -8,19 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bilevel.errors import SpaceError
-from bilevel.space import (
-    Choice,
-    Float,
-    Int,
-    Parameter,
-    PowerOfTwo,
-    SearchSpace,
-    Subset,
-    Text,
-    Tuple,
-    canonical,
-    space_from,
-)
+from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Subset, Text, Tuple
+from bilevel.space import SearchSpace, canonical, space_from
 
 PARAMETERS: list[Parameter] = [
     Float("RATE", 0.001, 1.0, 0.1, log=True),

@@ -8,7 +8,8 @@ from bilevel.errors import ConfigError, SpaceError
 from bilevel.llm import prompts
 from bilevel.llm.prompts import cell
 from bilevel.llm.tables import best_so_far, change_of_metric, described, printed, table, trial_table
-from bilevel.space import Choice, SearchSpace, Text, Value
+from bilevel.parameters import Choice, Text, Value
+from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from bilevel.llm.prompts import cell, fenced
-from bilevel.space import Config, Parameter, Value
+from bilevel.parameters import Parameter, Value
+from bilevel.space import Config
 from bilevel.trace import Trial
 from bilevel.view import View
 

@@ -5,17 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bilevel.errors import ConfigError
+from bilevel.parameters import Choice, Float, Parameter, PowerOfTwo, Tuple
 from bilevel.randomness import keyed
-from bilevel.space import (
-    Choice,
-    Config,
-    Float,
-    Parameter,
-    PowerOfTwo,
-    SearchSpace,
-    Tuple,
-    canonical,
-)
+from bilevel.space import Config, SearchSpace, canonical
 from bilevel.tasks.base import Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from bilevel.journal import projection
-from bilevel.space import Value, canonical
+from bilevel.parameters import Value
+from bilevel.space import canonical
 from bilevel.trace import Objective, Trial
 from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
 

@@ -11,8 +11,9 @@ from bilevel.levels.segment import Segment
 from bilevel.levels.tuner import Limits, LLMTuner, Record, records
 from bilevel.llm.scripted import respond
 from bilevel.loop import Loop
+from bilevel.parameters import Float, Text
 from bilevel.proposer import LLMProposer
-from bilevel.space import Float, SearchSpace, Text
+from bilevel.space import SearchSpace
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal
 from bilevel.view import Brief, View

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bilevel.llm.reply import ReplyError, checked, extract, plain_schema
-from bilevel.space import Float, SearchSpace
+from bilevel.parameters import Float
+from bilevel.space import SearchSpace
 from tests.llm.support import SCHEMA
 
 DEEP = '{"x":' * 100_000

@@ -12,8 +12,9 @@ from bilevel.llm.scripted import respond
 from bilevel.llm.scripted.reading import read
 from bilevel.llm.scripted.slips import RATE
 from bilevel.loop import Loop
+from bilevel.parameters import Float, PowerOfTwo
 from bilevel.proposer import LLMProposer
-from bilevel.space import Float, PowerOfTwo, SearchSpace
+from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Objective, Outcome, Proposal, Trace, Trial

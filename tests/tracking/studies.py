@@ -5,7 +5,8 @@ from pathlib import Path
 from random import Random
 
 from bilevel.llm.ledger import Call
-from bilevel.space import Config, Float, PowerOfTwo, SearchSpace
+from bilevel.parameters import Float, PowerOfTwo
+from bilevel.space import Config, SearchSpace
 from bilevel.trace import Decision, FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.tracking import MechanismRecord, SearchInfo, Tracker, TrialRecord
 

@@ -1,0 +1,111 @@
+"""Turns the proposals of a round into undecided trials: configured, answered once, journalled."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bilevel.errors import SpaceError
+from bilevel.executor import Executor
+from bilevel.journal import Journal
+from bilevel.randomness import training_seed
+from bilevel.space import Config, canonical
+from bilevel.tasks.base import Task
+from bilevel.trace import Decision, FailureKind, Outcome, Proposal, Trial
+from bilevel.view import View
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A proposal with its configuration, or with the reason why it has none."""
+
+    number: int
+    proposal: Proposal
+    config: Config
+    duplicate_of: int | None = None
+    problem: str = ""
+
+
+class Evaluation:
+    """Evaluates for one loop, and remembers which configurations were evaluated before."""
+
+    def __init__(
+        self, task: Task, journal: Journal, executor: Executor, *, level: float, seed: int
+    ) -> None:
+        self._task = task
+        self._journal = journal
+        self._executor = executor
+        self._level = level
+        self._training_seed = training_seed(seed)
+        self._first_of: dict[str, int] = {}
+
+    def trials(self, view: View, chosen: Sequence[Proposal]) -> list[Trial]:
+        """One trial a proposal, in order; those with a value are not decided yet (discarded)."""
+        attempts = [self._attempt(view, p, view.trial + i) for i, p in enumerate(chosen)]
+        outcomes = self._outcomes(view, attempts)
+        return [
+            Trial(
+                number=attempt.number,
+                parent=view.parent.number if view.parent is not None else None,
+                proposal=attempt.proposal,
+                config=attempt.config,
+                seed=self._training_seed,
+                outcome=outcome,
+                decision=Decision.FAIL if outcome.value is None else Decision.DISCARD,
+                duplicate_of=attempt.duplicate_of,
+                moves=view.space.moves(view.base, attempt.config),
+            )
+            for attempt, outcome in zip(attempts, outcomes, strict=True)
+        ]
+
+    def _attempt(self, view: View, proposal: Proposal, number: int) -> _Attempt:
+        if proposal.problem:
+            return _Attempt(number, proposal, view.base, problem=proposal.problem)
+        try:
+            config = self._task.configured(view.parent, proposal)
+        except SpaceError as error:
+            return _Attempt(number, proposal, view.base, problem=str(error))
+        if not self._task.repeatable:
+            return _Attempt(number, proposal, config)
+        earlier = self._first_of.setdefault(canonical(self._task.effective(config)), number)
+        return _Attempt(number, proposal, config, earlier if earlier < view.trial else None)
+
+    def _outcomes(self, view: View, attempts: Sequence[_Attempt]) -> list[Outcome]:
+        """In order, each in the journal before the next one is looked at."""
+
+        def run(attempt: _Attempt) -> Outcome:
+            return self._task.evaluate(view.parent, attempt.proposal, self._training_seed)
+
+        results = self._executor.map(run, [a for a in attempts if self._is_open(a)])
+        outcomes: list[Outcome] = []
+        for attempt in attempts:
+            if attempt.problem:
+                outcomes.append(Outcome.failed(FailureKind.INVALID_PROPOSAL, attempt.problem))
+            elif attempt.duplicate_of is not None:
+                outcomes.append(_again(view.trace[attempt.duplicate_of].outcome))
+            elif not self._task.repeatable:
+                outcomes.append(next(results))
+            else:
+                answer = self._journal.once(
+                    "outcome",
+                    self._key(attempt),
+                    lambda: next(results).to_json(),
+                    request={
+                        "config": self._task.effective(attempt.config),
+                        "seed": self._training_seed,
+                    },
+                    durable=True,
+                )
+                outcomes.append(Outcome.from_json(answer))
+        return outcomes
+
+    def _is_open(self, attempt: _Attempt) -> bool:
+        """Whether nothing has answered it yet."""
+        answered = attempt.problem or attempt.duplicate_of is not None
+        return not (answered or self._journal.holds("outcome", self._key(attempt)))
+
+    def _key(self, attempt: _Attempt) -> str:
+        return f"L{self._level}/T{attempt.number}"
+
+
+def _again(outcome: Outcome) -> Outcome:
+    """An earlier outcome as the answer to a duplicate: charged in full, but no time spent."""
+    return replace(outcome, clock={"wall_s": 0.0, "cached": 1.0})
