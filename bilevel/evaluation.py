@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bilevel.errors import SpaceError
 from bilevel.executor import Executor
@@ -46,7 +47,7 @@ class Evaluation:
                 number=attempt.number,
                 parent=view.parent.number if view.parent is not None else None,
                 proposal=attempt.proposal,
-                config=attempt.config,
+                config=MappingProxyType(dict(attempt.config)),
                 seed=self._training_seed,
                 outcome=outcome,
                 decision=Decision.FAIL if outcome.value is None else Decision.DISCARD,

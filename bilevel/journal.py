@@ -39,10 +39,12 @@ class Journal:
         self._live = 0
         self._descriptor: int | None = None
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-            self._hold(path)
-            self._load(path)
+            self._descriptor = hold(path)
+            try:
+                self._load(path)
+            except JournalError:
+                self.close()
+                raise
 
     def once(
         self,
@@ -86,6 +88,14 @@ class Journal:
     def holds(self, kind: str, key: str) -> bool:
         return (kind, key) in self._recorded
 
+    def has(self, kind: str) -> bool:
+        return any(recorded == kind for recorded, _ in self._recorded)
+
+    def clear(self) -> None:
+        """Forgets everything, on the disk too: for a search that has measured nothing yet."""
+        os.ftruncate(self._file, 0)
+        self._recorded.clear()
+
     @property
     def live(self) -> bool:
         """Whether anything was recorded by this process (as opposed to re-executed)."""
@@ -118,19 +128,6 @@ class Journal:
         if durable:
             os.fdatasync(self._descriptor)
 
-    def _hold(self, path: Path) -> None:
-        """Takes the lock; it goes with the process, however that ends."""
-        holder = path.with_suffix(".pid")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self.close()
-            pid = holder.read_text().strip() if holder.exists() else "unknown"
-            raise SearchRunning(
-                f"this search is being run by process {pid} ({path}); wait for it or stop it"
-            ) from None
-        holder.write_text(f"{os.getpid()}\n")
-
     @property
     def _file(self) -> int:
         if self._descriptor is None:
@@ -145,6 +142,29 @@ class Journal:
             os.ftruncate(self._file, whole)
         for entry in _entries(raw[:whole], path):
             self._recorded[entry["kind"], entry["key"]] = entry
+
+
+def hold(path: Path) -> int:
+    """A descriptor of the journal with its lock, which goes with the process, however that ends.
+
+    Raises SearchRunning, naming the process that holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    holder = path.with_suffix(".pid")
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            pid = holder.read_text().strip() if holder.exists() else "unknown"
+            raise SearchRunning(
+                f"this search is being run by process {pid} ({path}); wait for it or stop it"
+            ) from None
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+            holder.write_text(f"{os.getpid()}\n")
+            return descriptor
+        os.close(descriptor)  # moved aside between opening and locking
 
 
 def _entries(raw: bytes, path: Path) -> Iterator[Data]:

@@ -27,7 +27,10 @@ class Liveness(StrEnum):
 
 @dataclass(frozen=True)
 class HookCall:
-    """One call: what it did, and what would have happened without it."""
+    """One call: what it did, and what would have happened without it.
+
+    An error's text may hold addresses and times; only its kind is compared between journals.
+    """
 
     trial: int
     mechanism: str
@@ -46,8 +49,8 @@ class HookCall:
             "effect": str(self.effect),
             "did": self.did,
             "without": self.without,
-            "error": self.error,
-            "clock": {"seconds": self.seconds},
+            "error": self.error.partition(":")[0],
+            "clock": {"seconds": self.seconds, "error": self.error},
         }
 
 
@@ -71,6 +74,9 @@ class Ledger:
 
     def errors(self, mechanism: str) -> int:
         return sum(1 for r in self._rows if r.mechanism == mechanism and r.effect is Effect.ERROR)
+
+    def last_error(self, mechanism: str) -> str:
+        return next((r.error for r in reversed(self.rows(mechanism)) if r.error), "")
 
     def liveness(self, mechanism: str, trials: int) -> Liveness:
         """Live if it ever changed a decision, prompted if only what was read; else dead.

@@ -17,7 +17,7 @@ from bilevel.view import Asker, Brief, Proposer, View, nobody
 
 Observer = Callable[["Loop", Trial], None]
 BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
-ASKS = 3  # how often a round asks while mechanisms drop what it is given
+ASKS = 3  # how often a round may ask in vain: for nothing, or for what mechanisms drop
 
 
 class Loop:
@@ -130,7 +130,7 @@ class Loop:
             failure = self.trace[0].outcome.failure
             raise TaskError(
                 f"the baseline of task {self.task.name} failed ({failure and failure.detail}); "
-                "a search needs a baseline that runs: mend the task's script or configuration"
+                "a search needs a baseline that runs: mend the task, then start with fresh=true"
             )
 
     def _ask(self, view: View, batch: int) -> list[Proposal]:
@@ -138,17 +138,20 @@ class Loop:
         brief = self.pipeline.brief(view, Brief(trials=view.trace))
         kept: list[Proposal] = []
         dropped: list[Proposal] = []
-        for turn in range(ASKS):
+        turn = fruitless = 0
+        while len(kept) < batch and fruitless < ASKS:
             asked = brief.add(_reasons(dropped)) if dropped else brief
             fresh = [*self._proposer.propose(view.for_(f"propose/{turn}"), asked)]
             if turn == 0:
                 fresh += self.pipeline.propose(view)
             left, gone = self.pipeline.review(view, kept + fresh, batch)
+            fruitless += len(left) <= len(kept)
+            turn += 1
             kept, dropped = left, dropped + gone
-            if len(kept) >= batch:
-                break
         spare = [replace(candidate, rejected="") for candidate in reversed(dropped)]
         chosen = (kept or spare)[:batch]
+        if not chosen:
+            raise TaskError(f"the proposer proposed nothing for trial {view.trial}, {ASKS} times")
         self.pipeline.evaluated(view, chosen)
         return chosen
 
@@ -163,12 +166,13 @@ class Loop:
         )
         if not accepted:
             return list(trials)
-        self.incumbent = challenger
-        self._best = Trace([t for t in (self._best, challenger) if t]).best(self.task.objective)
         return [challenger if t.number == challenger.number else t for t in trials]
 
     def _tell(self, trial: Trial) -> None:
         self.trace = self.trace.plus(trial)
+        if trial.kept:
+            self.incumbent = trial
+            self._best = Trace([t for t in (self._best, trial) if t]).best(self.task.objective)
         self.task.settle(trial)
         key = f"L{self.level}/T{trial.number}"
         self._journal.note("trial", key, _account(trial))

@@ -1,5 +1,6 @@
 """Calls the attached mechanisms at each step and records what each one changed."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import TypeVar
 from bilevel.errors import BudgetExhausted, EndpointError, JournalError
 from bilevel.ledger import Effect, HookCall, Ledger, Liveness
 from bilevel.mechanism import Mechanism
+from bilevel.space import canonical
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 
@@ -15,6 +17,7 @@ T = TypeVar("T")
 Verdict = tuple[Effect, str, str]  # the effect, what was done, what would have been done without
 NO_EFFECT: Verdict = (Effect.NONE, "", "")
 FAILURES_ALLOWED = 3
+_log = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -74,17 +77,14 @@ class Pipeline:
         for mechanism in self._with("parent"):
             before = chosen
 
-            def judge(number: int | None, before: Trial | None = before) -> Verdict:
-                if number is None:
-                    return NO_EFFECT
-                if not 0 <= number < len(view.trace):
-                    raise ValueError(f"{number!r} is not a trial; valid: 0 to {view.trial - 1}")
-                same = before is not None and before.number == number
-                return _decision(not same, f"trial {number}", _number(before))
+            def call(v: View, m: Mechanism = mechanism) -> Trial | None:
+                return _trial(view, m.parent(v))
 
-            number = self._call(mechanism, "parent", view, mechanism.parent, judge)
-            if number is not None:
-                chosen = view.trace[number]
+            def judge(named: Trial | None, before: Trial | None = before) -> Verdict:
+                same = named is None or (before is not None and before.number == named.number)
+                return _decision(not same, _number(named), _number(before))
+
+            chosen = self._call(mechanism, "parent", view, call, judge) or chosen
         return chosen
 
     def brief(self, view: View, brief: Brief) -> Brief:
@@ -92,7 +92,7 @@ class Pipeline:
             given = brief
 
             def call(v: View, m: Mechanism = mechanism, b: Brief = given) -> Brief:
-                return m.brief(v, b)
+                return _kind(m.brief(v, b), Brief)
 
             def judge(made: Brief, given: Brief = given) -> Verdict:
                 same = made.trials is given.trials or [*made.trials] == [*given.trials]
@@ -108,10 +108,13 @@ class Pipeline:
         extra: list[Proposal] = []
         for mechanism in self._with("propose"):
 
+            def call(v: View, m: Mechanism = mechanism) -> Sequence[Proposal]:
+                return _candidates(m.propose(v))
+
             def judge(made: Sequence[Proposal]) -> Verdict:
                 return Effect.NONE, _listed(made) if made else "", ""
 
-            made = self._call(mechanism, "propose", view, mechanism.propose, judge) or ()
+            made = self._call(mechanism, "propose", view, call, judge) or ()
             extra += [replace(candidate, origin=mechanism.name) for candidate in made]
         return extra
 
@@ -126,7 +129,7 @@ class Pipeline:
             def call(
                 v: View, m: Mechanism = mechanism, given: Sequence[Proposal] = given
             ) -> Sequence[Proposal]:
-                return m.review(v, given)
+                return _candidates(m.review(v, given))
 
             def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Verdict:
                 first = [c for c in made if not c.rejected][:batch]
@@ -154,16 +157,17 @@ class Pipeline:
         for mechanism in self._with("accept"):
 
             def call(v: View, m: Mechanism = mechanism) -> bool | None:
-                return m.accept(v, trial)
+                opinion = m.accept(v, trial)
+                return None if opinion is None else _kind(opinion, bool)
 
             def judge(opinion: bool | None, heard: bool = decided is None) -> Verdict:
                 if opinion is None or not heard:
                     return NO_EFFECT
-                return _decision(bool(opinion) != default, _kept(opinion), _kept(default))
+                return _decision(opinion != default, _kept(opinion), _kept(default))
 
             opinion = self._call(mechanism, "accept", view, call, judge)
-            if decided is None and opinion is not None:
-                decided = bool(opinion)
+            if decided is None:
+                decided = opinion
         return default if decided is None else decided
 
     def observe(self, view: View, trial: Trial) -> None:
@@ -176,6 +180,13 @@ class Pipeline:
             self._call(mechanism, "observe", view, call, lambda _: NO_EFFECT, trial=trial.number)
         for mechanism in self.attached:
             if self.ledger.errors(mechanism.name) >= FAILURES_ALLOWED:
+                _log.warning(
+                    "mechanism %s is detached at trial %d: it failed %d times, last: %s",
+                    mechanism.name,
+                    trial.number,
+                    FAILURES_ALLOWED,
+                    self.ledger.last_error(mechanism.name),
+                )
                 self.detach(mechanism.name)
 
     def _call(
@@ -206,6 +217,29 @@ class Pipeline:
         at = view.trial if trial is None else trial
         self.ledger.add(HookCall(at, mechanism.name, hook, effect, did, without, error, seconds))
         return answer
+
+
+def _kind(answer: object, kind: type[T]) -> T:
+    if not isinstance(answer, kind):
+        raise TypeError(f"expected {kind.__name__}, got {type(answer).__name__}")
+    return answer
+
+
+def _trial(view: View, number: object) -> Trial | None:
+    if number is None:
+        return None
+    if not 0 <= _kind(number, int) < view.trial:
+        raise ValueError(f"{number!r} is not a trial; valid: 0 to {view.trial - 1}")
+    found: Trial = view.trace[number]
+    return found
+
+
+def _candidates(answer: Iterable[object]) -> tuple[Proposal, ...]:
+    """The candidates, each with changes that can be written down."""
+    made = tuple(_kind(candidate, Proposal) for candidate in answer)
+    for candidate in made:
+        canonical(candidate.changes)
+    return made
 
 
 def _decision(changed: bool, did: str, without: str) -> Verdict:

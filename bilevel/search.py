@@ -1,6 +1,8 @@
 """One search from its configuration: composed, run, resumed, tracked."""
 
 import contextlib
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from bilevel.identity import Identity, identify, whole
-from bilevel.journal import Journal
+from bilevel.journal import Journal, hold
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
 from bilevel.pipeline import Pipeline
@@ -126,18 +128,32 @@ def begin(config: Mapping[str, Any]) -> tuple[Identity, Path]:
     identity = identify(config)
     folder = identity.folder(Path(config["results"]))
     if config["fresh"] and folder.exists():
-        with Journal(folder / JOURNAL):  # refuses while another process runs it
-            number = 1
-            while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
-                number += 1
-            folder.rename(aside)
+        descriptor = hold(folder / JOURNAL)  # refuses while another process runs it
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
+            number += 1
+        folder.rename(aside)
+        os.close(descriptor)
     return identity, folder
 
 
 @contextlib.contextmanager
 def opened(identity: Identity, folder: Path) -> Iterator[Journal]:
-    """The search's journal, held, with its header checked or written."""
+    """The search's journal, held, with its header checked or written.
+
+    A search that has measured nothing binds nobody to its configuration.
+    """
+
+    def header() -> dict[str, Any]:
+        return journal.once("search", "header", lambda: {"deciding": dict(identity.deciding)})
+
     with Journal(folder / JOURNAL) as journal:
-        header = journal.once("search", "header", lambda: {"deciding": dict(identity.deciding)})
-        identity.check(header["deciding"])
+        if not journal.has("outcome") and header()["deciding"] != plain_json(identity.deciding):
+            journal.clear()
+        identity.check(header()["deciding"])
         yield journal
+
+
+def plain_json(data: Mapping[str, Any]) -> Any:
+    """The data as it comes back from a journal."""
+    return json.loads(json.dumps(dict(data)))

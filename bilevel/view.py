@@ -6,6 +6,7 @@ from functools import cached_property
 from random import Random
 from typing import Any, Protocol
 
+from bilevel.errors import ConfigError
 from bilevel.parameters import Value
 from bilevel.randomness import keyed
 from bilevel.space import Config, SearchSpace
@@ -52,7 +53,7 @@ def no_model(
     temperature: float | None = None,
 ) -> Answer:
     """The `ask` of a search without a language model."""
-    return Answer(None, problem="this search has no language model")
+    raise ConfigError("this search asks a language model and has none: choose one with llm=...")
 
 
 class Asker(Protocol):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import ClassVar
 
+from bilevel.errors import ConfigError
 from bilevel.mechanism import Mechanism
 from bilevel.view import Brief, View
 
@@ -18,6 +19,8 @@ class Restart(Mechanism):
     carrier: ClassVar[str] = "prompt"
 
     def __init__(self, period: int = 10) -> None:
+        if type(period) is not int or period < 1:
+            raise ConfigError(f"restart: period={period!r}: expected a whole number of at least 1")
         self.period = period
 
     def brief(self, view: View, brief: Brief) -> Brief:

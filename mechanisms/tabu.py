@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from bilevel.errors import ConfigError
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
@@ -17,6 +18,8 @@ class Tabu(Mechanism):
     name: ClassVar[str] = "tabu"
 
     def __init__(self, tenure: int = 8) -> None:
+        if type(tenure) is not int or tenure < 0:
+            raise ConfigError(f"tabu: tenure={tenure!r}: expected a whole number of at least 0")
         self.tenure = tenure
         self._until: dict[tuple[str, str], int] = {}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bilevel.errors import SpaceError
+from bilevel.errors import ConfigError, SpaceError
 from bilevel.llm.prompts import digest
 from bilevel.loop import Loop
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Tuple
@@ -171,11 +171,11 @@ def test_its_settings_are_a_space_for_the_level_above() -> None:
         LLMProposer(SPACE, temperature=9)
 
 
-def test_without_a_model_the_problem_is_told() -> None:
+def test_without_a_model_it_is_told_what_to_choose() -> None:
     made: Loop = loop({"X": 1.0}, proposer=Listed({"X": 1.0}))
     made.run()
-    (proposal,) = LLMProposer(made.task.space).propose(made.view(), Brief())
-    assert "no language model" in proposal.problem
+    with pytest.raises(ConfigError, match="llm="):
+        LLMProposer(made.task.space).propose(made.view(), Brief())
 
 
 def test_a_long_source_is_cut_in_the_middle() -> None:

@@ -1,6 +1,8 @@
 """Runs jobs in workers forked from a warm server, which dies with this process."""
 
+import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -35,9 +37,13 @@ class ForkedRunner:
         log = job.folder / LOG
         log.touch()
         started = time.monotonic()
-        server = self._started()
-        ended, timed_out = server.call(job, log)
+        try:
+            ended, timed_out = self._started().call(job, log)
+        except ServerGone:  # it had died before the job reached it
+            ended, timed_out = self._started().call(job, log)
         wall_s = time.monotonic() - started
+        if ended is None and timed_out:
+            return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, tail(log))
         if ended is None:
             output = tail(log) + "\nthe worker server died while this job was running\n"
             return Finished(1, 0, False, wall_s, 0.0, output)
@@ -60,6 +66,10 @@ class ForkedRunner:
             return self._server
 
 
+class ServerGone(Exception):
+    """The server died before it was given the job."""
+
+
 class _ServerProcess:
     """The client's end of one server: sends jobs, hands each caller the end of its own job."""
 
@@ -70,6 +80,7 @@ class _ServerProcess:
             stdout=subprocess.PIPE,
             env=scrubbed_environment(environment),
         )
+        self._begun: set[int] = set()
         self._ended: dict[int, dict[str, Any]] = {}
         self._news = threading.Condition()
         self._next = 0
@@ -83,7 +94,10 @@ class _ServerProcess:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def call(self, job: Job, log: Path) -> tuple[dict[str, Any] | None, bool]:
-        """The end of the job (None: the server died), and whether it ran into its limit."""
+        """The end of the job (None: the server died), and whether it ran into its limit.
+
+        Raises ServerGone if the server died before it began the job.
+        """
         with self._news:
             number = self._next
             self._next += 1
@@ -97,14 +111,18 @@ class _ServerProcess:
                 }
             )
             if self._wait(number, job.limit_s):
+                if number not in self._ended and number not in self._begun:
+                    raise ServerGone
                 return self._ended.pop(number, None), False
-            self._send({"kill": number})
+            with contextlib.suppress(ServerGone):
+                self._send({"kill": number})
             self._wait(number, KILL_GRACE_S)
             return self._ended.pop(number, None), True
 
     def close(self) -> None:
         """Closing its input ends the server, and with it every worker."""
-        _pipe(self._process.stdin).close()
+        with contextlib.suppress(BrokenPipeError):
+            _pipe(self._process.stdin).close()
         try:
             self._process.wait(KILL_GRACE_S)
         except subprocess.TimeoutExpired:
@@ -122,13 +140,17 @@ class _ServerProcess:
             pipe.flush()
         except (BrokenPipeError, ValueError):
             self.alive = False
+            raise ServerGone from None
 
     def _listen(self) -> None:
         for line in _pipe(self._process.stdout):
             message = json.loads(line)
             with self._news:
-                self._ended[message["id"]] = message
-                self._news.notify_all()
+                if "started" in message:
+                    self._begun.add(message["started"])
+                else:
+                    self._ended[message["id"]] = message
+                    self._news.notify_all()
         with self._news:
             self.alive = False
             self._news.notify_all()

@@ -4,6 +4,7 @@ It speaks JSON lines: a job or a kill on standard input, a start or an end on st
 runs one thread, so that forking is safe, and it ends with every worker when its input closes.
 """
 
+import contextlib
 import ctypes
 import importlib
 import json
@@ -12,9 +13,11 @@ import select
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 POLL_S = 0.01
 
 
@@ -30,12 +33,25 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def adopt_orphans() -> None:
+    """Makes this process the parent of descendants whose own parent ends, whatever group they
+    chose, so that none of them gets away."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def children() -> list[int]:
+    me = os.getpid()
+    listed = Path(f"/proc/{me}/task/{me}/children")
+    return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
+
+
 def work(job: dict[str, Any], server: int) -> None:
     """The life of a forked worker: never returns."""
     code = 1
     try:
         os.setsid()
         die_with_parent(server)
+        adopt_orphans()
         os.chdir(job["folder"])
         log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -67,10 +83,14 @@ def execute(argv: list[str]) -> int:
 
 
 def end_group(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+
+
+def end(child: int) -> None:
+    """Kills a child that was not reaped yet, and its group, which it may not lead yet."""
+    end_group(child)
+    os.kill(child, signal.SIGKILL)
 
 
 class Server:
@@ -90,7 +110,8 @@ class Server:
                 break
             self._reap()
         for pid in self._workers:
-            end_group(pid)
+            end(pid)
+        self._end_adopted()
 
     def _read(self) -> bool:
         chunk = os.read(self._wishes, 65536)
@@ -100,7 +121,7 @@ class Server:
             if "kill" in wish:
                 for pid, job in self._workers.items():
                     if job == wish["kill"]:
-                        end_group(pid)
+                        end(pid)
             else:
                 self._fork(wish)
         return bool(chunk)
@@ -113,21 +134,31 @@ class Server:
             os.close(self._news)
             work(job, server)
         self._workers[pid] = job["id"]
+        self._say({"started": job["id"]})
 
     def _reap(self) -> None:
         for pid in list(self._workers):
             done, status, usage = os.wait4(pid, os.WNOHANG)
             if done == 0:
                 continue
+            job = self._workers.pop(pid)
             end_group(pid)  # whatever the worker itself left running
+            self._end_adopted()
             ended = {
-                "id": self._workers.pop(pid),
+                "id": job,
                 "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else -1,
                 "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
                 "peak_mib": usage.ru_maxrss / 1024,
                 "at": time.monotonic(),
             }
             self._say(ended)
+
+    def _end_adopted(self) -> None:
+        """What an ended worker left behind in other groups is this server's child now."""
+        while stray := [pid for pid in children() if pid not in self._workers]:
+            for pid in stray:
+                end(pid)
+                os.waitpid(pid, 0)
 
     def _say(self, message: dict[str, Any]) -> None:
         os.write(self._news, json.dumps(message).encode() + b"\n")
@@ -138,6 +169,7 @@ def main(preloads: list[str]) -> None:
     wishes, news = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    adopt_orphans()
     for preload in preloads:
         resolve(preload)()
     Server(wishes, news).serve()

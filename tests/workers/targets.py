@@ -47,6 +47,12 @@ def leave_a_child(argv: list[str]) -> int:
     return 0
 
 
+def leave_a_daemon(argv: list[str]) -> int:
+    command = [sys.executable, "-c", "import time; time.sleep(99)"]
+    print(subprocess.Popen(command, start_new_session=True).pid)
+    return 0
+
+
 def meet(argv: list[str]) -> int:
     """Waits until as many as `argv[1]` have come to the folder."""
     place, expected = Path(argv[0]), int(argv[1])

@@ -85,6 +85,24 @@ def test_children_left_behind_are_ended(runner: ForkedRunner, tmp_path: Path) ->
     assert gone(int(ended.output.split()[-1]))
 
 
+def test_children_that_left_the_group_are_ended_too(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(job(tmp_path, "leave_a_daemon"))
+    assert ended.exit_code == 0
+    assert gone(int(ended.output.split()[-1]))
+
+
+def test_a_server_that_died_between_jobs_is_replaced(runner: ForkedRunner, tmp_path: Path) -> None:
+    for _ in range(3):
+        assert runner.run(job(tmp_path, "speak", "again", "0")).exit_code == 0
+        assert runner._server is not None
+        runner._server._process.kill()
+    runner.close()
+
+
+def test_no_time_at_all_is_a_job_out_of_time(runner: ForkedRunner, tmp_path: Path) -> None:
+    assert runner.run(job(tmp_path, "hang", limit_s=0.0)).timed_out
+
+
 def test_jobs_run_at_the_same_time(runner: ForkedRunner, tmp_path: Path) -> None:
     folders = [tmp_path / str(n) for n in range(3)]
     for folder in folders:
