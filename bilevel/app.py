@@ -1,21 +1,28 @@
 """The command `python -m bilevel`: composes what the overrides say, runs it, sets the exit code.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept. A sweep ends with
+the gravest of its searches' codes (1 before 2 before 3), and tells every one that did not end well.
 """
 
+import multiprocessing
 import os
 import sys
+import tempfile
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bilevel.errors import BadInput, BilevelError
+from bilevel.errors import BadInput, BilevelError, ConfigError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-PINNED = "HYDRA_FULL_ERROR"
+FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
+VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
+CODES = "BILEVEL_EXIT_CODES"  # names the folder in which the searches of a command leave theirs
+GRAVITY = (1, 2, 3)
 
 USAGE = """\
 python -m bilevel study=NAME arm=ARM task=TASK llm=LLM seed=N search.trials=N   one search
@@ -43,10 +50,27 @@ def help_text() -> str:
 
 
 def job(config: "DictConfig") -> None:
-    """One search, in this process or in a launcher's."""
-    import bilevel.run
+    """One search, in this process or in a launcher's; how it failed is told here, by name."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
 
-    bilevel.run.run(config)
+    from bilevel.overrides import told_by
+    from bilevel.run import run
+    from bilevel.workers.server import die_with_parent
+
+    launcher = multiprocessing.parent_process()
+    if launcher is not None and launcher.pid is not None:
+        die_with_parent(launcher.pid)  # a sweep that is killed leaves no search running
+    codes = os.environ.get(CODES)
+    try:
+        run(config)
+    except (BilevelError, HydraException, OmegaConfBaseException, OSError) as error:
+        failure = told_by(error)
+        if VERBOSE in os.environ or codes is None or not Path(codes).is_dir():
+            raise failure from error
+        search = f"study={config.study} arm={config.arm} seed={config.seed}"
+        _tell(failure, search)
+        (Path(codes) / uuid.uuid4().hex).write_text(str(failure.exit_code))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,27 +82,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    verbose = os.environ.get(PINNED) == "1"
-    os.environ[PINNED] = "1"  # errors come back here instead of being printed by Hydra
+    from bilevel.overrides import explain
+
+    if os.environ.get(FULL_ERROR) == "1":
+        os.environ[VERBOSE] = "1"
+    os.environ[FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
     sys.argv = [sys.argv[0], *given]
     decorated = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
-    try:
-        decorated()
-    except BilevelError as error:
-        return _told(error, verbose)
-    except (HydraException, OmegaConfBaseException) as error:
-        from bilevel.overrides import explain
+    with tempfile.TemporaryDirectory(prefix="bilevel-") as codes:
+        os.environ[CODES] = codes
+        try:
+            decorated()
+        except BilevelError as error:
+            if VERBOSE in os.environ:
+                raise
+            _tell(error)
+            return error.exit_code
+        except (HydraException, OmegaConfBaseException) as error:
+            failure = explain(error, CONF, given)
+            _tell(failure)
+            return failure.exit_code
+        except ValueError as error:
+            if "Config group override" not in str(error):  # Hydra's own word for group=null
+                raise
+            _tell(ConfigError(str(error)))
+            return ConfigError.exit_code
+        except KeyboardInterrupt:
+            print("\nstopped; the same command continues from here", file=sys.stderr)
+            return 130
+        left = {int(note.read_text()) for note in Path(codes).iterdir()}
+    return next((code for code in GRAVITY if code in left), 0)
 
-        return _told(explain(error, CONF, given), verbose)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command continues from here", file=sys.stderr)
-        return 130
-    return 0
 
-
-def _told(error: BilevelError, verbose: bool) -> int:
-    if verbose:
-        raise error
+def _tell(error: BilevelError, search: str = "") -> None:
     label = "bad input" if isinstance(error, BadInput) else "stopped"
-    print(f"{label}: {error}", file=sys.stderr)
-    return error.exit_code
+    print(f"{label}: {f'{search}: ' if search else ''}{error}", file=sys.stderr)

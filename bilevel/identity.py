@@ -1,16 +1,14 @@
 """Which search a command means, and whether its configuration is the one it was begun with."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bilevel.errors import ConfigError, StudyMismatch
+from bilevel.errors import StudyMismatch
 from bilevel.space import canonical
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # What may differ between two commands that continue the same search: where it runs and is
 # tracked, how patient it is, and what it may spend.
 FREE = {
@@ -68,23 +66,10 @@ class Identity:
             )
 
 
-def identify(config: Mapping[str, Any]) -> Identity:
-    """Raises ConfigError for names that cannot be a folder and seeds that are no numbers."""
-    for key in ("study", "arm"):
-        if not NAME.fullmatch(str(config[key])):
-            raise ConfigError(
-                f"{key}={config[key]!r}: expected letters, digits, '_', '.', '-' and no space"
-            )
-    whole(config["seed"], "seed", least=0)
-    deciding = {key: value for key, value in _flat(config) if not _free(key)}
-    return Identity(str(config["study"]), str(config["arm"]), config["seed"], deciding)
-
-
-def whole(value: object, key: str, least: int) -> int:
-    """A whole number of at least `least`. Raises ConfigError that names the key."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{key}={value!r}: expected a whole number of at least {least}")
-    return value
+def identify(settings: Mapping[str, Any]) -> Identity:
+    """The identity of checked settings."""
+    deciding = {key: value for key, value in _flat(settings) if not _free(key)}
+    return Identity(settings["study"], settings["arm"], settings["seed"], deciding)
 
 
 def _free(key: str) -> bool:

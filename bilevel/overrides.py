@@ -11,7 +11,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bilevel.errors import ConfigError
+from bilevel.errors import BilevelError, ConfigError
 
 KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
 
@@ -86,3 +86,15 @@ def _near(key: str, config: DictConfig) -> list[str]:
         if beside:
             return beside
     return [k for k in keys if "." not in k]
+
+
+def told_by(error: BaseException) -> BilevelError:
+    """The error of ours behind whatever came up from a search, or one that says what it was."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BilevelError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, OSError):
+        return BilevelError(f"{error}; what was measured is kept, the same command continues")
+    return ConfigError(" ".join(str(error).split()))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bilevel.identity import identify, whole
+from bilevel.identity import identify
 
 CALL_TOKENS = (4750, 80)  # a prompt and a reply of level 1, as measured on cpu_gpt
 
@@ -12,7 +12,7 @@ def plan(settings: Mapping[str, Any]) -> str:
     """Trials and modelled time are what the search will be charged; calls, tokens and money are
     an estimate without repair rounds."""
     identity = identify(settings)
-    trials = whole(settings["search"]["trials"], "search.trials", least=1)
+    trials = settings["search"]["trials"]
     budget_s = settings["task"].get("budget_s")
     llm = settings["llm"]
     calls = trials if llm.get("_target_") and "proposer" in settings["inner"] else 0

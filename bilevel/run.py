@@ -1,7 +1,9 @@
 """Runs one composed search to its end, tells the tracker, and leaves what was measured behind."""
 
 import contextlib
+import hashlib
 import inspect
+import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,16 +15,17 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from bilevel.errors import BilevelError, BudgetExhausted
+from bilevel.errors import BudgetExhausted
 from bilevel.identity import Identity
 from bilevel.journal import Journal
-from bilevel.ledger import Effect
+from bilevel.ledger import Effect, Liveness
 from bilevel.llm.ledger import Call, Ledger
 from bilevel.llm.session import Session
 from bilevel.loop import Loop, Observer
 from bilevel.plan import plan
 from bilevel.progress import Progress
 from bilevel.search import JOURNAL, Summary, begin, levels, opened, plain, summarise
+from bilevel.settings import check, without_passwords
 from bilevel.trace import Trial
 from bilevel.tracking import MechanismRecord, SearchInfo, Tracker, TrialRecord
 from bilevel.view import Asker, nobody
@@ -33,6 +36,7 @@ TRACKED = "tracked"  # names the store that holds the whole of a finished search
 def run(config: DictConfig) -> None:
     """One search, new, continued or finished already. Raises what its exit code says."""
     settings = plain(config)
+    check(settings)
     if settings["dry_run"]:
         print(plan(settings))
         return
@@ -48,7 +52,12 @@ def run(config: DictConfig) -> None:
 def _in_store(settings: Mapping[str, Any], folder: Path) -> bool:
     """Whether nothing is left to write to the tracking store that this command names."""
     uri, mark = settings["tracking"].get("uri"), folder / TRACKED
-    return uri is None or (mark.exists() and mark.read_text() == uri)
+    return uri is None or (mark.exists() and mark.read_text() == _digest(uri))
+
+
+def _digest(uri: str) -> str:
+    """Names a store without the password that its address may hold."""
+    return hashlib.sha256(uri.encode()).hexdigest()
 
 
 class _Running:
@@ -90,7 +99,7 @@ class _Running:
             except BudgetExhausted:
                 self._end(loops, "exhausted")
                 raise
-            except BilevelError:
+            except Exception:
                 self._end(loops, "failed")
                 raise
             self._end(loops, "done")
@@ -122,7 +131,7 @@ class _Running:
                 search_id=born["clock"]["id"],
                 fingerprint=identity.fingerprint,
                 objective=inner.task.objective,
-                config_yaml=yaml.safe_dump(dict(settings), sort_keys=False),
+                config_yaml=yaml.safe_dump(without_passwords(settings), sort_keys=False),
                 journal=self._folder / JOURNAL,
             )
         )
@@ -163,7 +172,15 @@ class _Running:
         }
 
     def _end(self, loops: list[Loop], status: str) -> None:
-        self._tracker.mechanisms([record for loop in loops for record in _mechanisms(loop)])
+        records = [record for loop in loops for record in _mechanisms(loop)]
+        self._tracker.mechanisms(records)
+        for record in records:
+            if record.state == Liveness.DEAD:
+                print(
+                    f"{self._identity.search}: mechanism {record.name} is DEAD: "
+                    f"in {len(loops[0].trace)} trials it changed nothing",
+                    file=sys.stderr,
+                )
         kept = sum(1 for trial in loops[0].trace if trial.kept)
         totals = {"trials": len(loops[0].trace) - 1.0, "kept": kept, **self._totals()}
         self._tracker.end(status, totals)
@@ -173,7 +190,7 @@ class _Running:
         self._journal.note("end", "end", summary.to_json())
         uri = self._settings["tracking"].get("uri")
         if uri is not None and not self._tracker.problem:
-            (self._folder / TRACKED).write_text(uri)
+            (self._folder / TRACKED).write_text(_digest(uri))
         return summary
 
 

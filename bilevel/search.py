@@ -11,7 +11,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from bilevel.identity import Identity, identify, whole
+from bilevel.identity import Identity, identify
 from bilevel.journal import Journal, hold
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
@@ -101,19 +101,18 @@ def levels(
             task=task,
             proposer=instantiate(inner["proposer"])(task.space),
             acceptance=instantiate(inner["acceptance"]),
-            trials=whole(config["search"]["trials"], "search.trials", least=1),
-            batch=whole(inner["batch"], "inner.batch", least=1),
+            trials=config["search"]["trials"],
+            batch=inner["batch"],
             pipeline=Pipeline(mechanisms, probation=inner["probation"]),
             executor=instantiate(config["executor"]),
             **shared,
         )
     ]
-    for name, spec in config["outer"]["levels"].items():
-        every = whole(spec["every"], f"outer.levels.{name}.every", least=1)
+    for spec in config["outer"]["levels"].values():
         loops.append(
             Loop(
                 level=spec["level"],
-                task=Segment(loops[-1], every),
+                task=Segment(loops[-1], spec["every"]),
                 proposer=instantiate(spec["proposer"]),
                 pipeline=Pipeline(probation=inner["probation"]),
                 acceptance=instantiate(spec["acceptance"]),

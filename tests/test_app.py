@@ -102,15 +102,29 @@ def test_the_joblib_launcher_gives_the_same_searches(tmp_path: Path) -> None:
         ("task.landscape=hill", "valid: trap, interaction"),
         ("inner.proposer.max_changes=9", "max_changes=9"),
         ("llm.base_url=nowhere", "llm.base_url='nowhere'"),
+        ("fresh=no", "fresh='no': expected true or false"),
+        ("dry_run=maybe", "dry_run='maybe'"),
+        ("study=null", "study=None"),
+        ("search=3", "search=3: expected a group"),
+        ("task=null", "Config group override must be a string"),
+        ("llm.temperature=7", "llm.temperature=7: expected a number in [0, 2]"),
+        ("task.noise_sd=nan", "task.noise_sd=nan"),
+        ("executor.workers=1.5", "executor.workers=1.5"),
+        ("llm.api_key_env=sk-secret", "llm.api_key_env=(hidden)"),
+        ("mechanisms=restart mechanisms.restart.period=0", "restart: period=0"),
+        ("outer=tuner outer.levels.tuner.level=1", "outer.levels.tuner.level=1"),
+        ("llm=none inner=llm", "choose one with llm="),
+        ("inner.acceptance=null", "inner.acceptance is missing"),
     ],
 )
 def test_bad_input_exits_2_and_names_the_valid_choices(
     tmp_path: Path, override: str, told: str
 ) -> None:
-    ran = bilevel(tmp_path, *FAST, override)
+    ran = bilevel(tmp_path, *FAST, *(override.split(" ") if "'" not in override else [override]))
     assert ran.returncode == 2, ran.stderr
     assert told in ran.stderr
     assert "Traceback" not in ran.stderr
+    assert "sk-secret" not in ran.stderr
 
 
 def test_a_spent_budget_exits_3_and_more_budget_continues(tmp_path: Path) -> None:
@@ -136,6 +150,81 @@ def test_dry_run_spends_nothing(tmp_path: Path) -> None:
     assert "30 trials and a baseline" in ran.stdout
     assert "35 model calls" in ran.stdout
     assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_mistake_made_before_anything_was_measured_binds_nobody(tmp_path: Path) -> None:
+    wrong = bilevel(tmp_path, "study=s", "search.trials=2", *FAST, "task.landscape=hill")
+    assert wrong.returncode == 2
+    right = bilevel(tmp_path, "study=s", "search.trials=2", *FAST)
+    assert right.returncode == 0, right.stderr
+
+
+def test_a_damaged_journal_is_told_and_fresh_mends_it(tmp_path: Path) -> None:
+    command = ("study=s", "search.trials=2", *FAST)
+    bilevel(tmp_path, *command)
+    path = tmp_path / "mlruns" / "searches" / "s" / "level1-seed1" / "journal.jsonl"
+    path.write_text("X" + path.read_text())
+    damaged = bilevel(tmp_path, *command)
+    assert damaged.returncode == 1
+    assert "line 1 is damaged" in damaged.stderr
+    assert bilevel(tmp_path, *command, "fresh=true").returncode == 0
+
+
+def test_a_sweep_tells_every_search_that_failed_and_runs_the_others(tmp_path: Path) -> None:
+    swept = bilevel(tmp_path, "-m", "study=s", "seed=1,-2,-3,4", "search.trials=2", *FAST)
+    assert swept.returncode == 2
+    assert "seed=-2" in swept.stderr
+    assert "seed=-3" in swept.stderr
+    assert len(journal(tmp_path, seed=4)) > 3
+    capped = bilevel(tmp_path, "-m", "study=c", "seed=1,-2", "llm.max_calls=1", *FAST)
+    assert capped.returncode == 2
+    assert "raise llm.max_calls" in capped.stderr
+
+
+def test_an_unreachable_endpoint_exits_1_with_one_line(tmp_path: Path) -> None:
+    endpoint = (
+        "llm=local",
+        "llm.base_url=http://me:pw-sekrit@127.0.0.1:9/v1",
+        "llm.max_attempts=1",
+    )
+    ran = bilevel(tmp_path, *FAST, "llm.model=m", *endpoint)
+    assert ran.returncode == 1
+    [line] = [line for line in ran.stderr.splitlines() if line.startswith("stopped:")]
+    assert "no connection" in line
+    assert "sekrit" not in ran.stderr + ran.stdout
+
+
+def test_results_that_cannot_be_written_exit_1_with_one_line(tmp_path: Path) -> None:
+    ran = bilevel(tmp_path, *FAST, "results=/dev/null")
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "/dev/null" in ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_a_sweep_that_is_killed_leaves_no_search_running(tmp_path: Path, ending: int) -> None:
+    command = ["-m", "study=s", "seed=1,2", "search.trials=100000", *FAST]
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "bilevel", *command, *joblib],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    searches = tmp_path / "mlruns" / "searches" / "s"
+    journals = [searches / f"level1-seed{seed}" / "journal.jsonl" for seed in (1, 2)]
+    deadline = time.monotonic() + 60
+    while not all(j.exists() and j.stat().st_size > 9_000 for j in journals):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    sweep.send_signal(ending)
+    sweep.wait()
+    time.sleep(1.0)
+    sizes = [j.stat().st_size for j in journals]
+    time.sleep(1.0)
+    assert [j.stat().st_size for j in journals] == sizes
 
 
 def test_help_needs_neither_hydra_nor_torch_nor_mlflow() -> None:

@@ -12,7 +12,18 @@ LAYERS = {
     2: {"tasks"},
     3: {"ledger", "pipeline", "acceptance", "proposer", "evaluation", "loop"},
     4: {"levels"},
-    5: {"app", "identity", "overrides", "progress", "run", "search", "plan", "report", "__main__"},
+    5: {
+        "app",
+        "identity",
+        "overrides",
+        "progress",
+        "run",
+        "search",
+        "settings",
+        "plan",
+        "report",
+        "__main__",
+    },
 }
 LAYER = {name: layer for layer, names in LAYERS.items() for name in names}
 SOURCES = sorted((ROOT / "bilevel").rglob("*.py"))

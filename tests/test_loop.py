@@ -104,6 +104,42 @@ def test_a_batch_keeps_its_best_and_charges_every_member() -> None:
     assert [t.parent for t in search.trace] == [None, 0, 0, 2]
 
 
+def test_a_batch_is_filled_however_few_candidates_one_ask_gives() -> None:
+    changes: list[dict[str, object]] = [{"X": x / 10} for x in range(12)]
+    search = loop(*changes, proposer=Listed(*changes), trials=10, batch=5)
+    search.run()
+    assert [t.parent for t in search.trace] == [None, *[0] * 5, *[1] * 5]
+
+
+def test_incumbent_and_best_are_never_ahead_of_the_trace() -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def watch(search: Loop, trial: Trial) -> None:
+        assert search.incumbent is not None
+        assert search.best is not None
+        seen.append((len(search.trace), search.incumbent.number, search.best.number))
+
+    search = loop({"X": 4.0}, {"X": 3.0}, trials=2, batch=2, observers=[watch])
+    search.run()
+    assert seen == [(1, 0, 0), (2, 0, 0), (3, 2, 2)]
+
+
+def test_a_proposer_that_proposes_nothing_ends_the_search() -> None:
+    class Empty(Listed):
+        def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
+            return []
+
+    with pytest.raises(TaskError, match="proposed nothing for trial 1"):
+        loop(proposer=Empty({}), trials=2).run()
+
+
+def test_a_configuration_cannot_be_changed_by_who_sees_it() -> None:
+    search = loop({"X": 4.0})
+    search.run()
+    with pytest.raises(TypeError):
+        search.trace[1].config["X"] = 0.0  # type: ignore[index]
+
+
 def test_two_searches_with_the_same_seed_are_the_same_and_with_another_differ() -> None:
     def run(seed: int) -> list[Any]:
         task = Surrogate("trap")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bilevel.errors import BudgetExhausted
+from bilevel.journal import projection
 from bilevel.ledger import Effect, Liveness
 from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.trace import Proposal, Trial
@@ -46,6 +47,10 @@ def test_a_failing_hook_is_recorded_and_after_three_failures_detached(hook: str)
         ("propose", [{"X": 1}]),
         ("review", None),
         ("review", [3]),
+        ("parent", 0.0),
+        ("propose", [Proposal({"X": float("nan")})]),
+        ("propose", [Proposal({"X": {1, 2}})]),
+        ("accept", "yes"),
     ],
 )
 def test_an_answer_of_the_wrong_kind_is_an_error_of_its_mechanism(hook: str, answer: Any) -> None:
@@ -59,6 +64,28 @@ def test_an_answer_of_the_wrong_kind_is_an_error_of_its_mechanism(hook: str, ans
 def test_a_spent_budget_ends_the_search_even_inside_a_hook() -> None:
     with pytest.raises(BudgetExhausted):
         loop({"X": 1.0}, mechanisms=[failing("brief", BudgetExhausted("no calls left"))]).run()
+
+
+def test_a_hook_may_be_a_generator() -> None:
+    class Lazy(Mechanism):
+        name = "lazy"
+
+        def review(self, view: View, candidates: Sequence[Proposal]) -> Any:
+            yield from candidates
+
+    search = loop(*FIVE, mechanisms=[Lazy()])
+    search.run()
+    assert [trial.value for trial in search.trace[1:]] == [22.0, 15.0, 10.0, 7.0, 6.0]
+    assert {row.effect for row in search.pipeline.ledger.rows("lazy")} == {Effect.NONE}
+
+
+def test_the_text_of_an_error_is_not_compared_between_journals() -> None:
+    rows = []
+    for text in ("at 0x7f01", "at 0x7f02"):
+        search = loop({"X": 4.0}, mechanisms=[failing("observe", ValueError(text))])
+        search.run()
+        rows.append([projection(row.to_json()) for row in search.pipeline.ledger.rows()])
+    assert rows[0] == rows[1]
 
 
 class Quiet(Mechanism):

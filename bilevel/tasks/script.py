@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,10 @@ class ScriptTask(Task):
         folder = Path(tempfile.mkdtemp(prefix="trial-"))
         try:
             (folder / self._script.name).write_text(text)
-            outcome = self._read(self._runner.run(self.job(folder, seed)), text)
+            finished = self._runner.run(self.job(folder, seed))
+            # the folder's name is drawn anew for every trial: it may not reach what is recorded
+            said = finished.output.replace(str(folder), "TRIAL")
+            outcome = self._read(replace(finished, output=said), text)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if self._cache:

@@ -67,7 +67,8 @@ def reach(uri: str) -> None:
     scheme = parts.scheme.split("+")[0]
     try:
         if scheme in ("http", "https"):
-            with urllib.request.urlopen(f"{uri}/health", timeout=_PROBE_S):
+            host = parts.netloc.rpartition("@")[2]
+            with urllib.request.urlopen(f"{scheme}://{host}{parts.path}/health", timeout=_PROBE_S):
                 pass
         elif scheme in _PORTS and parts.hostname:
             address = (parts.hostname, parts.port or _PORTS[scheme])

@@ -16,6 +16,7 @@ from bilevel.workers.job import Finished, Job, scrubbed_environment, tail
 
 LOG = "output.log"
 KILL_GRACE_S = 5.0
+STARTS = 3
 
 
 class ForkedRunner:
@@ -37,10 +38,7 @@ class ForkedRunner:
         log = job.folder / LOG
         log.touch()
         started = time.monotonic()
-        try:
-            ended, timed_out = self._started().call(job, log)
-        except ServerGone:  # it had died before the job reached it
-            ended, timed_out = self._started().call(job, log)
+        ended, timed_out = self._call(job, log)
         wall_s = time.monotonic() - started
         if ended is None and timed_out:
             return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, tail(log))
@@ -56,6 +54,13 @@ class ForkedRunner:
             if self._server is not None:
                 self._server.close()
                 self._server = None
+
+    def _call(self, job: Job, log: Path) -> tuple[dict[str, Any] | None, bool]:
+        """A server that had died before the job reached it is replaced, and the job sent again."""
+        for _ in range(STARTS):
+            with contextlib.suppress(ServerGone):
+                return self._started().call(job, log)
+        raise TaskError(f"the worker server died {STARTS} times before it began a job")
 
     def _started(self) -> "_ServerProcess":
         with self._lock:

@@ -4,12 +4,14 @@ import importlib
 import inspect
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import mechanisms
 from baselines.random_search import RandomSearch
 from bilevel.acceptance import Greedy
+from bilevel.errors import ConfigError
 from bilevel.ledger import Effect, Liveness
 from bilevel.loop import Loop
 from bilevel.mechanism import Mechanism
@@ -74,6 +76,13 @@ class TestContract:
         ran = loop(*crashes, mechanisms=[made()])
         ran.run()
         assert [r for r in ran.pipeline.ledger.rows() if r.effect is Effect.ERROR] == []
+
+
+@pytest.mark.parametrize("wrong", [-1, 0.5, "abc", True])
+@pytest.mark.parametrize("made", [Tabu, Restart])
+def test_a_wrong_argument_is_refused(made: type[Tabu] | type[Restart], wrong: Any) -> None:
+    with pytest.raises(ConfigError, match="expected a whole number"):
+        made(wrong)
 
 
 def test_tabu_drops_a_move_that_was_discarded_lately_and_only_that_long() -> None:

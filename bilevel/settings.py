@@ -1,0 +1,104 @@
+"""Checks a configuration's values once, before anything is opened, made or moved."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from bilevel.errors import ConfigError
+
+GROUPS = ("search", "task", "llm", "inner", "outer", "outer.levels", "executor", "tracking")
+PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def _number(value: object, least: float, most: float = math.inf) -> bool:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and math.isfinite(value) and least <= value <= most  # type: ignore[arg-type,operator]
+
+
+def _whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+Rule = tuple[Callable[[Any], bool], str]
+SWITCH: Rule = (lambda v: isinstance(v, bool), "true or false")
+TEXT: Rule = (lambda v: isinstance(v, str) and bool(v), "some text")
+COUNT: Rule = (lambda v: _whole(v, 1), "a whole number of at least 1")
+SEED: Rule = (lambda v: _whole(v, 0), "a whole number of at least 0")
+SECONDS: Rule = (lambda v: _number(v, 1e-6), "a positive number of seconds")
+AMOUNT: Rule = (lambda v: _number(v, 0), "a number of at least 0")
+LEVEL: Rule = (lambda v: _number(v, 1) and v > 1, "a number above 1")
+WARMTH: Rule = (lambda v: v is None or _number(v, 0, 2), "a number in [0, 2]")
+SPREAD: Rule = (lambda v: v is None or _number(v, 0), "a number of at least 0, or null")
+VARIABLE: Rule = (
+    lambda v: v is None or (isinstance(v, str) and bool(re.fullmatch(r"[A-Z_][A-Z0-9_]*", v))),
+    "the name of an environment variable (never the key itself)",
+)
+NAME: Rule = (
+    lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", v)),
+    "at most 100 letters, digits, '_', '.', '-', and no space",
+)
+RULES: Mapping[str, Rule] = {
+    "study": NAME,
+    "arm": NAME,
+    "seed": SEED,
+    "fresh": SWITCH,
+    "dry_run": SWITCH,
+    "results": TEXT,
+    "search.trials": COUNT,
+    "task.name": NAME,
+    "task.cache": SWITCH,
+    "task.budget_s": SECONDS,
+    "task.limit_s": SECONDS,
+    "task.noise_sd": SPREAD,
+    "llm.api_key_env": VARIABLE,
+    "llm.timeout_s": SECONDS,
+    "llm.temperature": WARMTH,
+    "llm.max_attempts": COUNT,
+    "llm.price_per_mtok_in": AMOUNT,
+    "llm.price_per_mtok_out": AMOUNT,
+    "inner.batch": COUNT,
+    "inner.probation": COUNT,
+    "executor.workers": COUNT,
+    "outer.levels.*.level": LEVEL,
+    "outer.levels.*.every": COUNT,
+}
+SECRET = {"llm.api_key_env"}
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError that names the first wrong key, its value and what was expected."""
+    for group in GROUPS:
+        found = dict(_found(settings, group.split("."), "")).get(group)
+        if not isinstance(found, Mapping):
+            raise ConfigError(f"{group}={found!r}: expected a group of settings, not a value")
+    for pattern, (legal, expected) in RULES.items():
+        for key, value in _found(settings, pattern.split("."), ""):
+            if not legal(value):
+                shown = "(hidden)" if key in SECRET else repr(value)
+                raise ConfigError(f"{key}={shown}: expected {expected}")
+    for part in ("proposer", "acceptance"):
+        if not isinstance(settings["inner"].get(part), Mapping):
+            raise ConfigError(f"inner.{part} is missing; choose one with inner=... or baseline=...")
+    levels = [1.0, *(spec["level"] for spec in settings["outer"]["levels"].values())]
+    if levels != sorted(set(levels)):
+        raise ConfigError(f"outer.levels have levels {levels[1:]}: expected them to rise")
+
+
+def without_passwords(value: Any) -> Any:
+    """The settings as they may be written down: user names and passwords in URLs are masked."""
+    if isinstance(value, Mapping):
+        return {key: without_passwords(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [without_passwords(part) for part in value]
+    return PASSWORD.sub("***@", value) if isinstance(value, str) else value
+
+
+def _found(node: Any, names: list[str], prefix: str) -> Iterator[tuple[str, Any]]:
+    """The values under a dotted name that are there, `*` standing for any one name."""
+    if not names:
+        yield prefix.removesuffix("."), node
+    elif isinstance(node, Mapping):
+        for name in node if names[0] == "*" else [names[0]]:
+            if name in node:
+                yield from _found(node[name], names[1:], f"{prefix}{name}.")
