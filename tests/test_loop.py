@@ -137,7 +137,7 @@ def test_a_configuration_cannot_be_changed_by_who_sees_it() -> None:
     search = loop({"X": 4.0})
     search.run()
     with pytest.raises(TypeError):
-        search.trace[1].config["X"] = 0.0  # type: ignore[index]
+        search.trace[1].config["X"] = 0.0
 
 
 def test_two_searches_with_the_same_seed_are_the_same_and_with_another_differ() -> None:

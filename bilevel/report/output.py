@@ -1,6 +1,7 @@
 """A report as a table for the console, and as CSV files."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -69,4 +70,10 @@ def _caption(study: Study) -> str:
             f"{s.arm} seed {s.seed} ({max(0, len(s.trials) - 1)} trials)" for s in unfinished
         )
         said += f"\nunfinished, counted as far as they got: {named}"
+    states = Counter(
+        (s.arm, name, state) for s in study.searches for name, state in s.mechanisms.items()
+    )
+    for (arm, name, state), count in sorted(states.items()):
+        shown = "[bold red]DEAD[/bold red]" if state == "dead" else state
+        said += f"\nmechanism {name} in {arm}: {shown} in {count} of its searches"
     return said

@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bilevel.errors import BadInput, TrackingError
 from bilevel.trace import Objective
@@ -12,6 +12,7 @@ from bilevel.tracking.records import Run
 
 Moves = frozenset[tuple[str, str]]
 _SEARCHES = "tags.kind = 'search' AND tags.superseded = 'false'"
+_MECHANISMS = "tags.kind = 'mechanism'"
 _TRIALS = "tags.kind = 'trial' AND attributes.status = 'FINISHED'"
 
 
@@ -38,6 +39,8 @@ class Search:
     objective: Objective
     trials: tuple[Tried, ...]
     totals: Mapping[str, float]
+    mechanisms: Mapping[str, str] = field(default_factory=dict)
+    """What the ledger says of each: live, prompted, on probation or dead."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,10 @@ def read(name: str, uri: str) -> Study:
     for run in store.runs(studies[name], _TRIALS):
         tried = _tried(run)
         trials[run.tags["mlflow.parentRunId"]][tried.number] = tried
-    searches = [_search(run, trials[run.run_id]) for run in runs]
+    states: dict[str, dict[str, str]] = defaultdict(dict)
+    for run in store.runs(studies[name], _MECHANISMS):
+        states[run.tags["mlflow.parentRunId"]][run.tags["mechanism"]] = run.tags["state"]
+    searches = [_search(run, trials[run.run_id], states[run.run_id]) for run in runs]
     searches.sort(key=lambda search: (search.arm, search.seed))
     return Study(name, uri, studies[name], tuple(searches))
 
@@ -96,7 +102,7 @@ def _tried(run: Run) -> Tried:
         ) from None
 
 
-def _search(run: Run, trials: Mapping[int, Tried]) -> Search:
+def _search(run: Run, trials: Mapping[int, Tried], mechanisms: Mapping[str, str]) -> Search:
     tags = run.tags
     return Search(
         arm=tags.get("arm", ""),
@@ -108,4 +114,5 @@ def _search(run: Run, trials: Mapping[int, Tried]) -> Search:
         objective=Objective(tags.get("metric", "val_bpb"), tags.get("direction", "minimize")),
         trials=tuple(trials[number] for number in sorted(trials)),
         totals=run.metrics,
+        mechanisms=mechanisms,
     )

@@ -41,6 +41,8 @@ class Store:
         self._artifacts = artifacts_root(self.uri, artifacts)
         with self._guard("opening"), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # mlflow's, of its own parts
+            # it would print a hundred lines of SQLAlchemy where `_guard` says one
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
             reach(self.uri)
             path = local_path(self.uri)
             if path is not None:
@@ -227,6 +229,5 @@ def _folder(study: str) -> str:
 
 
 def _migrate(uri: str) -> None:
-    for noisy in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     mlflow.MlflowClient(tracking_uri=uri).search_experiments()

@@ -10,7 +10,7 @@ from rich.console import Console
 from bilevel.report import report
 from bilevel.report.__main__ import main
 from bilevel.tracking import MlflowTracker
-from tests.tracking.studies import info, records, run_search
+from tests.tracking.studies import info, mechanism, records, run_search
 
 
 @pytest.fixture
@@ -51,6 +51,15 @@ def test_a_report_agrees_with_what_was_told(studied: str, tmp_path: Path) -> Non
         ("A", "1", "done"), ("A", "2", "done"), ("B", "1", "unfinished"),
     ]  # fmt: skip
     assert len(result.arms_csv.read_text().splitlines()) == 3
+
+
+def test_a_dead_mechanism_stands_in_the_report(uri: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker(uri)
+    run_search(tracker, "A", 1, trials=2)
+    tracker.mechanisms([mechanism("dead")])
+    screen = StringIO()
+    report("demo", uri, tmp_path, Console(file=screen, width=170))
+    assert f"mechanism {mechanism().name} in A: DEAD in 1 of its searches" in screen.getvalue()
 
 
 def test_results_of_a_real_model_have_no_such_title(uri: str, tmp_path: Path) -> None:
