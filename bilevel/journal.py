@@ -11,9 +11,9 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from bilevel.closing import Closing
 from bilevel.errors import JournalError, SearchRunning
 from bilevel.space import canonical
 
@@ -26,7 +26,7 @@ def request_digest(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(request).encode()).hexdigest()[:16]
 
 
-class Journal:
+class Journal(Closing):
     """An append-only file of JSON lines, held by one process at a time.
 
     `path=None` keeps the entries in memory only (for searches inside searches and benchmarks).
@@ -105,17 +105,6 @@ class Journal:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _append(self, entry: Data, durable: bool) -> None:
         self._recorded[entry["kind"], entry["key"]] = entry

@@ -8,6 +8,8 @@ from tqdm import tqdm
 from bilevel.loop import Loop
 from bilevel.trace import Trial
 
+MOVES_SHOWN = 3
+
 
 class Progress:
     """An observer of every level; `position` keeps the bars of parallel searches apart."""
@@ -46,6 +48,8 @@ class Progress:
 
     def _status(self, loop: Loop, trial: Trial) -> str:
         moves = ", ".join(sorted(f"{name} {way}" for name, way in trial.moves)) or "no change"
+        if len(trial.moves) > MOVES_SHOWN:
+            moves = f"{len(trial.moves)} changes"
         failure = trial.outcome.failure
         value = f"{trial.value:.4f}" if trial.value is not None else str(failure and failure.kind)
         told = f"{moves if trial.number else 'baseline'}: {value} {trial.decision}"

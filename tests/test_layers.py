@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = {
-    0: {"errors", "randomness", "parameters", "space", "trace", "view", "mechanism"},
+    0: {"closing", "errors", "randomness", "parameters", "space", "trace", "view", "mechanism"},
     1: {"journal", "executor", "llm", "workers", "tracking"},
     2: {"tasks"},
     3: {"ledger", "pipeline", "acceptance", "proposer", "evaluation", "loop"},

@@ -4,9 +4,9 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
+from bilevel.closing import Closing
 from bilevel.errors import EndpointError, EndpointRefused
 from bilevel.llm import faults
 from bilevel.llm.completion import MAX_BODY_BYTES, Completion, completion, content, parsed, said
@@ -26,7 +26,7 @@ IN_PROCESS = "http://in-process.invalid/v1"
 MAX_WAIT_S = 60.0
 
 
-class ChatClient:
+class ChatClient(Closing):
     """Chat completions from any server that speaks the OpenAI protocol.
 
     `app` answers in this process instead of a server, through the same SDK. Making a client never
@@ -92,17 +92,6 @@ class ChatClient:
         if self._sdk is not None:
             self._sdk.close()
             self._sdk = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _remember(self, dialect: Dialect) -> None:
         """What a server refused once is not sent to it again."""

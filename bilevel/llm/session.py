@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from bilevel.closing import Closing
 from bilevel.journal import VOLATILE, Data, Journal
 from bilevel.llm import prompts
 from bilevel.llm.client import ChatClient
@@ -33,7 +33,7 @@ class _Question:
     temperature: float | None
 
 
-class Session:
+class Session(Closing):
     """Every question that a search asks its model, at whatever level, goes through here."""
 
     def __init__(self, client: ChatClient, journal: Journal, ledger: Ledger, seed: int) -> None:
@@ -75,17 +75,6 @@ class Session:
 
     def close(self) -> None:
         self.client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _answer(self, question: _Question, messages: tuple[Message, ...], check: Check) -> Answer:
         """The first reply, or the second one after the model was told what was wrong."""

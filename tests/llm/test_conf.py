@@ -67,11 +67,13 @@ def test_the_pinned_names_can_be_overridden(name: str, monkeypatch: pytest.Monke
 
 
 def test_the_proposer_and_the_tuner_are_wired() -> None:
-    inner = OmegaConf.load(CONF / "inner" / "llm.yaml")
+    config = OmegaConf.create({"llm": {"temperature": 0.3}})
+    inner = OmegaConf.merge(config, OmegaConf.load(CONF / "inner" / "llm.yaml"))
     space = Surrogate("trap").space
     proposer = instantiate(inner.proposer)(space)
     assert isinstance(proposer, LLMProposer)
-    assert proposer.settings.baseline == LLMProposer(space).settings.baseline
+    expected = LLMProposer(space, temperature=0.3)
+    assert proposer.settings.baseline == expected.settings.baseline
     outer = OmegaConf.load(CONF / "outer" / "tuner.yaml")
     assert isinstance(instantiate(outer.levels.tuner.proposer), LLMTuner)
     assert outer.levels.tuner.every == 5
