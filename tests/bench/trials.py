@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bilevel.randomness import training_seed
 from bilevel.tasks.cpu_gpt.prepare import prepare
-from bilevel.tasks.cpu_gpt.task import HARNESS, ONE_THREAD, SCRIPT
+from bilevel.tasks.cpu_gpt.task import ENVIRONMENT, HARNESS, SCRIPT
 from bilevel.workers.job import Job
 from bilevel.workers.pool import ForkedRunner
 
@@ -47,14 +47,14 @@ def in_process_s() -> float:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, **ONE_THREAD},
+        env={**os.environ, **ENVIRONMENT},
     )
     return float(ran.stdout.split()[-1])
 
 
 def forked_s(folder: Path) -> float:
     """The same trial in a worker forked from a warm server, the server's start left out."""
-    runner = ForkedRunner([f"{HARNESS}:preload"], ONE_THREAD)
+    runner = ForkedRunner([f"{HARNESS}:preload"], ENVIRONMENT)
     job = Job(argv(), folder, 600.0, f"{HARNESS}:main")
     try:
         return min(runner.run(job).wall_s for _ in range(REPEATS))
@@ -89,10 +89,13 @@ def measure() -> list[Row]:
         folder = Path(name)
         rounds = [(in_process_s(), forked_s(folder)) for _ in range(2)]
         plain, forked = (min(taken) for taken in zip(*rounds, strict=True))
-        alone = [searches_s(folder / f"one{seed}", [seed]) for seed in (1, 2)]
-        together = searches_s(folder / "two", [1, 2])
+        alone, together = 0.0, float("inf")
+        for seed in (1, 2):
+            runs = [searches_s(folder / f"one{seed}{again}", [seed]) for again in range(2)]
+            alone += min(runs)
+            together = min(together, searches_s(folder / f"two{seed}", [1, 2]))
     return [
         ("a trial of one step, warm process", plain, "s", None),
         ("what a fork adds to it", forked - plain, "s", "<= 0.3"),
-        ("two searches at a time / one after the other", sum(alone) / together, "x", ">= 1.8"),
+        ("two searches at a time / one after the other", alone / together, "x", ">= 1.8"),
     ]
