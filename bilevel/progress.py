@@ -27,6 +27,7 @@ class Progress:
                 position=position,
                 unit="trial",
                 dynamic_ncols=True,
+                leave=False,  # the search's summary takes its place
                 bar_format="{desc:<20} {bar:20} {n_fmt}/{total_fmt} [{elapsed}]{postfix}",
             )
 
@@ -45,6 +46,9 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+            # another search's bar may have left the cursor in the middle of a line
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
 
     def _status(self, loop: Loop, trial: Trial) -> str:
         moves = ", ".join(sorted(f"{name} {way}" for name, way in trial.moves)) or "no change"
