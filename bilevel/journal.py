@@ -36,7 +36,6 @@ class Journal(Closing):
         self.path = path
         self._clock = clock
         self._recorded: dict[tuple[str, str], Data] = {}
-        self._live = 0
         self._descriptor: int | None = None
         if path is not None:
             self._descriptor = hold(path)
@@ -72,7 +71,6 @@ class Journal(Closing):
             return answer
         data = produce()
         self._append({"kind": kind, "key": key, "request": asked, "data": data}, durable)
-        self._live += 1
         return data
 
     def note(self, kind: str, key: str, data: Data) -> None:
@@ -95,11 +93,6 @@ class Journal(Closing):
         """Forgets everything, on the disk too: for a search that has measured nothing yet."""
         os.ftruncate(self._file, 0)
         self._recorded.clear()
-
-    @property
-    def live(self) -> bool:
-        """Whether anything was recorded by this process (as opposed to re-executed)."""
-        return self._live > 0
 
     def close(self) -> None:
         if self._descriptor is not None:

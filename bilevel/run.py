@@ -182,7 +182,7 @@ class _Running:
                     file=sys.stderr,
                 )
         kept = sum(1 for trial in loops[0].trace if trial.kept)
-        totals = {"trials": len(loops[0].trace) - 1.0, "kept": kept, **self._totals()}
+        totals = {"trials": max(0.0, len(loops[0].trace) - 1.0), "kept": kept, **self._totals()}
         self._tracker.end(status, totals)
 
     def _finish(self, inner: Loop) -> Summary:
