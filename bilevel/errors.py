@@ -10,6 +10,7 @@ BilevelError                 1  the search failed; whatever was measured is kept
 ├── EndpointError               the language model's server did not answer usefully
 │   └── EndpointRefused         wrong key, unknown model: repeating the call cannot help
 ├── JournalError                the journal cannot be read or no longer fits the code
+│   └── Unrecorded              a replay asked for what was never answered
 ├── TaskError                   a task cannot start (corpus missing, worker gone)
 └── TrackingError               the tracking store cannot be written
 """
@@ -59,6 +60,10 @@ class EndpointRefused(EndpointError):
 
 class JournalError(BilevelError):
     """The journal is damaged, or re-execution no longer reproduces what it holds."""
+
+
+class Unrecorded(JournalError):
+    """A replay, which may ask nobody, needs an answer that its journal does not hold."""
 
 
 class TaskError(BilevelError):

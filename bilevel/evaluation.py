@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from bilevel.errors import SpaceError
 from bilevel.executor import Executor
@@ -89,10 +90,7 @@ class Evaluation:
                     "outcome",
                     self._key(attempt),
                     lambda: next(results).to_json(),
-                    request={
-                        "config": self._task.effective(attempt.config),
-                        "seed": self._training_seed,
-                    },
+                    request=self._request(attempt),
                     durable=True,
                 )
                 outcomes.append(Outcome.from_json(answer))
@@ -101,7 +99,13 @@ class Evaluation:
     def _is_open(self, attempt: _Attempt) -> bool:
         """Whether nothing has answered it yet."""
         answered = attempt.problem or attempt.duplicate_of is not None
-        return not (answered or self._journal.holds("outcome", self._key(attempt)))
+        if answered or not self._task.repeatable:
+            return not answered
+        return not self._journal.holds("outcome", self._key(attempt), self._request(attempt))
+
+    def _request(self, attempt: _Attempt) -> dict[str, Any]:
+        """What an outcome is the answer to."""
+        return {"config": self._task.effective(attempt.config), "seed": self._training_seed}
 
     def _key(self, attempt: _Attempt) -> str:
         return f"L{self._level}/T{attempt.number}"

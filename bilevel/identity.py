@@ -16,11 +16,13 @@ FREE = {
     "arm",
     "seed",
     "fresh",
+    "mend",
     "dry_run",
     "results",
     "tracking",
     "executor",
     "llm.base_url",
+    "llm.journal",
     "llm.timeout_s",
     "llm.api_key_env",
     "llm.max_attempts",
@@ -68,18 +70,20 @@ class Identity:
 
 def identify(settings: Mapping[str, Any]) -> Identity:
     """The identity of checked settings."""
-    deciding = {key: value for key, value in _flat(settings) if not _free(key)}
+    deciding = {key: value for key, value in flat(settings) if not is_free(key)}
     return Identity(settings["study"], settings["arm"], settings["seed"], deciding)
 
 
-def _free(key: str) -> bool:
+def is_free(key: str) -> bool:
+    """Whether two commands that continue the same search may differ in it."""
     return any(key == name or key.startswith(f"{name}.") for name in FREE)
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings as (dotted name, value); an empty group is a value."""
     for name, value in config.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{key}.")
+            yield from flat(value, f"{key}.")
         else:
             yield key, value

@@ -1,7 +1,9 @@
 """The journal of one search: everything it was told, written before anything depends on it.
 
 Resume and replay are one thing: the search is executed again from its first trial, every answer
-the journal holds is given instead of being asked for, and when they run out the search is live.
+the journal holds is given instead of being asked for, and when they run out the search is live. A
+search that changes something in another one reads that one's journal as a recording: a recorded
+answer is used wherever the very same question is asked.
 """
 
 import fcntl
@@ -9,12 +11,12 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bilevel.closing import Closing
-from bilevel.errors import JournalError, SearchRunning
+from bilevel.errors import JournalError, SearchRunning, Unrecorded
 from bilevel.space import canonical
 
 Data = dict[str, Any]
@@ -26,15 +28,45 @@ def request_digest(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(request).encode()).hexdigest()[:16]
 
 
+class Recording:
+    """The answers of another execution, by the place they were asked for at."""
+
+    def __init__(self, entries: Iterable[Data]) -> None:
+        self._held = {(entry["kind"], entry["key"]): entry for entry in entries}
+
+    def answer(self, kind: str, key: str, asked: str) -> Data | None:
+        """What was answered there, if the very same was asked."""
+        found = self._held.get((kind, key))
+        if not asked or found is None or found["request"] != asked:
+            return None
+        data: Data = found["data"]
+        return data
+
+    def note(self, kind: str, key: str) -> Data | None:
+        """What was noted there."""
+        found = self._held.get((kind, key))
+        return None if found is None else found["data"]
+
+
 class Journal(Closing):
     """An append-only file of JSON lines, held by one process at a time.
 
-    `path=None` keeps the entries in memory only (for searches inside searches and benchmarks).
+    `path=None` keeps the entries in memory only (for benchmarks). What it does not hold is taken
+    from `recording` where the question is the same.
     """
 
-    def __init__(self, path: Path | None, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        clock: Callable[[], float] = time.time,
+        recording: Recording | None = None,
+    ) -> None:
         self.path = path
+        self.sealed = False
+        self.recording = recording or Recording(())
         self._clock = clock
+        self._touched: dict[tuple[str, str], None] = {}
         self._recorded: dict[tuple[str, str], Data] = {}
         self._descriptor: int | None = None
         if path is not None:
@@ -44,6 +76,15 @@ class Journal(Closing):
             except JournalError:
                 self.close()
                 raise
+
+    @classmethod
+    def sealed_copy(cls, path: Path) -> "Journal":
+        """What a journal's file holds, in memory: nothing is asked for that it does not answer,
+        `once` raises Unrecorded instead; notes are checked as ever."""
+        journal = cls(None)
+        journal._recorded = {(entry["kind"], entry["key"]): entry for entry in read(path)}
+        journal.path, journal.sealed = path, True
+        return journal
 
     def once(
         self,
@@ -60,31 +101,56 @@ class Journal(Closing):
         request, for then re-execution has left the recorded path.
         """
         asked = request_digest(request) if request is not None else ""
-        found = self._recorded.get((kind, key))
+        found = self._look_up(kind, key)
         if found is not None:
             if found["request"] != asked:
                 raise JournalError(
                     f"{self.path}: {kind} {key} was recorded for another request: the code or the "
                     "prompts changed since; start over with fresh=true"
                 )
-            answer: Data = found["data"]
-            return answer
-        data = produce()
+            held: Data = found["data"]
+            return held
+        if self.sealed:
+            raise Unrecorded(f"{self.path} ends before {kind} {key}")
+        answer = self.recording.answer(kind, key, asked)
+        data = produce() if answer is None else answer
         self._append({"kind": kind, "key": key, "request": asked, "data": data}, durable)
         return data
 
     def note(self, kind: str, key: str, data: Data) -> None:
         """Records what re-execution must reproduce. Raises JournalError if it did not."""
-        held = self.once(kind, key, lambda: data)
-        if held is not data and projection(held) != json.loads(json.dumps(projection(data))):
+        found = self._look_up(kind, key)
+        if found is None:
+            self._append({"kind": kind, "key": key, "request": "", "data": data}, False)
+            return
+        held = found["data"]
+        if projection(held) != json.loads(json.dumps(projection(data))):
             raise JournalError(
                 f"{self.path}: re-execution disagrees at {kind} {key}: recorded "
                 f"{canonical(projection(held))[:200]}, now {canonical(projection(data))[:200]}; "
                 "the code changed since; start over with fresh=true"
             )
 
-    def holds(self, kind: str, key: str) -> bool:
-        return (kind, key) in self._recorded
+    @property
+    def entries(self) -> list[Data]:
+        """Everything it holds, in order."""
+        return list(self._recorded.values())
+
+    @property
+    def in_order(self) -> bool:
+        """Whether everything it holds was asked for or noted again, in the recorded order."""
+        return list(self._touched) == list(self._recorded)
+
+    def holds(self, kind: str, key: str, request: Mapping[str, Any] | None = None) -> bool:
+        """Whether `once` would find an answer instead of producing one."""
+        if (kind, key) in self._recorded:
+            return True
+        asked = request_digest(request) if request is not None else ""
+        return self.recording.answer(kind, key, asked) is not None
+
+    def _look_up(self, kind: str, key: str) -> Data | None:
+        self._touched[kind, key] = None
+        return self._recorded.get((kind, key))
 
     def has(self, kind: str) -> bool:
         return any(recorded == kind for recorded, _ in self._recorded)
@@ -93,6 +159,7 @@ class Journal(Closing):
         """Forgets everything, on the disk too: for a search that has measured nothing yet."""
         os.ftruncate(self._file, 0)
         self._recorded.clear()
+        self._touched.clear()
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -100,15 +167,23 @@ class Journal(Closing):
             self._descriptor = None
 
     def _append(self, entry: Data, durable: bool) -> None:
+        """Raises JournalError, and leaves nothing of the entry, where it cannot be written."""
+        if self._descriptor is not None:
+            line = json.dumps({**entry, VOLATILE: self._clock()}, allow_nan=False) + "\n"
+            payload = line.encode()
+            before = os.fstat(self._descriptor).st_size
+            try:
+                while payload:
+                    payload = payload[os.write(self._descriptor, payload) :]
+                if durable:
+                    os.fdatasync(self._descriptor)
+            except OSError as error:
+                os.ftruncate(self._descriptor, before)
+                raise JournalError(
+                    f"{self.path} cannot be written ({error.strerror}): make room there; what was "
+                    "measured is kept, the same command continues"
+                ) from error
         self._recorded[entry["kind"], entry["key"]] = entry
-        if self._descriptor is None:
-            return
-        line = json.dumps({**entry, VOLATILE: self._clock()}, allow_nan=False) + "\n"
-        payload = line.encode()
-        while payload:
-            payload = payload[os.write(self._descriptor, payload) :]
-        if durable:
-            os.fdatasync(self._descriptor)
 
     @property
     def _file(self) -> int:
@@ -149,24 +224,63 @@ def hold(path: Path) -> int:
         os.close(descriptor)  # moved aside between opening and locking
 
 
+def _entry(line: bytes) -> Data:
+    """Raises ValueError for a line that is not one whole entry."""
+    entry = json.loads(line)
+    if not isinstance(entry, dict) or not {"kind", "key", "request", "data"} <= entry.keys():
+        raise ValueError("fields missing")
+    return entry
+
+
 def _entries(raw: bytes, path: Path) -> Iterator[Data]:
-    for number, line in enumerate(raw.splitlines(), start=1):
+    for number, line in enumerate(raw.split(b"\n")[:-1], start=1):
         try:
-            entry = json.loads(line)
-            if not {"kind", "key", "request", "data"} <= entry.keys():
-                raise ValueError("fields missing")
-        except (ValueError, AttributeError) as error:
+            yield _entry(line)
+        except ValueError as error:
             raise JournalError(
-                f"{path}, line {number} is damaged ({error}); delete that line and every later one "
-                "to continue from there, or start over with fresh=true"
+                f"{path}, line {number} is damaged ({error}); mend=true sets it aside and goes on, "
+                "using every other line that still fits; fresh=true starts over"
             ) from None
-        yield entry
 
 
 def read(path: Path) -> list[Data]:
     """All entries of a journal, without holding it; a torn last line is left out."""
     raw = path.read_bytes()
     return list(_entries(raw[: raw.rfind(b"\n") + 1], path))
+
+
+def mend(path: Path) -> Path | None:
+    """Keeps a damaged journal beside itself and cuts it before its first damaged line.
+
+    Returns the copy, or None where nothing is damaged. `salvaged` reads what is left of it.
+    """
+    raw = path.read_bytes()
+    kept = 0
+    for line in raw.split(b"\n")[:-1]:
+        try:
+            _entry(line)
+        except ValueError:
+            break
+        kept += len(line) + 1
+    if kept == raw.rfind(b"\n") + 1:
+        return None
+    number = len(list(path.parent.glob(f"{path.stem}.damaged*")))
+    aside = path.with_suffix(f".damaged{number + 1}")
+    aside.write_bytes(raw)
+    os.truncate(path, kept)
+    return aside
+
+
+def salvaged(path: Path) -> Recording:
+    """Every whole entry of the damaged journals that were set aside here, as a recording."""
+    found: list[Data] = []
+    for aside in sorted(path.parent.glob(f"{path.stem}.damaged*")):
+        for line in aside.read_bytes().split(b"\n"):
+            try:
+                found.append(_entry(line))
+            except ValueError:
+                continue
+    return Recording(found)
 
 
 def projection(data: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from bilevel.identity import Identity, identify
-from bilevel.journal import Journal, hold
+from bilevel.journal import Journal, Recording, hold, mend, salvaged
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
 from bilevel.pipeline import Pipeline
@@ -21,6 +22,7 @@ from bilevel.tasks.base import Task
 from bilevel.view import Asker
 
 JOURNAL = "journal.jsonl"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -137,20 +139,36 @@ def begin(config: Mapping[str, Any]) -> tuple[Identity, Path]:
 
 
 @contextlib.contextmanager
-def opened(identity: Identity, folder: Path) -> Iterator[Journal]:
+def opened(
+    identity: Identity, folder: Path, recording: Recording | None = None, *, mended: bool = False
+) -> Iterator[Journal]:
     """The search's journal, held, with its header checked or written.
 
-    A search that has measured nothing binds nobody to its configuration.
+    A search that has measured nothing binds nobody to its configuration. With `mended`, a damaged
+    journal is set aside first; what is left of one is used where it still fits.
     """
 
     def header() -> dict[str, Any]:
         return journal.once("search", "header", lambda: {"deciding": dict(identity.deciding)})
 
-    with Journal(folder / JOURNAL) as journal:
+    path = folder / JOURNAL
+    if mended:
+        _mend(path)
+    with Journal(path, recording=recording or salvaged(path)) as journal:
         if not journal.has("outcome") and header()["deciding"] != plain_json(identity.deciding):
             journal.clear()
         identity.check(header()["deciding"])
         yield journal
+
+
+def _mend(path: Path) -> None:
+    descriptor = hold(path)
+    try:
+        aside = mend(path)
+    finally:
+        os.close(descriptor)
+    if aside is not None:
+        _log.warning("%s was damaged: it is kept as %s, and used where it fits", path, aside.name)
 
 
 def plain_json(data: Mapping[str, Any]) -> Any:

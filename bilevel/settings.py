@@ -43,6 +43,7 @@ RULES: Mapping[str, Rule] = {
     "arm": NAME,
     "seed": SEED,
     "fresh": SWITCH,
+    "mend": SWITCH,
     "dry_run": SWITCH,
     "results": TEXT,
     "search.trials": COUNT,

@@ -1,24 +1,43 @@
 """One search's conversation with its model: journalled, charged, capped and validated."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bilevel.closing import Closing
 from bilevel.journal import VOLATILE, Data, Journal
 from bilevel.llm import prompts
-from bilevel.llm.client import ChatClient
-from bilevel.llm.completion import MAX_REPLY_CHARS, TOO_LARGE
+from bilevel.llm.completion import MAX_REPLY_CHARS, TOO_LARGE, Completion
+from bilevel.llm.endpoint import Endpoint
 from bilevel.llm.ledger import Call, Ledger, Message
 from bilevel.llm.reply import ReplyError, checked, plain_schema
+from bilevel.llm.request import REPLY, request_of
 from bilevel.randomness import digest
 from bilevel.view import Answer, Ask
 
-KIND = "reply"
 MAX_PROMPT_CHARS = 400_000
 SHOWN_AGAIN = 4_000  # characters of an unusable reply that the repair round quotes
 Check = Callable[[Any], Any] | None
+
+
+class Client(Protocol):
+    """Whoever answers: a server, the stand-in, or a recording."""
+
+    @property
+    def endpoint(self) -> Endpoint: ...
+
+    def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        schema: Mapping[str, Any],
+        temperature: float | None = None,
+        seed: int = 0,
+    ) -> Completion:
+        """One reply. Raises EndpointError, ConfigError."""
+
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +55,7 @@ class _Question:
 class Session(Closing):
     """Every question that a search asks its model, at whatever level, goes through here."""
 
-    def __init__(self, client: ChatClient, journal: Journal, ledger: Ledger, seed: int) -> None:
+    def __init__(self, client: Client, journal: Journal, ledger: Ledger, seed: int) -> None:
         self.client = client
         self.ledger = ledger
         self._journal = journal
@@ -98,16 +117,16 @@ class Session(Closing):
     ) -> tuple[Any, str, str]:
         """(value, problem, text) of one reply, recorded before anything depends on it."""
         self.ledger.admit()
-        request: Data = {
-            "model": self.client.endpoint.model,
-            "messages": list(messages),
-            "schema": dict(question.schema),
-            "temperature": question.temperature,
-            "seed": digest(self._seed, key) % 2**31,
-        }
-        replayed = self._journal.holds(KIND, key)
+        request = request_of(
+            self.client.endpoint.model,
+            messages,
+            question.schema,
+            question.temperature,
+            digest(self._seed, key) % 2**31,
+        )
+        replayed = self._journal.holds(REPLY, key, request)
         data = self._journal.once(
-            KIND, key, lambda: self._ask(request), request=request, durable=True
+            REPLY, key, lambda: self._ask(request), request=request, durable=True
         )
         text: str = data["text"]
         value, problem = _judged(text, data["finish_reason"], question.schema, check)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bilevel.errors import BadInput, BilevelError
+from bilevel.errors import BilevelError
+from bilevel.options import options
 from bilevel.report import report
 from bilevel.tracking.location import DEFAULT_URI
 
@@ -15,26 +16,13 @@ TABLE_COLUMNS = 140  # where the output is no terminal
 _KEYS = ("study", "tracking.uri", "results", "out")
 
 
-def options(arguments: Sequence[str]) -> dict[str, str]:
-    """The arguments as key -> value. Raises BadInput for anything that is not an option."""
-    given: dict[str, str] = {}
-    for argument in arguments:
-        key, sign, value = argument.partition("=")
-        if key not in _KEYS or not sign or not value:
-            raise BadInput(f"{argument!r} is not an option; usage: {USAGE}")
-        given[key] = value
-    if "study" not in given:
-        raise BadInput(f"study=NAME is missing; usage: {USAGE}")
-    return given
-
-
 def main(arguments: Sequence[str]) -> int:
     """Prints the report; returns the exit code a shell sees."""
     if any(argument in ("-h", "--help") for argument in arguments):
         print(f"usage: {USAGE}")
         return 0
     try:
-        given = options(arguments)
+        given = options(arguments, _KEYS, ("study",), USAGE)
         out = Path(given["out"]) if "out" in given else None
         if out is None and "results" in given:
             out = Path(given["results"]) / "reports" / given["study"]

@@ -25,6 +25,15 @@ class Task(ABC):
         """Commits or rolls back what trying changed, once the trial is decided."""
         return
 
+    def ready(self) -> None:
+        """Raises TaskError where no trial could work; called before the first one."""
+        return
+
+    def material(self) -> dict[str, str]:
+        """What a journal keeps, as arguments for making the task, so that a search can be
+        executed again where the task's files are not."""
+        return {}
+
     def effective(self, config: Config) -> Config:
         """The configuration that really runs: equal ones are duplicates of each other."""
         return config

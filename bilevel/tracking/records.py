@@ -130,6 +130,9 @@ class Tracker(Protocol):
     def end(self, status: str, summary: Mapping[str, float]) -> None:
         """`status` is done, failed or exhausted (a cap was reached)."""
 
+    def leave(self) -> None:
+        """The search stops here and has not ended: it is left as unfinished."""
+
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""
 
@@ -150,6 +153,9 @@ class NullTracker:
 
     def end(self, status: str, summary: Mapping[str, float]) -> None:
         check_ending(status)
+
+    def leave(self) -> None:
+        pass
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
         return 0

@@ -114,6 +114,10 @@ class MlflowTracker:
         check_ending(status)
         self._unless_broken("the end of the search", lambda: self._end(status, summary))
 
+    def leave(self) -> None:
+        """Nothing more to write: a run that was not ended is unfinished as it is."""
+        return
+
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""
         self._experiment = self.store.experiment(study, {view.TAG: view.state()})

@@ -1,0 +1,222 @@
+"""One search being executed: its loops, its model, and what the tracker is told of them.
+
+The same execution runs a search live, continues it, replays it and syncs it: what the journal
+holds is given, and a sealed journal lets nothing else happen.
+"""
+
+import contextlib
+import inspect
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import instantiate
+
+from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
+from bilevel.identity import Identity
+from bilevel.journal import Journal
+from bilevel.ledger import Effect, Liveness
+from bilevel.llm.ledger import Call, Ledger
+from bilevel.llm.recorded import Silent
+from bilevel.llm.session import Client, Session
+from bilevel.loop import Loop, Observer
+from bilevel.search import JOURNAL, Summary, levels, summarise
+from bilevel.settings import without_passwords
+from bilevel.tasks.base import Task
+from bilevel.trace import Trial
+from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
+from bilevel.view import Asker, nobody
+
+_log = logging.getLogger(__name__)
+
+
+class Execution:
+    """A search on its way. `loops` are innermost first, once it has begun; `complete` tells that it
+    ran to its end, `untracked` why the tracking store does not hold all of it."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        settings: Mapping[str, Any],
+        folder: Path,
+        journal: Journal,
+        tracker: Tracker,
+        *,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.identity = identity
+        self.loops: list[Loop] = []
+        self.complete = False
+        self.untracked = ""
+        self._settings = settings
+        self._folder = folder
+        self._journal = journal
+        self._tracker = tracker
+        self._observers = observers
+        self._calls = Ledger()
+        self._model_name = settings["llm"]["name"]
+        self._seen = 0
+        self._waiting: list[Call] = []
+        self._modelled_s = self._wall_s = 0.0
+
+    def to_the_end(self) -> Summary:
+        """Raises Unrecorded, after all that is recorded was told, where a sealed journal ends."""
+        with contextlib.ExitStack() as stack:
+            asker = self._model(stack)
+            task = self._task(stack)
+            observers = [self._track, *self._observers]
+            self.loops = levels(
+                self._settings, task, journal=self._journal, asker=asker, observers=observers
+            )
+            self._start(self.loops[0])
+            try:
+                self.loops[-1].run()
+            except Unrecorded:
+                self._leave()
+                raise
+            except BudgetExhausted:
+                self._end("exhausted")
+                raise
+            except Exception:
+                self._end("failed")
+                raise
+            self._end("done")
+        self.untracked = self.untracked or self._tracker.problem
+        self.complete = True
+        summary = summarise(self.identity, self.loops[0])
+        self._journal.note("end", "end", summary.to_json())
+        return summary
+
+    @property
+    def dead_mechanisms(self) -> list[str]:
+        return [r.name for r in self._mechanisms() if r.state == Liveness.DEAD]
+
+    def _model(self, stack: contextlib.ExitStack) -> Asker:
+        """The search's model, if it has one; its settings are checked before anything is spent.
+        The journal keeps whose answers it holds: that is all a replay needs of a model."""
+        llm, journal = self._settings["llm"], self._journal
+        if llm.get("_target_") is None:
+            return nobody
+        if journal.sealed:
+            return self._session(Silent.like(llm, journal.once("search", "model", dict)))
+        client: Client = instantiate(llm)
+        stack.callback(client.close)
+        endpoint = client.endpoint
+        endpoint.check()
+        self._calls = Ledger(endpoint.caps)
+        whose = {"name": endpoint.name, "model": endpoint.model}
+        journal.note("search", "model", {**whose, "temperature": endpoint.temperature})
+        return self._session(client)
+
+    def _session(self, client: Client) -> Asker:
+        self._model_name = client.endpoint.name
+        return Session(client, self._journal, self._calls, self.identity.seed).asker
+
+    def _task(self, stack: contextlib.ExitStack) -> Task:
+        """The task, ready to evaluate unless nothing may be. Its material (a script, say) is kept
+        in the journal, and taken from there where another execution is followed."""
+        journal = self._journal
+        if journal.sealed:
+            kept = journal.once("search", "material", dict)
+        else:
+            kept = journal.recording.note("search", "material") or {}
+        task: Task = instantiate(self._settings["task"], **kept, _convert_="all")
+        stack.callback(task.close)
+        if not journal.sealed:
+            task.ready()
+        journal.note("search", "material", task.material())
+        return task
+
+    def _start(self, inner: Loop) -> None:
+        born = self._journal.once("search", "id", lambda: {"clock": {"id": uuid.uuid4().hex[:12]}})
+        identity, settings = self.identity, self._settings
+        info = SearchInfo(
+            study=identity.study,
+            arm=identity.arm,
+            seed=identity.seed,
+            llm=self._model_name,
+            task=inner.task.name,
+            search_id=born["clock"]["id"],
+            fingerprint=identity.fingerprint,
+            objective=inner.task.objective,
+            config_yaml=yaml.safe_dump(without_passwords(settings), sort_keys=False),
+            journal=self._folder / JOURNAL,
+        )
+        try:
+            if settings["fresh"]:
+                self._tracker.supersede(identity.study, identity.arm, identity.seed)
+            self._tracker.start(info)
+        except TrackingError as error:
+            if self._journal.sealed:
+                raise  # nothing is measured here that could be lost
+            _log.warning("%s runs untracked: %s", identity.search, error)
+            self.untracked, self._tracker = str(error), NullTracker()
+
+    def _track(self, loop: Loop, trial: Trial) -> None:
+        """An observer of every level."""
+        if loop.level == 1:
+            self._modelled_s += trial.outcome.cost.get("modelled_s", 0.0)
+            self._wall_s += trial.outcome.clock.get("wall_s", 0.0)
+        best = loop.best
+        self._tracker.trial(
+            TrialRecord(
+                level=loop.level,
+                trial=trial,
+                baseline=loop.trace[0].value,
+                best=None if best is None else best.value,
+                calls=self._calls_of(loop.level, trial.number),
+                totals=self._totals(),
+                hooks=[row.to_json() for row in loop.pipeline.ledger.of_trial(trial.number)],
+            )
+        )
+
+    def _calls_of(self, level: float, trial: int) -> list[Call]:
+        self._waiting += self._calls.since(self._seen)
+        self._seen = len(self._calls)
+        mine = [c for c in self._waiting if (c.level, c.trial) == (level, trial)]
+        self._waiting = [c for c in self._waiting if (c.level, c.trial) != (level, trial)]
+        return mine
+
+    def _totals(self) -> dict[str, float]:
+        total = self._calls.total
+        return {
+            "tokens": total.tokens,
+            "llm_calls": total.calls,
+            "usd": total.usd,
+            "modelled_s": self._modelled_s,
+            "wall_s": self._wall_s,
+        }
+
+    def _leave(self) -> None:
+        """The search as far as it got; it may go on one day."""
+        self._tracker.mechanisms(self._mechanisms())
+        self._tracker.leave()
+
+    def _end(self, status: str) -> None:
+        self._tracker.mechanisms(self._mechanisms())
+        trace = self.loops[0].trace
+        kept = sum(1 for trial in trace if trial.kept)
+        totals = {"trials": max(0.0, len(trace) - 1.0), "kept": kept, **self._totals()}
+        self._tracker.end(status, totals)
+
+    def _mechanisms(self) -> list[MechanismRecord]:
+        return [record for loop in self.loops for record in _mechanisms(loop)]
+
+
+def _mechanisms(loop: Loop) -> list[MechanismRecord]:
+    ledger, trials = loop.pipeline.ledger, len(loop.trace)
+    return [
+        MechanismRecord(
+            name=mechanism.name,
+            carrier=mechanism.carrier,
+            state=str(loop.pipeline.liveness(mechanism.name, trials)),
+            source=inspect.getsource(inspect.getmodule(mechanism) or type(mechanism)),
+            rows=[r.to_json() for r in ledger.rows(mechanism.name) if r.effect != Effect.NONE],
+            counts=ledger.counts(mechanism.name),
+            level=loop.level,
+        )
+        for mechanism in loop.pipeline.known
+    ]

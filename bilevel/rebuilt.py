@@ -1,0 +1,84 @@
+"""A search's settings from its journal alone, so that it can be executed again anywhere."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from bilevel.errors import BadInput, JournalError
+from bilevel.identity import flat, is_free
+from bilevel.journal import Data, read
+from bilevel.overrides import explain
+from bilevel.search import JOURNAL, plain
+from bilevel.settings import check
+
+Settings = dict[str, Any]
+
+
+def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
+    """Where the journal of a search lies. Raises BadInput that names the searches there are."""
+    studies = results / "searches"
+    path = studies / study / f"{arm}-seed{seed}" / JOURNAL
+    if path.exists():
+        return path
+    if not (studies / study).is_dir():
+        known = ", ".join(sorted(folder.name for folder in studies.glob("*/"))) or "none yet"
+        raise BadInput(f"there is no study {study} in {studies}; there are: {known}")
+    known = ", ".join(sorted(p.parent.name for p in (studies / study).glob(f"*/{JOURNAL}")))
+    raise BadInput(f"study={study} has no search {arm}-seed{seed}; it has: {known or 'none yet'}")
+
+
+def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Settings:
+    """The settings a search was begun with; where it runs and is tracked comes from the overrides
+    and from conf. Raises BadInput for an override that would make it another search."""
+    deciding = header(read(journal), journal)
+    arm, _, seed = journal.parent.name.rpartition("-seed")
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if not is_free(key):
+            raise BadInput(
+                f"{override} would make it another search: a replay takes its settings from the "
+                f"journal; run a new search instead: python -m bilevel study=... {override}"
+            )
+    settings = _composed(conf, deciding, overrides)
+    kept = {key: value for key, value in flat(settings) if is_free(key)}
+    made = _nested({**deciding, **kept})
+    made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
+    check(made)
+    return made
+
+
+def header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
+    """What decides the search. Raises JournalError where the journal does not begin with it."""
+    if not entries or (entries[0]["kind"], entries[0]["key"]) != ("search", "header"):
+        raise JournalError(f"{journal} does not begin with a search's header")
+    deciding: dict[str, Any] = entries[0]["data"]["deciding"]
+    return deciding
+
+
+def _composed(conf: Path, deciding: Mapping[str, Any], overrides: Sequence[str]) -> Settings:
+    """The defaults of today; only what is free to differ is used of them."""
+    chosen = str(deciding.get("llm.name", "none"))
+    preset = chosen if (conf / "llm" / f"{chosen}.yaml").exists() else "none"
+    every = ["task=trap", f"llm={preset}", *overrides]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base=None):
+            return plain(compose("config", overrides=every))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, conf, every) from None
+
+
+def _nested(settings: Mapping[str, Any]) -> Settings:
+    made: Settings = {}
+    for key, value in settings.items():
+        node = made
+        *groups, name = key.split(".")
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[name] = value
+    return made

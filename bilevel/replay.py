@@ -1,0 +1,138 @@
+"""Executes a search again from its journal: exactly, or with a mechanism taken out or put in.
+
+`python -m bilevel.replay study=NAME arm=ARM seed=N [without=MECHANISM] [with=FILE.py]`. Exactly:
+no model is asked and nothing is trained, and every entry of the journal has to come out the same.
+With a change, recorded answers are used wherever the very same question is asked, and whatever
+is new goes to the model and the task; the result is a search of its own, in STUDY.replays.
+"""
+
+import copy
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bilevel.app import CONF
+from bilevel.counterfactual import Difference, difference, shown, told_of
+from bilevel.errors import BadInput, BilevelError, JournalError, Unrecorded
+from bilevel.execution import Execution
+from bilevel.identity import identify
+from bilevel.journal import Journal, Recording, read
+from bilevel.mechanism_file import source_digest
+from bilevel.overrides import told_by
+from bilevel.rebuilt import Settings, journal_of, rebuilt
+from bilevel.run import search
+from bilevel.search import JOURNAL
+from bilevel.settings import check
+from bilevel.tracking import NullTracker, Tracker
+
+USAGE = (
+    "python -m bilevel.replay study=NAME arm=ARM seed=N [without=MECHANISM] [with=FILE.py] "
+    "[fresh=true] [results=DIR] [executor.workers=N llm.base_url=URL tracking=none ...]"
+)
+OWN = ("study", "arm", "seed", "without", "with", "fresh")
+TABLE_COLUMNS = 120  # where the output is no terminal
+
+
+def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
+    """The search, executed from its journal alone; `complete` tells whether it had ended.
+
+    Raises JournalError, naming the first difference, where the journal does not come out again.
+    """
+    journal = Journal.sealed_copy(path)
+    recorded = Counter(entry["kind"] for entry in journal.entries)
+    journal.once("search", "header", dict)
+    execution = Execution(
+        identify(settings), settings, path.parent, journal, tracker or NullTracker()
+    )
+    try:
+        execution.to_the_end()
+    except Unrecorded:
+        if recorded["end"]:
+            raise
+    if not journal.in_order:
+        raise JournalError(f"{path} holds entries that executing it again does not come to")
+    return execution
+
+
+def changed(settings: Settings, path: Path, options: dict[str, str]) -> Execution:
+    """The search with a mechanism taken out or put in, as a search of its own."""
+    other = copy.deepcopy(settings)
+    names: list[str] = []
+    if "without" in options:
+        names.append(f"without-{options['without']}")
+        if other["mechanisms"].pop(options["without"], None) is None:
+            had = ", ".join(settings["mechanisms"]) or "none"
+            raise BadInput(f"without={options['without']}: this search's mechanisms were: {had}")
+    if "with" in options:
+        file = Path(options["with"]).resolve()
+        names.append(f"with-{file.stem}")
+        other["mechanisms"][file.stem] = {
+            "_target_": "bilevel.mechanism_file.load",
+            "file": str(file),
+            "digest": source_digest(file),
+        }
+    other["study"] = f"{settings['study']}.replays"
+    other["arm"] = ".".join([settings["arm"], *names])
+    other["fresh"] = options.get("fresh", "false") == "true"
+    check(other)
+    live = search(other, Recording(read(path)))
+    if live is not None:
+        return live
+    folder = identify(other).folder(Path(other["results"]))
+    return exactly(other, folder / JOURNAL)
+
+
+def replay(arguments: Sequence[str], console: Console) -> Difference | None:
+    """What a change made, or None for an exact replay. Raises BilevelError."""
+    options = {
+        key: value for key, sign, value in (a.partition("=") for a in arguments) if key in OWN
+    }
+    overrides = [a for a in arguments if a.partition("=")[0] not in OWN]
+    for key in ("study", "arm", "seed"):
+        if not options.get(key):
+            raise BadInput(f"{key}=... is missing; usage: {USAGE}")
+    given = [o.partition("=")[2] for o in overrides if o.startswith("results=")]
+    results = Path(given[-1] if given else "mlruns")
+    path = journal_of(results, options["study"], options["arm"], options["seed"])
+    settings = rebuilt(path, CONF, overrides)
+    recorded = exactly(settings, path)
+    if not recorded.loops or not recorded.loops[0].trace:
+        raise BadInput(f"{path} holds no trial yet: run the search first")
+    trials = max(0, len(recorded.loops[0].trace) - 1)
+    ended = "" if recorded.complete else " (it is unfinished, and stops there)"
+    console.print(
+        f"{recorded.identity.search} is reproduced to the last digit: {trials} trials{ended}",
+        markup=False,
+        highlight=False,
+    )
+    if not {"without", "with"} & set(options):
+        return None
+    other = changed(settings, path, options)
+    folder = other.identity.folder(results)
+    found = difference(recorded.loops[0], other.loops[0], read(path), read(folder / JOURNAL))
+    console.print(shown(found, recorded.identity.search, other.identity.search))
+    for line in told_of(found):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints what came of it; returns the exit code a shell sees."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(f"{__doc__}\nusage: {USAGE}")
+        return 0
+    width = None if sys.stdout.isatty() else TABLE_COLUMNS
+    try:
+        replay(arguments, Console(width=width))
+    except (BilevelError, OSError) as error:
+        failure = told_by(error)
+        print(f"error: {failure}", file=sys.stderr)
+        return failure.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
