@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import jsonschema
@@ -159,11 +160,10 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     patterns, which could stall the host or reach for the network."""
     try:
         text = json.dumps(dict(schema), allow_nan=False)
-        plain: dict[str, Any] = json.loads(text)
-        _walk(plain)
-        jsonschema.Draft202012Validator.check_schema(plain)
+        _check_schema(text)
     except (TypeError, ValueError, RecursionError, jsonschema.SchemaError) as error:
         raise ReplyError(f"not a JSON schema: {_cut(str(error), 200)}") from None
+    plain: dict[str, Any] = json.loads(text)
     strange = sorted(_strange(plain))
     if strange:
         valid = ", ".join(sorted(_KEYWORDS))
@@ -171,6 +171,14 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     if len(text) > MAX_SCHEMA_CHARS:
         raise ReplyError(f"the schema is longer than {MAX_SCHEMA_CHARS} characters")
     return plain
+
+
+@lru_cache(maxsize=256)
+def _check_schema(text: str) -> None:
+    """Remembered, for a search asks with the same schema again and again."""
+    plain = json.loads(text)
+    _walk(plain)
+    jsonschema.Draft202012Validator.check_schema(plain)
 
 
 def _strange(schema: Any) -> set[str]:
