@@ -51,10 +51,7 @@ def help_text() -> str:
 
 def job(config: "DictConfig") -> None:
     """One search, in this process or in a launcher's; how it failed is told here, by name."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from bilevel.overrides import told_by
+    from bilevel.overrides import TOLD, told_by
     from bilevel.run import run
     from bilevel.workers.server import die_with_parent
 
@@ -64,7 +61,7 @@ def job(config: "DictConfig") -> None:
     codes = os.environ.get(CODES)
     try:
         run(config)
-    except (BilevelError, HydraException, OmegaConfBaseException, OSError) as error:
+    except TOLD as error:
         failure = told_by(error)
         if VERBOSE in os.environ or codes is None or not Path(codes).is_dir():
             raise failure from error

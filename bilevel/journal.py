@@ -149,8 +149,10 @@ class Journal(Closing):
         return self.recording.answer(kind, key, asked) is not None
 
     def _look_up(self, kind: str, key: str) -> Data | None:
-        self._touched[kind, key] = None
-        return self._recorded.get((kind, key))
+        found = self._recorded.get((kind, key))
+        if found is not None:
+            self._touched[kind, key] = None
+        return found
 
     def has(self, kind: str) -> bool:
         return any(recorded == kind for recorded, _ in self._recorded)
@@ -184,6 +186,7 @@ class Journal(Closing):
                     "measured is kept, the same command continues"
                 ) from error
         self._recorded[entry["kind"], entry["key"]] = entry
+        self._touched[entry["kind"], entry["key"]] = None
 
     @property
     def _file(self) -> int:

@@ -13,6 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bilevel.errors import BilevelError, ConfigError
 
+TOLD = (BilevelError, HydraException, OmegaConfBaseException, OSError)
+"""What may come up from a search; `told_by` says it in one line."""
+
 KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
 
 

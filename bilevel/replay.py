@@ -16,12 +16,12 @@ from rich.console import Console
 
 from bilevel.app import CONF
 from bilevel.counterfactual import Difference, difference, shown, told_of
-from bilevel.errors import BadInput, BilevelError, JournalError, Unrecorded
+from bilevel.errors import BadInput, JournalError, Unrecorded
 from bilevel.execution import Execution
 from bilevel.identity import identify
 from bilevel.journal import Journal, Recording, read
 from bilevel.mechanism_file import source_digest
-from bilevel.overrides import told_by
+from bilevel.overrides import TOLD, told_by
 from bilevel.rebuilt import Settings, journal_of, rebuilt
 from bilevel.run import search
 from bilevel.search import JOURNAL
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     width = None if sys.stdout.isatty() else TABLE_COLUMNS
     try:
         replay(arguments, Console(width=width))
-    except (BilevelError, OSError) as error:
+    except TOLD as error:
         failure = told_by(error)
         print(f"error: {failure}", file=sys.stderr)
         return failure.exit_code

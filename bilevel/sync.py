@@ -17,9 +17,9 @@ from hydra.utils import instantiate
 from tqdm import tqdm
 
 from bilevel.app import CONF
-from bilevel.errors import BadInput, BilevelError, ConfigError, TrackingError
+from bilevel.errors import BadInput, ConfigError, TrackingError
 from bilevel.journal import hold
-from bilevel.overrides import told_by
+from bilevel.overrides import TOLD, told_by
 from bilevel.rebuilt import Settings, rebuilt
 from bilevel.replay import exactly
 from bilevel.run import is_tracked, mark_tracked
@@ -73,7 +73,7 @@ def sync(arguments: Sequence[str]) -> Count:
             count.synced += 1
         except (TrackingError, ConfigError):
             raise
-        except (BilevelError, OSError) as error:
+        except TOLD as error:
             count.failed += 1
             print(f"{path.parent}: {told_by(error)}", file=sys.stderr)
     return count
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     try:
         count = sync(arguments)
-    except (BilevelError, OSError) as error:
+    except TOLD as error:
         failure = told_by(error)
         print(f"error: {failure}", file=sys.stderr)
         return failure.exit_code

@@ -28,6 +28,14 @@ LAST = {"journal": 70, "trial": 20, "call": 20, "fork": 20, "logging": 100, "tim
 """The points at which a search of 20 trials is killed, and how often it reaches each at most."""
 
 
+_IMPORTED = (
+    "openai.resources.chat.completions",
+    "bilevel.run",
+    "bilevel.tracking.store",
+    "mechanisms.tabu",
+)
+
+
 @dataclass(frozen=True)
 class Kill:
     """SIGKILL at the `nth` time that `point` is reached: before it, or after it (`share` above
@@ -112,11 +120,8 @@ def journal(folder: Path) -> list[Data]:
 
 def serve() -> None:
     """Forks a search for every line, from a process that has imported everything."""
-    for module in ("openai", "bilevel.run", "bilevel.tracking.store", "mechanisms.tabu"):
+    for module in _IMPORTED:
         importlib.import_module(module)
-    import openai
-
-    openai.OpenAI(api_key="none").chat.completions.with_streaming_response  # imports as it is used
 
     for line in sys.stdin:
         data = json.loads(line)
