@@ -217,14 +217,29 @@ def hold(path: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            pid = holder.read_text().strip() if holder.exists() else "unknown"
             raise SearchRunning(
-                f"this search is being run by process {pid} ({path}); wait for it or stop it"
+                f"this search is being run by process {_pid(holder)} ({path}); wait for it or "
+                "stop it"
             ) from None
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             holder.write_text(f"{os.getpid()}\n")
             return descriptor
         os.close(descriptor)  # moved aside between opening and locking
+
+
+def _pid(holder: Path) -> str:
+    """Who holds it; a process notes that a moment after it took the lock."""
+    for _ in range(20):
+        noted = holder.read_text().strip() if holder.exists() else ""
+        try:
+            os.kill(int(noted), 0)
+        except PermissionError:
+            return noted  # somebody else's
+        except (ValueError, ProcessLookupError):
+            time.sleep(0.05)
+        else:
+            return noted
+    return "unknown"
 
 
 def _entry(line: bytes) -> Data:
