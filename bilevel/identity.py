@@ -9,6 +9,8 @@ from typing import Any
 from bilevel.errors import StudyMismatch
 from bilevel.space import canonical
 
+SHOWN_CHARS = 120
+
 # What may differ between two commands that continue the same search: where it runs and is
 # tracked, how patient it is, and what it may spend.
 FREE = {
@@ -57,7 +59,7 @@ class Identity:
     def check(self, recorded: Mapping[str, Any]) -> None:
         """Raises StudyMismatch, naming the keys that differ from a begun search."""
         differing = [
-            f"{key}: was {recorded.get(key)!r}, now {self.deciding.get(key)!r}"
+            f"{key}: was {_short(recorded.get(key))}, now {_short(self.deciding.get(key))}"
             for key in sorted({*recorded, *self.deciding})
             if recorded.get(key) != self.deciding.get(key)
         ]
@@ -72,6 +74,14 @@ def identify(settings: Mapping[str, Any]) -> Identity:
     """The identity of checked settings."""
     deciding = {key: value for key, value in flat(settings) if not is_free(key)}
     return Identity(settings["study"], settings["arm"], settings["seed"], deciding)
+
+
+def _short(value: object) -> str:
+    """A text too long to read is named by its digest."""
+    shown = repr(value)
+    if len(shown) <= SHOWN_CHARS:
+        return shown
+    return f"{len(shown)} characters ({hashlib.sha256(shown.encode()).hexdigest()[:8]})"
 
 
 def is_free(key: str) -> bool:

@@ -20,7 +20,6 @@ from bilevel.errors import BadInput, JournalError, Unrecorded
 from bilevel.execution import Execution
 from bilevel.identity import identify
 from bilevel.journal import Journal, Recording, read
-from bilevel.mechanism_file import source_digest
 from bilevel.overrides import TOLD, told_by
 from bilevel.rebuilt import Settings, journal_of, rebuilt
 from bilevel.run import search
@@ -67,12 +66,12 @@ def changed(settings: Settings, path: Path, options: dict[str, str]) -> Executio
             had = ", ".join(settings["mechanisms"]) or "none"
             raise BadInput(f"without={options['without']}: this search's mechanisms were: {had}")
     if "with" in options:
-        file = Path(options["with"]).resolve()
+        file = Path(options["with"])
         names.append(f"with-{file.stem}")
         other["mechanisms"][file.stem] = {
-            "_target_": "bilevel.mechanism_file.load",
-            "file": str(file),
-            "digest": source_digest(file),
+            "_target_": "bilevel.mechanism_source.load",
+            "name": file.stem,
+            "source": _text(file),
         }
     other["study"] = f"{settings['study']}.replays"
     other["arm"] = ".".join([settings["arm"], *names])
@@ -83,6 +82,13 @@ def changed(settings: Settings, path: Path, options: dict[str, str]) -> Executio
         return live
     folder = identify(other).folder(Path(other["results"]))
     return exactly(other, folder / JOURNAL)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"with={file}: {error}; give a Python file") from None
 
 
 def replay(arguments: Sequence[str], console: Console) -> Difference | None:

@@ -10,7 +10,7 @@ LAYERS = {
     0: {"closing", "errors", "randomness", "parameters", "space", "trace", "view", "mechanism"},
     1: {"journal", "executor", "llm", "workers", "tracking"},
     2: {"tasks"},
-    3: {"ledger", "pipeline", "acceptance", "proposer", "evaluation", "loop", "mechanism_file"},
+    3: {"ledger", "pipeline", "acceptance", "proposer", "evaluation", "loop", "mechanism_source"},
     4: {"levels"},
     5: {
         "app",

@@ -185,8 +185,10 @@ def test_a_mechanism_from_a_file_changes_what_follows(here: Path) -> None:
     assert int(found.first.split()[1].rstrip(":")) > 5
     again, _ = run("study=s", "arm=level1_5", "seed=1", "with=note.py", "tracking=none")
     assert again == found
+    (here / "note.py").unlink()
+    assert "reproduced" in run("study=s.replays", "arm=level1_5.with-note", "seed=1")[1]
     (here / "note.py").write_text(MECHANISM.replace("> 5", "> 6"))
-    with pytest.raises(BadInput, match="digest: was"):
+    with pytest.raises(BadInput, match=r"note\.source: was"):
         run("study=s", "arm=level1_5", "seed=1", "with=note.py", "tracking=none")
     fresh, _ = run(
         "study=s", "arm=level1_5", "seed=1", "with=note.py", "fresh=true", "tracking=none"
