@@ -1,17 +1,28 @@
 """Policies that decide, once a round, whether its best trial becomes the incumbent."""
 
+import math
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Protocol
 
-from bilevel.trace import Trial
+from bilevel.errors import ConfigError
+from bilevel.trace import Objective, Trial
 from bilevel.view import View
 
 
 class Acceptance(Protocol):
+    """Pure functions of the view, so that executing a search again decides the same."""
+
     def accept(self, view: View, trial: Trial) -> bool:
-        """`trial` has a value; `view.incumbent` is what it would replace."""
+        """`trial` has a value; `view.incumbent` is what it would replace. For a re-test: whether
+        the incumbent stands."""
+
+    def retest(self, view: View) -> Trial | None:
+        """The trial to measure again, on another seed, before anything new is asked for."""
+        return None
 
 
-class Greedy:
+class Greedy(Acceptance):
     """Keep what is better than the incumbent, as autoresearch does."""
 
     def accept(self, view: View, trial: Trial) -> bool:
@@ -23,8 +34,74 @@ class Greedy:
         return view.objective.better(trial.value, than=incumbent.value)
 
 
-class Always:
+class Always(Acceptance):
     """Keep whatever is valid, as the paper does above level 1."""
 
     def accept(self, view: View, trial: Trial) -> bool:
         return trial.value is not None
+
+
+class NoiseAware(Acceptance):
+    """Keep what is better by more than `threshold_sds` standard deviations of a difference between
+    two measurements (the square root of two times `sd`), and measure an incumbent whose gain was
+    below `lucky_sds` of them again; it stands if the mean of its measurements still beats the
+    mean of what it replaced, by the threshold for means of so many.
+
+    A search trains on one seed, so what it compares is paired and the threshold is conservative;
+    re-tests are on other seeds and are not. Not covered: noise that differs between
+    configurations, and the search's choice among many trials beyond one re-test each.
+    """
+
+    def __init__(
+        self,
+        sd: float | None,
+        threshold_sds: float = 1.0,
+        lucky_sds: float = 2.0,
+        retests: int = 1,
+    ) -> None:
+        if sd is None:
+            raise ConfigError(
+                "acceptance.sd is not known: measure it with python -m bilevel.noise and the same "
+                "task settings, or give acceptance.sd=..."
+            )
+        self.unit = math.sqrt(2) * sd
+        self._threshold = threshold_sds * self.unit
+        self._lucky = lucky_sds * self.unit
+        self._retests = retests
+
+    def accept(self, view: View, trial: Trial) -> bool:
+        if trial.retest_of is not None:
+            return self._stands(view, trial)
+        incumbent = view.incumbent
+        if trial.value is None or incumbent is None or incumbent.value is None:
+            return trial.value is not None
+        return _gain(view.objective, incumbent.value, trial.value) > self._threshold
+
+    def retest(self, view: View) -> Trial | None:
+        """The incumbent, if it looks lucky and was not measured again often enough."""
+        standing = view.trace.standing
+        if len(standing) < 2:
+            return None
+        before, now = standing[-2:]
+        tried = sum(trial.retest_of == now.number for trial in view.trace)
+        if before.value is None or now.value is None or tried >= self._retests:
+            return None
+        return now if _gain(view.objective, before.value, now.value) < self._lucky else None
+
+    def _stands(self, view: View, retest: Trial) -> bool:
+        before, now = view.trace.standing[-2:]
+        old = _values(view.trace, before)
+        new = _values([*view.trace, retest], now)
+        scale = math.sqrt((1 / len(old) + 1 / len(new)) / 2)
+        return _gain(view.objective, fmean(old), fmean(new)) > self._threshold * scale
+
+
+def _gain(objective: Objective, before: float, after: float) -> float:
+    """By how much `after` is better."""
+    return before - after if objective.direction == "minimize" else after - before
+
+
+def _values(trials: Sequence[Trial], trial: Trial) -> list[float]:
+    """Every measurement of a trial's configuration as that trial or a re-test of it."""
+    mine = [t for t in trials if trial.number in (t.number, t.retest_of)]
+    return [t.value for t in mine if t.value is not None]

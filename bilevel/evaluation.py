@@ -8,7 +8,7 @@ from typing import Any
 from bilevel.errors import SpaceError
 from bilevel.executor import Executor
 from bilevel.journal import Journal
-from bilevel.randomness import training_seed
+from bilevel.randomness import retest_seed, training_seed
 from bilevel.space import Config, canonical
 from bilevel.tasks.base import Task
 from bilevel.trace import Decision, FailureKind, Outcome, Proposal, Trial
@@ -36,6 +36,7 @@ class Evaluation:
         self._journal = journal
         self._executor = executor
         self._level = level
+        self._seed = seed
         self._training_seed = training_seed(seed)
         self._first_of: dict[str, int] = {}
 
@@ -57,6 +58,30 @@ class Evaluation:
             )
             for attempt, outcome in zip(attempts, outcomes, strict=True)
         ]
+
+    def again(self, view: View, tested: Trial) -> Trial:
+        """A re-test: the same configuration at another seed, not decided yet (discarded)."""
+        repeat = sum(trial.retest_of == tested.number for trial in view.trace)
+        seed = retest_seed(self._seed, repeat)
+        proposal = Proposal({}, f"trial {tested.number} on another seed", origin="retest")
+        answer = self._journal.once(
+            "outcome",
+            f"L{self._level}/T{view.trial}",
+            lambda: self._task.evaluate(tested, proposal, seed).to_json(),
+            request={"config": dict(self._task.effective(tested.config)), "seed": seed},
+            durable=True,
+        )
+        outcome = Outcome.from_json(answer)
+        return Trial(
+            number=view.trial,
+            parent=tested.number,
+            proposal=proposal,
+            config=tested.config,
+            seed=seed,
+            outcome=outcome,
+            decision=Decision.FAIL if outcome.value is None else Decision.DISCARD,
+            retest_of=tested.number,
+        )
 
     def _attempt(self, view: View, proposal: Proposal, number: int) -> _Attempt:
         if proposal.problem:

@@ -119,6 +119,10 @@ class Loop:
         if self.trace:
             limits = [self._batch, self.trials_left, most]
             batch = min(limit for limit in limits if limit is not None)
+            again = self._acceptance.retest(view) if self.task.repeatable else None
+            if again is not None:
+                self._tell(self._judged(view, self._evaluation.again(view, again)))
+                return
             view = replace(view, parent=self.pipeline.parent(view, self.incumbent))
             chosen = self._ask(view, batch)
         else:
@@ -168,9 +172,19 @@ class Loop:
             return list(trials)
         return [challenger if t.number == challenger.number else t for t in trials]
 
+    def _judged(self, view: View, retest: Trial) -> Trial:
+        """Kept: the incumbent stands. Discarded: it was luck. Failed: nothing is known."""
+        if retest.value is None or not self._acceptance.accept(view, retest):
+            return retest
+        return replace(retest, decision=Decision.KEEP)
+
     def _tell(self, trial: Trial) -> None:
         self.trace = self.trace.plus(trial)
-        if trial.kept:
+        if trial.retest_of is not None:
+            if trial.decision is Decision.DISCARD:
+                self.incumbent = self.trace.standing[-1]
+                self._best = self.trace.best(self.task.objective)
+        elif trial.kept:
             self.incumbent = trial
             self._best = Trace([t for t in (self._best, trial) if t]).best(self.task.objective)
         self.task.settle(trial)
@@ -192,7 +206,9 @@ def _reasons(dropped: Sequence[Proposal]) -> str:
 
 def _account(trial: Trial) -> dict[str, object]:
     """What a journal says of a decided trial: enough to read it, and to check a re-execution."""
+    retest = {} if trial.retest_of is None else {"retest_of": trial.retest_of}
     return {
+        **retest,
         "parent": trial.parent,
         "proposal": trial.proposal.to_json(),
         "value": trial.value,

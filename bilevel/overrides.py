@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -38,6 +39,19 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigErr
     close = difflib.get_close_matches(key, _keys(config), n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return ConfigError(f"{key} is not a setting{hint} Valid here: {', '.join(valid)}")
+
+
+def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings that overrides stand for, as the main command composes them. Raises ConfigError
+    as `explain` words it."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base=None):
+            config = compose("config", overrides=list(overrides))
+            made: Any = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, conf, overrides) from None
+    return {str(key): value for key, value in made.items() if key != "hydra"}
 
 
 def _no_such_choice(missing: str, conf: Path) -> ConfigError:

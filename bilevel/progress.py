@@ -51,7 +51,9 @@ class Progress:
             self._stream.flush()
 
     def _status(self, loop: Loop, trial: Trial) -> str:
-        moves = ", ".join(sorted(f"{name} {way}" for name, way in trial.moves)) or "no change"
+        moves = ", ".join(sorted(f"{name} {way}" for name, way in trial.moves)) or (
+            "no change" if trial.retest_of is None else f"re-test of {trial.retest_of}"
+        )
         if len(trial.moves) > MOVES_SHOWN:
             moves = f"{len(trial.moves)} changes"
         failure = trial.outcome.failure

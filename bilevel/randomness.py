@@ -22,6 +22,17 @@ def training_seed(seed: int) -> int:
     return digest(seed, "training") % _SEARCH_SEEDS
 
 
+def retest_seed(seed: int, repeat: int) -> int:
+    """The training seed of a search's nth re-tests, the same for all of its incumbents."""
+    drawn = digest(seed, "retest", repeat) % _SEARCH_SEEDS
+    return drawn if drawn != training_seed(seed) else (drawn + 1) % _SEARCH_SEEDS
+
+
+def noise_seed(repeat: int) -> int:
+    """Seeds at or above 2**31, for measuring the noise of a task's baseline."""
+    return 2 * _SEARCH_SEEDS + digest("noise", repeat) % _SEARCH_SEEDS
+
+
 def confirmation_seed(seed: int, repeat: int) -> int:
-    """Seeds at or above 2**30, which no search can draw: for measuring a result again."""
+    """Seeds from 2**30 up to 2**31, which no search can draw: for measuring a result again."""
     return _SEARCH_SEEDS + digest(seed, "confirmation", repeat) % _SEARCH_SEEDS

@@ -4,16 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from bilevel.errors import BadInput, JournalError
 from bilevel.identity import flat, is_free
 from bilevel.journal import Data, read
-from bilevel.overrides import explain
-from bilevel.search import JOURNAL, plain
+from bilevel.overrides import composed
+from bilevel.search import JOURNAL
 from bilevel.settings import check
 
 Settings = dict[str, Any]
@@ -65,12 +60,7 @@ def _composed(conf: Path, deciding: Mapping[str, Any], overrides: Sequence[str])
     chosen = str(deciding.get("llm.name", "none"))
     preset = chosen if (conf / "llm" / f"{chosen}.yaml").exists() else "none"
     every = ["task=trap", f"llm={preset}", *overrides]
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(conf), version_base=None):
-            return plain(compose("config", overrides=every))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, conf, every) from None
+    return composed(conf, every)
 
 
 def _nested(settings: Mapping[str, Any]) -> Settings:

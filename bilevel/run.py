@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from bilevel.execution import Execution
 from bilevel.journal import Recording
+from bilevel.measured import with_measured_noise
 from bilevel.plan import plan
 from bilevel.progress import Progress
 from bilevel.search import Summary, begin, opened, plain
@@ -24,7 +25,7 @@ TRACKED = "tracked"  # names the store that holds the whole of a finished search
 
 def run(config: DictConfig) -> None:
     """One search, new, continued or finished already. Raises what its exit code says."""
-    settings = plain(config)
+    settings = with_measured_noise(plain(config))
     check(settings)
     if settings["dry_run"]:
         print(plan(settings))

@@ -128,14 +128,21 @@ def begin(config: Mapping[str, Any]) -> tuple[Identity, Path]:
     """The identity and the folder of a search; with `fresh` an old one is moved aside."""
     identity = identify(config)
     folder = identity.folder(Path(config["results"]))
-    if config["fresh"] and folder.exists():
-        descriptor = hold(folder / JOURNAL)  # refuses while another process runs it
-        number = 1
-        while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
-            number += 1
-        folder.rename(aside)
-        os.close(descriptor)
+    if config["fresh"]:
+        move_aside(folder)
     return identity, folder
+
+
+def move_aside(folder: Path) -> None:
+    """Keeps a folder with a journal under another name; refuses while a process holds it."""
+    if not folder.exists():
+        return
+    descriptor = hold(folder / JOURNAL)
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
+        number += 1
+    folder.rename(aside)
+    os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -109,7 +109,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One charged evaluation. `parent` and `duplicate_of` are trial numbers."""
+    """One charged evaluation. `parent`, `duplicate_of` and `retest_of` are trial numbers.
+
+    A re-test measures an incumbent again on another seed; discarded, it refutes that incumbent.
+    """
 
     number: int
     parent: int | None
@@ -120,6 +123,7 @@ class Trial:
     decision: Decision
     duplicate_of: int | None = None
     moves: frozenset[tuple[str, str]] = frozenset()
+    retest_of: int | None = None
 
     @property
     def value(self) -> float | None:
@@ -170,8 +174,19 @@ class Trace(Sequence[Trial]):
     def __iter__(self) -> Iterator[Trial]:
         return (self._shared[i] for i in range(self._length))
 
+    @property
+    def standing(self) -> tuple[Trial, ...]:
+        """The kept trials that no re-test refuted, in order: the last one is the incumbent."""
+        found: list[Trial] = []
+        for trial in self:
+            if trial.retest_of is None and trial.kept:
+                found.append(trial)
+            elif trial.retest_of is not None and trial.decision is Decision.DISCARD:
+                found = [one for one in found if one.number != trial.retest_of]
+        return tuple(found)
+
     def best(self, objective: Objective) -> Trial | None:
-        """The kept trial with the best value ever, whatever the incumbent is now."""
-        kept = [trial for trial in self if trial.kept and trial.value is not None]
+        """The standing trial with the best value ever, whatever the incumbent is now."""
         sign = 1 if objective.direction == "minimize" else -1
-        return min(kept, key=lambda trial: sign * (trial.value or 0.0), default=None)
+        valued = [trial for trial in self.standing if trial.value is not None]
+        return min(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)

@@ -15,6 +15,8 @@ LAYERS = {
     5: {
         "app",
         "execution",
+        "measured",
+        "noise",
         "replay",
         "counterfactual",
         "rebuilt",

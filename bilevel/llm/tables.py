@@ -55,6 +55,8 @@ def _row(trial: Trial, parent: Trial | None) -> tuple[str, ...]:
 
 def changed(trial: Trial, parent: Trial | None) -> str:
     """`NAME old -> new` for everything in which a trial differs from its parent."""
+    if trial.retest_of is not None:
+        return f"(trial {trial.retest_of} again, on another seed)"
     if parent is None:
         return "(baseline)"
     moves = [

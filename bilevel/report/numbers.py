@@ -62,7 +62,7 @@ def search_row(search: Search) -> SearchRow:
     first = search.trials[0] if search.trials else None
     baseline = first.value if first is not None and first.number == 0 else None
     best = curve[-1] if curve else None
-    decisions = [trial.decision for trial in after]
+    decisions = [trial.decision for trial in after if trial.retest_of is None]
     return SearchRow(
         arm=search.arm,
         seed=search.seed,
@@ -103,16 +103,18 @@ def repetition_rate(search: Search) -> float | None:
 
 def best_so_far(search: Search) -> tuple[float, ...]:
     """The best kept value after each trial, from the baseline on without a gap: a curve ends
-    before the first trial that is not there."""
+    before the first trial that is not there, and falls back where a re-test refuted the best."""
     curve: list[float] = []
+    standing: dict[int, float] = {}
     for place, trial in enumerate(search.trials):
         if trial.number != place or (place == 0 and trial.value is None):
             break
-        kept = trial.decision == "keep" and trial.value is not None
-        if kept and (not curve or search.objective.better(trial.value or 0.0, than=curve[-1])):
-            curve.append(trial.value or 0.0)
-        else:
-            curve.append(curve[-1])
+        if trial.retest_of is None and trial.decision == "keep" and trial.value is not None:
+            standing[trial.number] = trial.value
+        elif trial.retest_of is not None and trial.decision == "discard":
+            del standing[trial.retest_of]
+        best = min if search.objective.direction == "minimize" else max
+        curve.append(best(standing.values()))
     return tuple(curve)
 
 

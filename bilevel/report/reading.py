@@ -24,6 +24,7 @@ class Tried:
     value: float | None
     decision: str
     moves: Moves
+    retest_of: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,11 @@ def _tried(run: Run) -> Tried:
     try:
         moves = frozenset((name, way) for name, way in json.loads(run.tags["moves"]))
         return Tried(
-            int(run.tags["trial"]), run.metrics.get("val_bpb"), run.tags["decision"], moves
+            int(run.tags["trial"]),
+            run.metrics.get("val_bpb"),
+            run.tags["decision"],
+            moves,
+            int(run.tags["retest_of"]) if "retest_of" in run.tags else None,
         )
     except (KeyError, ValueError) as error:
         raise TrackingError(

@@ -17,7 +17,8 @@ What is written, for scripts that read it:
                    baseline), trial, and the totals given (tokens, llm_calls, usd, modelled_s,
                    wall_s); the journal, config.yaml, environment.json and mechanisms.json
     child runs     kind=trial and kind=outer (a loop above): study, arm, seed, llm, task, level,
-                   trial, decision, moves, failure, parent_trial, duplicate_of, origin, hypothesis;
+                   trial, decision, moves, failure, parent_trial, duplicate_of, retest_of, origin,
+                   hypothesis;
                    the configuration as params; val_bpb, delta (value - baseline), cost/*, clock/*;
                    trial.json, calls/*.md, the diff; every model call as a trace of the run
                    kind=mechanism: mechanism, carrier, state, its source and its ledger; a dead one

@@ -74,6 +74,7 @@ def trial_tags(record: TrialRecord) -> Tags:
         "failure": str(failure.kind) if failure else "",
         "parent_trial": "" if trial.parent is None else str(trial.parent),
         "duplicate_of": "" if trial.duplicate_of is None else str(trial.duplicate_of),
+        "retest_of": "" if trial.retest_of is None else str(trial.retest_of),
     }
     return {
         "kind": "trial" if record.level == 1 else "outer",

@@ -6,6 +6,8 @@ from bilevel.acceptance import Always
 from bilevel.journal import Journal, projection, read
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop
+from bilevel.trace import Trial
+from bilevel.view import View
 from tests.helpers import GUIDED, Listed, loop
 
 SIX: list[dict[str, object]] = [{"X": x} for x in (4.0, 3.0, 9.0, 8.0, 7.0, 2.0)]
@@ -57,8 +59,8 @@ def test_the_tuner_sees_the_loop_below() -> None:
 
 
 def test_a_discarded_change_is_rolled_back() -> None:
-    class Never:
-        def accept(self, view: object, trial: object) -> bool:
+    class Never(Always):
+        def accept(self, view: View, trial: Trial) -> bool:
             return False
 
     inner, outer, _ = nested()

@@ -79,3 +79,19 @@ def test_an_arm_is_the_mean_of_its_searches() -> None:
     assert arm.distinct_moves == 2
     assert arm.repetition == pytest.approx(1 / 7)
     assert (other.n, other.unfinished) == (1, 1)
+
+
+def test_a_refuted_best_is_taken_back_and_a_retest_is_no_best() -> None:
+    again = Tried(2, 1.30, "discard", frozenset(), retest_of=1)
+    stands = Tried(4, 0.90, "keep", frozenset(), retest_of=3)
+    trials = (
+        tried(0, 1.10, "keep"),
+        tried(1, 1.00, "keep", UP),
+        again,
+        tried(3, 1.05, "keep", UP),
+        stands,
+    )
+    search = replace(SEARCH, trials=trials)
+    assert best_so_far(search) == (1.10, 1.00, 1.10, 1.05, 1.05)
+    row = search_row(search)
+    assert (row.kept, row.discarded, row.trials) == (2, 0, 4)

@@ -81,7 +81,7 @@ def test_an_unknown_study_lists_those_there_are(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "study=NAME is missing"),
+        ([], "study=... is missing"),
         (["demo"], "'demo' is not an option"),
         (["study=demo", "seed=1"], "'seed=1' is not an option"),
     ],

@@ -1,0 +1,183 @@
+"""Measures the seed noise of a task's baseline: what a difference has to exceed to mean anything.
+
+`python -m bilevel.noise task=NAME [repeats=8] [task.budget_s=... executor.workers=2 ...]`. Every
+seed's value is kept at once, so that a measurement that was stopped goes on (`fresh=true` measures
+anew); the result is what
+`acceptance=noise_aware` reads for the same task settings.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hydra.utils import instantiate
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from bilevel.app import CONF
+from bilevel.errors import BadInput, TaskError, TrackingError
+from bilevel.executor import Executor
+from bilevel.journal import Journal
+from bilevel.measured import NOISE_FILE, Noise, place, save
+from bilevel.overrides import TOLD, composed, told_by
+from bilevel.randomness import noise_seed
+from bilevel.search import JOURNAL, move_aside
+from bilevel.settings import check
+from bilevel.tasks.base import Task
+from bilevel.trace import Outcome, Proposal
+
+USAGE = "python -m bilevel.noise task=NAME [repeats=8] [task.budget_s=... executor.workers=2 ...]"
+REPEATS = 8
+BASELINE = Proposal({}, hypothesis="the baseline", origin="noise")
+
+
+def measure(
+    task: Task,
+    repeats: int,
+    journal: Journal,
+    executor: Executor,
+    told: Callable[[int, Outcome], None],
+) -> Noise:
+    """The baseline at seeds of the range reserved for it, each kept before the next is looked at.
+
+    Raises TaskError where fewer than two of them gave a value.
+    """
+    seeds = [noise_seed(repeat) for repeat in range(repeats)]
+    keys = [f"seed {repeat}" for repeat in range(repeats)]
+    request = {"config": dict(task.effective(task.space.baseline))}
+    open_ = [s for s, key in zip(seeds, keys, strict=True) if not journal.holds("outcome", key)]
+    results = executor.map(lambda seed: task.evaluate(None, BASELINE, seed), open_)
+    outcomes: list[Outcome] = []
+    for seed, key in zip(seeds, keys, strict=True):
+        answer = journal.once(
+            "outcome",
+            key,
+            lambda: next(results).to_json(),
+            request={**request, "seed": seed},
+            durable=True,
+        )
+        outcomes.append(Outcome.from_json(answer))
+        told(seed, outcomes[-1])
+    values = tuple(outcome.value for outcome in outcomes if outcome.value is not None)
+    if len(values) < 2:
+        failures = [o.failure for o in outcomes if o.failure is not None]
+        why = f"the last one: {failures[-1].detail}" if failures else "give repeats=8"
+        raise TaskError(f"{len(values)} of {repeats} seeds gave a value, expected two; {why}")
+    return Noise(task.objective.metric, values, repeats - len(values))
+
+
+def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
+    """Measures, saves, tracks and prints. Raises what its exit code says."""
+    folder = place(settings)
+    if settings["fresh"]:
+        move_aside(folder)
+    with contextlib.ExitStack() as stack:
+        task: Task = instantiate(settings["task"], _convert_="all")
+        stack.callback(task.close)
+        task.ready()
+        journal = stack.enter_context(Journal(folder / JOURNAL))
+        bar = stack.enter_context(tqdm(total=repeats, unit="seed", disable=not _is_terminal()))
+        outcomes: list[tuple[int, Outcome]] = []
+
+        def told(seed: int, outcome: Outcome) -> None:
+            outcomes.append((seed, outcome))
+            bar.update()
+            if not _is_terminal():
+                value = outcome.value if outcome.value is not None else outcome.failure
+                print(f"{task.name} baseline  {len(outcomes)}/{repeats}  {value}", file=sys.stderr)
+
+        noise = measure(task, repeats, journal, instantiate(settings["executor"]), told)
+    save(noise, folder)
+    try:
+        _track(settings, noise, outcomes)
+    except TrackingError as error:
+        print(f"not tracked: {error}; the values are in {folder}", file=sys.stderr)
+    console.print(_table(settings, noise))
+    said = f"kept in {folder / NOISE_FILE}; acceptance=noise_aware reads it for this task"
+    console.print(said, soft_wrap=True, markup=False, highlight=False)
+    return noise
+
+
+def _table(settings: Mapping[str, Any], noise: Noise) -> Table:
+    low, high = noise.sd_interval
+    threshold = 2**0.5 * noise.sd
+    table = Table(title=f"Seed noise of the baseline of {settings['task']['name']}")
+    table.add_column(noise.metric)
+    table.add_column("", justify="right")
+    failed = f" ({noise.failed} failed)" if noise.failed else ""
+    for name, value in (
+        ("seeds", f"{noise.n}{failed}"),
+        ("mean", f"{noise.mean:.6f}"),
+        ("sd of one measurement", f"{noise.sd:.6f}"),
+        ("  its 95% interval", f"{low:.6f} to {high:.6f}"),
+        ("lowest, highest", f"{min(noise.values):.6f}, {max(noise.values):.6f}"),
+        ("sd of a difference of two", f"{threshold:.6f}"),
+        ("smallest gain that 3 seeds a side tell from noise", f"{noise.detectable(3):.6f}"),
+        ("smallest gain that 10 seeds a side tell from noise", f"{noise.detectable(10):.6f}"),
+    ):
+        table.add_row(name, value)
+    return table
+
+
+def _track(
+    settings: Mapping[str, Any], noise: Noise, outcomes: Sequence[tuple[int, Outcome]]
+) -> None:
+    """A run a seed below one for the whole, in the experiment `noise`; told once. Raises
+    TrackingError."""
+    uri = settings["tracking"].get("uri")
+    if uri is None:
+        return
+    from bilevel.tracking.store import Store
+
+    store = Store(uri, settings["tracking"].get("artifacts"))
+    experiment, name = store.experiment("noise", {}), place(settings).name
+    held = store.runs(experiment, "tags.kind = 'noise'")
+    if any(r.tags.get("noise") == name and r.tags.get("n") == str(len(outcomes)) for r in held):
+        return
+    common = {"task": settings["task"]["name"], "noise": name, "metric": noise.metric}
+    tags = {**common, "kind": "noise", "n": str(len(outcomes))}
+    parent = store.create(experiment, f"noise of {common['task']}", tags)
+    for repeat, (seed, outcome) in enumerate(outcomes):
+        child = store.create(
+            experiment, f"seed {seed}", {**common, "kind": "noise_seed", "seed": str(seed)}, parent
+        )
+        if outcome.value is not None:
+            store.log(child, metrics={"val_bpb": outcome.value})
+            store.log(parent, metrics={"val_bpb": outcome.value}, step=repeat)
+        store.status(child, "FINISHED" if outcome.value is not None else "FAILED")
+    store.log(parent, metrics={"mean": noise.mean, "sd": noise.sd, "failed": noise.failed})
+    store.status(parent, "FINISHED")
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the noise; returns the exit code a shell sees."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(f"{__doc__}\nusage: {USAGE}")
+        return 0
+    try:
+        own = [a.partition("=")[2] for a in arguments if a.startswith("repeats=")]
+        text = own[-1] if own else str(REPEATS)
+        if not text.isdigit() or int(text) < 2:
+            raise BadInput(f"repeats={text}: expected a whole number of at least 2; {USAGE}")
+        overrides = [a for a in arguments if not a.startswith("repeats=")]
+        settings = composed(CONF, overrides)
+        check(settings)
+        run(settings, int(text), Console(width=None if sys.stdout.isatty() else 120))
+    except TOLD as error:
+        failure = told_by(error)
+        print(f"error: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        print("\nstopped; the same command continues from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

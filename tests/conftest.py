@@ -1,0 +1,5 @@
+"""Fixtures that tests of several folders share."""
+
+from tests.tracking.conftest import migrated
+
+__all__ = ["migrated"]

@@ -1,0 +1,154 @@
+"""The noise command: measured once a seed, kept at once, and read by noise-aware searches."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bilevel.measured import Noise
+from bilevel.noise import main
+from bilevel.randomness import keyed
+from bilevel.tasks.surrogate import Surrogate
+from bilevel.trace import FailureKind, Outcome, Proposal, Trial
+from tests.kills import Run, Searches
+
+NOISY = ("task=noisy", "tracking=none")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def saved(folder: Path) -> dict[str, object]:
+    [path] = folder.glob("mlruns/noise/*/noise.json")
+    found: dict[str, object] = json.loads(path.read_text())
+    return found
+
+
+def test_the_deviation_of_the_baseline_is_measured_and_kept(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*NOISY, "repeats=40"]) == 0
+    out = capsys.readouterr().out
+    assert "sd of one measurement" in out
+    assert "kept in mlruns/noise/noisy-" in out
+    found = saved(here)
+    assert found["metric"] == "val_bpb"
+    sd, values = found["sd"], found["values"]
+    assert isinstance(sd, float)
+    assert isinstance(values, list)
+    assert len(values) == len(set(values)) == 40
+    assert 0.0045 < sd < 0.009  # the landscape's own is 0.0065
+
+
+def test_a_measurement_that_stopped_goes_on_and_a_finished_one_measures_nothing_again(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+    real = Surrogate.evaluate
+
+    def stopping(self: Surrogate, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        if len(seeds) == 5:
+            raise KeyboardInterrupt
+        seeds.append(seed)
+        return real(self, parent, proposal, seed)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Surrogate, "evaluate", stopping)
+        assert main([*NOISY, "repeats=9"]) == 130
+        seeds.append(-1)  # past the stop
+        assert main([*NOISY, "repeats=9"]) == 0
+    assert len(seeds) - 1 == len(set(seeds) - {-1}) == 9
+    first = saved(here)
+    monkeypatch.setattr(Surrogate, "evaluate", lambda *_: pytest.fail("measured again"))
+    assert main([*NOISY, "repeats=9"]) == 0
+    assert saved(here) == first
+
+
+def test_failed_seeds_are_counted_and_too_few_values_are_an_error(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(share: float) -> None:
+        def evaluate(self: Surrogate, parent: object, proposal: object, seed: int) -> Outcome:
+            if keyed(seed).random() < share:
+                return Outcome.failed(FailureKind.OUT_OF_MEMORY, "no room")
+            return Outcome(float(seed % 1000))
+
+        monkeypatch.setattr(Surrogate, "evaluate", evaluate)
+
+    failing(0.5)
+    assert main([*NOISY, "repeats=12"]) == 0
+    failed = saved(here)["failed"]
+    assert isinstance(failed, int)
+    assert 0 < failed < 12
+    assert f"({failed} failed)" in capsys.readouterr().out
+    failing(2.0)
+    assert main(["task=trap", "tracking=none", "repeats=3"]) == 1
+    assert "0 of 3 seeds gave a value, expected two; the last one: no room" in (
+        capsys.readouterr().err
+    )
+
+
+def test_noise_aware_searches_use_it_and_name_the_command_without_it(here: Path) -> None:
+    command = ("study=s", "search.trials=5", *NOISY, "acceptance=noise_aware")
+    with Searches() as warm:
+        assert warm.run(Run(str(here), command)) == 2
+        assert "run python -m bilevel.noise" in (here / "output.log").read_text()
+        assert main([*NOISY, "repeats=6"]) == 0
+        assert warm.run(Run(str(here), command)) == 0
+    [path] = here.glob("mlruns/searches/s/*/journal.jsonl")
+    deciding = json.loads(path.read_text().splitlines()[0])["data"]["deciding"]
+    assert deciding["inner.acceptance.sd"] == saved(here)["sd"]
+
+
+def test_the_values_are_tracked_once(here: Path, migrated: Path) -> None:
+    import shutil
+
+    from bilevel.tracking.store import Store
+
+    (here / "mlruns").mkdir()
+    shutil.copy(migrated, here / "mlruns" / "mlflow.db")
+    for _ in range(2):
+        assert main(["task=noisy", "repeats=4"]) == 0
+    store = Store(f"sqlite:///{here}/mlruns/mlflow.db", write=False)
+    runs = store.runs(store.studies()["noise"], "")
+    values = saved(here)["values"]
+    [parent] = [run for run in runs if run.tags["kind"] == "noise"]
+    assert parent.metrics["sd"] == saved(here)["sd"]
+    measured = [r.metrics["val_bpb"] for r in runs if r.tags["kind"] == "noise_seed"]
+    assert isinstance(values, list)
+    assert sorted(measured) == sorted(values)
+
+
+def test_fresh_measures_anew(here: Path) -> None:
+    assert main([*NOISY, "repeats=3"]) == 0
+    assert main([*NOISY, "repeats=3", "fresh=true"]) == 0
+    assert len([*here.glob("mlruns/noise/*")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["repeats=1"], "repeats=1: expected a whole number of at least 2"),
+        (["repeats=many"], "repeats=many: expected"),
+        (["task=nosy"], "did you mean noisy"),
+        (["repeat=3"], "repeat is not a setting"),
+    ],
+)
+def test_bad_input_exits_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_intervals_agree_with_tables() -> None:
+    """n = 10: chi-square quantiles 19.023 and 2.700, t quantile 2.101 with 18 degrees."""
+    noise = Noise("val_bpb", tuple(float(x) for x in range(10)))
+    low, high = noise.sd_interval
+    assert noise.sd == pytest.approx(3.02765, abs=1e-5)
+    assert low == pytest.approx(3.02765 * (9 / 19.023) ** 0.5, rel=1e-4)
+    assert high == pytest.approx(3.02765 * (9 / 2.700) ** 0.5, rel=1e-4)
+    assert noise.detectable(10) == pytest.approx(2.101 * 3.02765 * (2 / 10) ** 0.5, rel=1e-3)
