@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from bilevel.errors import TaskError
-from bilevel.workers.job import Finished, Job, scrubbed_environment, tail
+from bilevel.workers.job import LOG, Finished, Job, flooded, printed, scrubbed_environment
 
-LOG = "output.log"
 KILL_GRACE_S = 5.0
 STARTS = 3
 
@@ -36,18 +35,18 @@ class ForkedRunner:
 
     def run(self, job: Job) -> Finished:
         log = job.folder / LOG
-        log.touch()
+        log.write_bytes(b"")  # what an earlier job in this folder printed is not this one's
         started = time.monotonic()
         ended, timed_out = self._call(job, log)
         wall_s = time.monotonic() - started
+        output, too_much = printed(log), flooded(log)
         if ended is None and timed_out:
-            return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, tail(log))
+            return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, output, too_much)
         if ended is None:
-            output = tail(log) + "\nthe worker server died while this job was running\n"
-            return Finished(1, 0, False, wall_s, 0.0, output)
-        return Finished(
-            ended["code"], ended["signal"], timed_out, wall_s, ended["peak_mib"], tail(log)
-        )
+            output += "\nthe worker server died while this job was running\n"
+            return Finished(1, 0, False, wall_s, 0.0, output, too_much)
+        code, by_signal, peak_mib = ended["code"], ended["signal"], ended["peak_mib"]
+        return Finished(code, by_signal, timed_out, wall_s, peak_mib, output, too_much)
 
     def close(self) -> None:
         with self._lock:
@@ -113,6 +112,7 @@ class _ServerProcess:
                     "argv": list(job.argv),
                     "folder": str(job.folder),
                     "log": str(log),
+                    "temporary": job.temporary,
                 }
             )
             if self._wait(number, job.limit_s):
