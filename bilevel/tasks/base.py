@@ -21,6 +21,15 @@ class Task(ABC):
         """Tries a proposal whose changes are legal. A trial that fails is an outcome, not an
         exception; raises TaskError only where no trial could work."""
 
+    def ready(self) -> None:
+        """Raises TaskError where no trial could work; asked once, before the first one."""
+        return
+
+    def material(self) -> dict[str, str]:
+        """What has to be kept so that the same search can be executed again without the files:
+        arguments for the constructor."""
+        return {}
+
     def settle(self, trial: Trial) -> None:
         """Commits or rolls back what trying changed, once the trial is decided."""
         return

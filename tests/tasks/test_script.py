@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bilevel.errors import TaskError
+from bilevel.space import Config
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
 from bilevel.trace import FailureKind, Objective, Proposal
@@ -35,7 +36,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 class PythonScript(ScriptTask):
     ran = 0
 
-    def job(self, folder: Path, seed: int) -> Job:
+    def job(self, folder: Path, config: Config, seed: int) -> Job:
         self.ran += 1
         return Job(["python3", "toy.py"], folder, self.limit_s)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bilevel.tasks.summary import failure, numbers, single
+from bilevel.tasks.summary import Metric, failure, numbers, single
 from bilevel.trace import FailureKind
 from bilevel.workers.job import Finished
 
@@ -15,7 +15,7 @@ def ended(output: str, code: int = 0, signal: int = 0, timed_out: bool = False) 
 
 def test_a_summary_is_read() -> None:
     assert single(numbers(GOOD)) == {"val_bpb": 1.25, "num_steps": 42.0}
-    assert failure(ended(GOOD), "val_bpb", 10) is None
+    assert failure(ended(GOOD), Metric("val_bpb"), 10) is None
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_summary_is_read() -> None:
     ],
 )
 def test_failures_are_told_apart(finished: Finished, kind: FailureKind, told: str) -> None:
-    found = failure(finished, "val_bpb", 10)
+    found = failure(finished, Metric("val_bpb"), 10)
     assert found is not None
     assert found.kind is kind
     assert told in found.detail
