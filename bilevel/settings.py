@@ -54,7 +54,8 @@ PATTERN: Rule = (lambda v: v is None or TEXT[0](v), "a regular expression with o
 DIRECTION: Rule = (lambda v: v in ("minimize", "maximize"), "minimize or maximize")
 PARAMETERS: Rule = (
     lambda v: isinstance(v, Mapping) and bool(v),
-    "at least one parameter to search, as in {RATE: {type: float, low: 0.0, high: 1.0}}",
+    "at least one parameter to search, in a file under conf/ or, on the command line, as in "
+    "'+task.parameters.RATE={type: float, low: 0.0, high: 1.0}'",
 )
 SHA256: Rule = (
     lambda v: v is None or (isinstance(v, str) and bool(re.fullmatch(r"[0-9a-f]{64}", v))),

@@ -22,6 +22,7 @@ from bilevel.workers.job import Job, scrubbed_environment
 from bilevel.workers.pool import ForkedRunner
 
 OWN = ("script", "seed", "python")  # what a placeholder stands for besides a parameter
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}  # what a run that is stopped has printed is not lost
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
@@ -70,7 +71,7 @@ class CommandTask(ScriptTask):
             parameters=parameters,
             locked=locked,
             objective=Objective(metric, direction),
-            runner=ForkedRunner(environment={**passed, **(variables or {})}),
+            runner=ForkedRunner(environment={**UNBUFFERED, **passed, **(variables or {})}),
             limit_s=limit_s,
             cache=OutcomeCache() if cache else None,
             script_text=script_text,

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bilevel.errors import TaskError
+from bilevel.errors import ConfigError, TaskError
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -90,7 +90,7 @@ def reseed(
     """The source with `seed` for the one literal whole number given to each of these functions.
 
     A function is named as it is called or by its last part: `manual_seed` is
-    `torch.manual_seed(42)` and `torch.cuda.manual_seed(42)`. Raises TaskError for one that is
+    `torch.manual_seed(42)` and `torch.cuda.manual_seed(42)`. Raises ConfigError for one that is
     never called so.
     """
     calls = [node for node in ast.walk(_parsed(source, script)) if isinstance(node, ast.Call)]
@@ -103,8 +103,8 @@ def reseed(
             and len(numbers := _whole_numbers(call)) == 1
         ]
         if not found:
-            raise TaskError(
-                f"seed_calls: {script} never calls {function} with one literal whole number, as in "
+            raise ConfigError(
+                f"task.seed_calls: {script} never calls {function} with one literal whole number, as in "
                 f"{function}(42); name the functions that seed it, or turn this off with "
                 "task.seed_calls=[] (every trial then runs on the script's own seed)"
             )
