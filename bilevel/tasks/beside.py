@@ -13,7 +13,9 @@ from bilevel.workers.job import LOG
 class Beside:
     """`files` are globs and `links` names, both relative to the folder of the script."""
 
-    def __init__(self, folder: Path, script: str, files: Sequence[str], links: Sequence[str]):
+    def __init__(
+        self, folder: Path, script: str, files: Sequence[str], links: Sequence[str]
+    ) -> None:
         self._folder = folder
         self._script = script
         self._files = list(files)
@@ -29,7 +31,9 @@ class Beside:
         """The files to copy, relative. Raises TaskError for what is not there."""
         found: set[Path] = set()
         for pattern in self._files:
-            matching = {p.relative_to(self._folder) for p in self._folder.glob(pattern) if p.is_file()}
+            matching = {
+                p.relative_to(self._folder) for p in self._folder.glob(pattern) if p.is_file()
+            }
             if not matching:
                 raise TaskError(
                     f"task.files: {pattern!r} matches no file in {self._folder}; a folder with all "

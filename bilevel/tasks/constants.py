@@ -79,14 +79,14 @@ def read(source: str, wanted: Iterable[str], *, script: str = "the script") -> d
 
 def edit(source: str, changes: Mapping[str, object], *, script: str = "the script") -> str:
     """The source with these constants set; everything else, comments too, stays as it is."""
+    if not changes:
+        return source  # which may be in any language
     read(source, changes, script=script)
     assigned = _assignments(source, script)
     return _replaced(source, [(assigned[name], value) for name, value in changes.items()])
 
 
-def reseed(
-    source: str, functions: Sequence[str], seed: int, *, script: str = "the script"
-) -> str:
+def reseed(source: str, functions: Sequence[str], seed: int, *, script: str = "the script") -> str:
     """The source with `seed` for the one literal whole number given to each of these functions.
 
     A function is named as it is called or by its last part: `manual_seed` is
@@ -104,8 +104,8 @@ def reseed(
         ]
         if not found:
             raise ConfigError(
-                f"task.seed_calls: {script} never calls {function} with one literal whole number, as in "
-                f"{function}(42); name the functions that seed it, or turn this off with "
+                f"task.seed_calls: {script} never calls {function} with one literal whole number, as "
+                f"in {function}(42); name the functions that seed it, or turn this off with "
                 "task.seed_calls=[] (every trial then runs on the script's own seed)"
             )
         spots |= {(node.lineno, node.col_offset): node for node in found}
