@@ -104,8 +104,8 @@ def reseed(source: str, functions: Sequence[str], seed: int, *, script: str = "t
         ]
         if not found:
             raise ConfigError(
-                f"task.seed_calls: {script} never calls {function} with one literal whole number, as "
-                f"in {function}(42); name the functions that seed it, or turn this off with "
+                f"task.seed_calls: {script} never calls {function} with one literal whole number, "
+                f"as in {function}(42); name the functions that seed it, or turn this off with "
                 "task.seed_calls=[] (every trial then runs on the script's own seed)"
             )
         spots |= {(node.lineno, node.col_offset): node for node in found}

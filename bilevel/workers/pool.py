@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -84,7 +85,7 @@ class _ServerProcess:
             stdout=subprocess.PIPE,
             env=scrubbed_environment(environment),
         )
-        self._begun: set[int] = set()
+        self._begun: dict[int, int] = {}  # job -> process group
         self._ended: dict[int, dict[str, Any]] = {}
         self._news = threading.Condition()
         self._next = 0
@@ -118,11 +119,19 @@ class _ServerProcess:
             if self._wait(number, job.limit_s):
                 if number not in self._ended and number not in self._begun:
                     raise ServerGone
-                return self._ended.pop(number, None), False
+                return self._end_of(number), False
             with contextlib.suppress(ServerGone):
                 self._send({"kill": number})
             self._wait(number, KILL_GRACE_S)
-            return self._ended.pop(number, None), True
+            return self._end_of(number), True
+
+    def _end_of(self, number: int) -> dict[str, Any] | None:
+        """A server that died has left its workers' children to nobody."""
+        group = self._begun.pop(number, None)
+        if number not in self._ended and group is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        return self._ended.pop(number, None)
 
     def close(self) -> None:
         """Closing its input ends the server, and with it every worker."""
@@ -152,7 +161,7 @@ class _ServerProcess:
             message = json.loads(line)
             with self._news:
                 if "started" in message:
-                    self._begun.add(message["started"])
+                    self._begun[message["started"]] = message["pid"]
                 else:
                     self._ended[message["id"]] = message
                     self._news.notify_all()

@@ -146,7 +146,7 @@ class Server:
             work(job, server)
         self._workers[pid] = job["id"]
         self._jobs[job["id"]] = job
-        self._say({"started": job["id"]})
+        self._say({"started": job["id"], "pid": pid})
 
     def _reap(self) -> None:
         for pid in list(self._workers):
