@@ -34,31 +34,38 @@ def checkout(place: Path, body: str | None = None) -> Path:
     return made
 
 
+def task(
+    place: Path, body: str | None = "print('val_bpb: 1.0')", *overrides: str, **rest: Any
+) -> Autoresearch:
+    """As the command makes it, from conf/task/autoresearch.yaml."""
+    with initialize_config_dir(str(CONF), version_base=None):
+        settings = plain(compose("config", ["task=autoresearch", *overrides]))
+    settings["task"] |= {"command": [sys.executable, "{script}"], **rest}
+    if "checkout" not in rest:
+        settings["task"]["checkout"] = str(checkout(place, body))
+    check(settings)
+    assert settings["task"].pop("_target_") == "bilevel.tasks.autoresearch.Autoresearch"
+    return Autoresearch(**settings["task"])
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Build]:
     made: list[Autoresearch] = []
 
     def building(body: str | None = None, *overrides: str, **rest: Any) -> Autoresearch:
-        with initialize_config_dir(str(CONF), version_base=None):
-            settings = plain(compose("config", ["task=autoresearch", *overrides]))
-        settings["task"] |= {"command": [sys.executable, "{script}"], **rest}
-        if "checkout" not in rest:
-            settings["task"]["checkout"] = str(checkout(tmp_path, body))
-        check(settings)
-        assert settings["task"].pop("_target_") == "bilevel.tasks.autoresearch.Autoresearch"
-        made.append(Autoresearch(**settings["task"]))
+        made.append(task(tmp_path, body, *overrides, **rest))
         return made[-1]
 
     yield building
-    for task in made:
-        task.close()
+    for each in made:
+        each.close()
 
 
 def test_a_trial_trains_a_working_copy(build: Build, tmp_path: Path) -> None:
-    task = build()
-    task.ready()
+    made = build()
+    made.ready()
     before = {path: path.read_bytes() for path in (tmp_path / "checkout").rglob("*.*")}
-    outcome = task.evaluate(None, Proposal({"UNEMBEDDING_LR": 0.05}), seed=7)
+    outcome = made.evaluate(None, Proposal({"UNEMBEDDING_LR": 0.05}), seed=7)
     assert outcome.failure is None
     assert outcome.value is not None
     assert 4.0 < outcome.value < 4.55
@@ -72,10 +79,10 @@ def test_a_trial_trains_a_working_copy(build: Build, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_responds_to_its_constants_and_seeds_and_to_nothing_else(build: Build) -> None:
-    task = build()
+    made = build()
 
     def value(seed: int, **changes: object) -> float:
-        outcome = task.evaluate(None, Proposal(changes), seed)
+        outcome = made.evaluate(None, Proposal(changes), seed)
         assert outcome.value is not None
         return outcome.value
 
@@ -102,11 +109,11 @@ def test_what_cannot_run_is_refused_without_a_launch(
     build: Build, tmp_path: Path, changes: dict[str, object], told: str
 ) -> None:
     launched = tmp_path / "launched"
-    task = build(
+    made = build(
         f"open({str(launched)!r}, 'w')",
         "task.parameters.WINDOW_PATTERN.choices=[SSSL,SXSL]",
     )
-    outcome = task.evaluate(None, Proposal(changes), seed=1)
+    outcome = made.evaluate(None, Proposal(changes), seed=1)
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.INVALID_PROPOSAL
     assert told in outcome.failure.detail
@@ -139,25 +146,25 @@ def test_failures_are_told_apart(build: Build, body: str, kind: str, told: str) 
 def test_an_evaluator_that_changed_in_the_checkout_stops_the_search(
     build: Build, tmp_path: Path
 ) -> None:
-    task = build("print('val_bpb: 1.0')")
-    assert task.evaluate(None, Proposal({}), 1).value == 1.0
+    made = build("print('val_bpb: 1.0')")
+    assert made.evaluate(None, Proposal({}), 1).value == 1.0
     with (tmp_path / "checkout" / "prepare.py").open("a") as file:
         file.write("TOKEN_BUDGET = 2**30\n")
     with pytest.raises(TaskError, match=r"git checkout prepare\.py"):
-        task.evaluate(None, Proposal({}), 2)
+        made.evaluate(None, Proposal({}), 2)
 
 
 def test_an_evaluator_is_held_to_the_one_that_is_named(build: Build) -> None:
     with pytest.raises(TaskError, match=f"expected {'0' * 64}"):
         build(None, prepare_sha256="0" * 64).ready()
-    task = build()
-    sha256 = task.material()["prepare_sha256"]
+    made = build()
+    sha256 = made.material()["prepare_sha256"]
     build(None, prepare_sha256=sha256).ready()
 
 
 def test_a_script_that_replaced_its_evaluator_has_measured_itself(build: Build) -> None:
-    task = build("open('prepare.py', 'a').write('#'); print('val_bpb: 0.1')")
-    outcome = task.evaluate(None, Proposal({}), 1)
+    made = build("open('prepare.py', 'a').write('#'); print('val_bpb: 0.1')")
+    outcome = made.evaluate(None, Proposal({}), 1)
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.INVALID_PROPOSAL
     assert "changed prepare.py while it ran" in outcome.failure.detail
@@ -177,12 +184,12 @@ def test_uv_is_given_the_environment_of_the_checkout(
         "import os; print(os.environ['UV_PROJECT_ENVIRONMENT'], os.environ['UV_NO_SYNC'], "
         "sorted(os.listdir('.')))\nos.kill(os.getpid(), 9)"
     )
-    task = build(body, command=["uv", "run", "{script}"])
+    made = build(body, command=["uv", "run", "{script}"])
     with pytest.raises(TaskError, match="run `uv sync` in it once"):
-        task.ready()
+        made.ready()
     (tmp_path / "checkout" / ".venv").mkdir()
-    task.ready()
-    outcome = task.evaluate(None, Proposal({}), 1)
+    made.ready()
+    outcome = made.evaluate(None, Proposal({}), 1)
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.OUT_OF_MEMORY
     said = outcome.notes["output.txt"]
@@ -214,18 +221,18 @@ def test_the_variable_names_the_checkout(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_kept_script_needs_no_checkout_until_it_runs(build: Build) -> None:
     kept = build().material()
-    task = build(None, checkout="/nowhere", **kept)
-    assert task.space.baseline["TOTAL_BATCH_SIZE"] == 2**18
-    assert task.material() == kept
+    made = build(None, checkout="/nowhere", **kept)
+    assert made.space.baseline["TOTAL_BATCH_SIZE"] == 2**18
+    assert made.material() == kept
     with pytest.raises(TaskError, match="/nowhere has no"):
-        task.ready()
+        made.ready()
 
 
 def test_a_script_that_cannot_run_as_it_is_stops_before_the_search(
     build: Build, tmp_path: Path
 ) -> None:
-    task = build("pass", "+task.parameters.DEVICE_BATCH_SIZE.baseline=64")
-    task.ready()
+    made = build("pass", "+task.parameters.DEVICE_BATCH_SIZE.baseline=64")
+    made.ready()
     place = tmp_path / "checkout" / "prepare.py"
     place.write_text(place.read_text().replace("MAX_SEQ_LEN = 512", "MAX_SEQ_LEN = 500"))
     with pytest.raises(TaskError, match=r"train\.py cannot run as it is: .* times 500 tokens"):

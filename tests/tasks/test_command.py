@@ -28,28 +28,32 @@ RATE = {"type": "float", "low": 0.0, "high": 1.0}
 Build = Callable[..., CommandTask]
 
 
+def task(place: Path, source: str = PYTHON, file: str = "fit.py", **rest: Any) -> CommandTask:
+    (place / file).write_text(source)
+    settings: dict[str, Any] = {
+        "name": "mine",
+        "file": str(place / file),
+        "command": [sys.executable, "{script}"],
+        "metric": "score",
+        "metric_pattern": r"score = (\S+) points",
+        "direction": "maximize",
+        "parameters": {"RATE": RATE},
+        "limit_s": 20.0,
+    }
+    return CommandTask(**{**settings, **rest})
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator[Build]:
     made: list[CommandTask] = []
 
     def building(source: str = PYTHON, file: str = "fit.py", **rest: Any) -> CommandTask:
-        (tmp_path / file).write_text(source)
-        settings: dict[str, Any] = {
-            "name": "mine",
-            "file": str(tmp_path / file),
-            "command": [sys.executable, "{script}"],
-            "metric": "score",
-            "metric_pattern": r"score = (\S+) points",
-            "direction": "maximize",
-            "parameters": {"RATE": RATE},
-            "limit_s": 20.0,
-        }
-        made.append(CommandTask(**{**settings, **rest}))
+        made.append(task(tmp_path, source, file, **rest))
         return made[-1]
 
     yield building
-    for task in made:
-        task.close()
+    for each in made:
+        each.close()
 
 
 def shell(build: Build, **rest: Any) -> CommandTask:
@@ -63,39 +67,39 @@ def shell(build: Build, **rest: Any) -> CommandTask:
             "MODE": {"type": "choice", "choices": ["good", "bad"], "baseline": "good"},
         },
     }
-    task = build(SHELL, "fit.sh", **{**settings, **rest})
-    (task._script).chmod(0o755)
-    return task
+    made = build(SHELL, "fit.sh", **{**settings, **rest})
+    (made._script).chmod(0o755)
+    return made
 
 
 def test_a_constant_is_edited_and_the_pattern_finds_the_metric(build: Build) -> None:
-    task = build()
-    outcome = task.evaluate(None, Proposal({"RATE": 0.25}), seed=1)
+    made = build()
+    outcome = made.evaluate(None, Proposal({"RATE": 0.25}), seed=1)
     assert outcome.value == 100.0
-    assert task.objective.better(100.0, 99.0)
+    assert made.objective.better(100.0, 99.0)
     assert "-RATE = 0.5  # the knob\n+RATE = 0.25  # the knob\n" in outcome.notes["fit.py.diff"]
     assert outcome.notes["command.txt"].endswith("fit.py")
 
 
 def test_a_shell_script_takes_its_parameters_from_the_command(build: Build) -> None:
-    task = shell(build)
-    task.ready()
-    assert task.evaluate(None, Proposal({}), seed=7).value == 0.57
-    outcome = task.evaluate(None, Proposal({"MODE": "bad", "RATE": 0.1}), seed=7)
+    made = shell(build)
+    made.ready()
+    assert made.evaluate(None, Proposal({}), seed=7).value == 0.57
+    outcome = made.evaluate(None, Proposal({"MODE": "bad", "RATE": 0.1}), seed=7)
     assert outcome.failure is not None
     assert outcome.failure.detail == "exit code 3: no such mode"
     assert outcome.notes["command.txt"] == "./fit.sh 0.1 7 bad"
     assert outcome.notes["fit.sh.diff"] == ""
-    assert task.render({"RATE": 0.1, "MODE": "bad"}).startswith(
+    assert made.render({"RATE": 0.1, "MODE": "bad"}).startswith(
         "command: './{script}' '{RATE}' '{seed}' '{MODE}'\nRATE = 0.1\nMODE = 'bad'\n"
     )
 
 
 def test_seed_calls_are_reseeded(build: Build) -> None:
-    task = build(seed_calls=["random.seed"])
+    made = build(seed_calls=["random.seed"])
     outputs = []
     for seed in (1, 2, 1):
-        outcome = task.evaluate(None, Proposal({}), seed)
+        outcome = made.evaluate(None, Proposal({}), seed)
         assert outcome.value == 99.9375
         assert f"+random.seed({seed})\n" in outcome.notes["fit.py.diff"]
         outputs.append(outcome)
@@ -159,9 +163,9 @@ def test_files_are_copied_links_linked_and_named_variables_passed(
     (tmp_path / "data").mkdir()
     for name in ("a", "b"):
         (tmp_path / "data" / name).touch()
-    task = build(READS, files=["*.txt", "*.py"], links=["data"], environment=["BONUS"])
-    task.ready()
-    assert task.evaluate(None, Proposal({"RATE": 0.1}), seed=1).value == 2.5
+    made = build(READS, files=["*.txt", "*.py"], links=["data"], environment=["BONUS"])
+    made.ready()
+    assert made.evaluate(None, Proposal({"RATE": 0.1}), seed=1).value == 2.5
     assert (tmp_path / "helper.txt").read_text() == "whole"
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["a", "b"]
 
@@ -191,8 +195,8 @@ def test_the_cache_knows_the_command_and_the_files(
     helper.write_text("one")
 
     def cached(**rest: Any) -> bool:
-        task = build(cache=True, files=["*.txt"], **rest)
-        return task.evaluate(None, Proposal({}), seed=1).clock.get("cached") == 1.0
+        made = build(cache=True, files=["*.txt"], **rest)
+        return made.evaluate(None, Proposal({}), seed=1).clock.get("cached") == 1.0
 
     assert [cached(), cached()] == [False, True]
     assert not cached(command=[sys.executable, "-B", "{script}"])
@@ -205,10 +209,10 @@ def test_the_cache_knows_the_command_and_the_files(
 
 def test_a_kept_script_needs_no_file(build: Build, tmp_path: Path) -> None:
     kept = build().material()
-    task = build(file="gone.py", **kept)
+    made = build(file="gone.py", **kept)
     (tmp_path / "gone.py").unlink()
-    assert task.material() == kept
-    assert task.evaluate(None, Proposal({"RATE": 0.25}), seed=1).value == 100.0
+    assert made.material() == kept
+    assert made.evaluate(None, Proposal({"RATE": 0.25}), seed=1).value == 100.0
 
 
 def test_a_full_disk_is_nobody_s_failed_trial(build: Build) -> None:
