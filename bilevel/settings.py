@@ -34,6 +34,33 @@ VARIABLE: Rule = (
     lambda v: v is None or (isinstance(v, str) and bool(re.fullmatch(r"[A-Z_][A-Z0-9_]*", v))),
     "the name of an environment variable (never the key itself)",
 )
+PATH: Rule = (
+    lambda v: isinstance(v, str) and v not in {"", "???"},
+    "a path: give it on the command line or in a file under conf/",
+)
+WORDS: Rule = (
+    lambda v: isinstance(v, list) and all(isinstance(w, str) and w for w in v),
+    "a list of names, as in [one,two]",
+)
+COMMAND: Rule = (
+    lambda v: isinstance(v, list) and bool(v) and all(isinstance(w, str | int | float) for w in v),
+    "a command as a list of words, as in ['{python}','{script}']",
+)
+VARIABLES: Rule = (
+    lambda v: isinstance(v, list) and all(n is not None and VARIABLE[0](n) for n in v),
+    "a list of names of environment variables (never their values)",
+)
+PATTERN: Rule = (lambda v: v is None or TEXT[0](v), "a regular expression with one group, or null")
+DIRECTION: Rule = (lambda v: v in ("minimize", "maximize"), "minimize or maximize")
+PARAMETERS: Rule = (
+    lambda v: isinstance(v, Mapping) and bool(v),
+    "at least one parameter to search, in a file under conf/ or, on the command line, as in "
+    "'+task.parameters.RATE={type: float, low: 0.0, high: 1.0}'",
+)
+SHA256: Rule = (
+    lambda v: v is None or (isinstance(v, str) and bool(re.fullmatch(r"[0-9a-f]{64}", v))),
+    "a sha256 in hexadecimal, or null",
+)
 NAME: Rule = (
     lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", v)),
     "at most 100 letters, digits, '_', '.', '-', and no space",
@@ -52,6 +79,19 @@ RULES: Mapping[str, Rule] = {
     "task.budget_s": SECONDS,
     "task.limit_s": SECONDS,
     "task.noise_sd": SPREAD,
+    "task.file": PATH,
+    "task.checkout": PATH,
+    "task.command": COMMAND,
+    "task.metric": TEXT,
+    "task.metric_pattern": PATTERN,
+    "task.direction": DIRECTION,
+    "task.parameters": PARAMETERS,
+    "task.locked": WORDS,
+    "task.seed_calls": WORDS,
+    "task.files": WORDS,
+    "task.links": WORDS,
+    "task.environment": VARIABLES,
+    "task.prepare_sha256": SHA256,
     "llm.api_key_env": VARIABLE,
     "llm.timeout_s": SECONDS,
     "llm.temperature": WARMTH,
@@ -68,7 +108,7 @@ RULES: Mapping[str, Rule] = {
     "outer.levels.*.level": LEVEL,
     "outer.levels.*.every": COUNT,
 }
-SECRET = {"llm.api_key_env"}
+SECRET = {"llm.api_key_env", "task.environment"}
 
 
 def check(settings: Mapping[str, Any]) -> None:

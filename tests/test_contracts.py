@@ -22,12 +22,16 @@ from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from bilevel.trace import Outcome, Proposal
 from bilevel.view import Asker, Proposer
 from tests.helpers import GUIDED, Listed, Parabola, loop
+from tests.tasks.test_autoresearch import task as autoresearch_task
+from tests.tasks.test_command import task as command_task
 from tests.tasks.test_script import task as script_task
 
 TASKS: dict[str, Callable[[Path], Task]] = {
     **{name: lambda _, name=name: Surrogate(name) for name in LANDSCAPES},  # type: ignore[misc]
     "parabola": lambda _: Parabola(),
     "script": script_task,
+    "command": command_task,
+    "autoresearch": autoresearch_task,
     "segment": lambda _: Segment(loop({"X": 1.0}, proposer=Listed({}, settings=GUIDED)), 1),
 }
 

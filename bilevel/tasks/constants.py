@@ -1,11 +1,12 @@
-"""Reads and edits a script's top-level constants through its syntax tree, never by pattern."""
+"""Reads and edits a script's top-level constants and seeds through its syntax tree, never by
+pattern."""
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bilevel.errors import TaskError
+from bilevel.errors import ConfigError, TaskError
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -26,13 +27,18 @@ def _literal(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _assignments(source: str, name: str) -> dict[str, ast.expr]:
+def _parsed(source: str, script: str) -> ast.Module:
     try:
-        tree = ast.parse(source)
+        return ast.parse(source)
     except SyntaxError as error:
-        raise TaskError(f"{name} does not parse: line {error.lineno}: {error.msg}") from None
+        raise TaskError(f"{script} does not parse: line {error.lineno}: {error.msg}") from None
+    except ValueError as error:  # null bytes
+        raise TaskError(f"{script} does not parse: {error}") from None
+
+
+def _assignments(source: str, script: str) -> dict[str, ast.expr]:
     found: dict[str, ast.expr] = {}
-    for statement in tree.body:
+    for statement in _parsed(source, script).body:
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target, value = statement.targets[0], statement.value
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -46,11 +52,19 @@ def _assignments(source: str, name: str) -> dict[str, ast.expr]:
     return found
 
 
-def read(source: str, names: list[str], *, script: str = "the script") -> dict[str, Any]:
+def names(source: str) -> set[str]:
+    """What is assigned at the top level; nothing where the source is not Python."""
+    try:
+        return set(_assignments(source, "the script"))
+    except TaskError:
+        return set()
+
+
+def read(source: str, wanted: Iterable[str], *, script: str = "the script") -> dict[str, Any]:
     """The values of these constants. Raises TaskError for one that is missing or no literal."""
     assigned = _assignments(source, script)
     values: dict[str, Any] = {}
-    for name in names:
+    for name in wanted:
         if name not in assigned:
             valid = ", ".join(n for n in assigned if n.isupper()) or "none"
             raise TaskError(f"{script} has no top-level constant {name}; it has: {valid}")
@@ -65,15 +79,51 @@ def read(source: str, names: list[str], *, script: str = "the script") -> dict[s
 
 def edit(source: str, changes: Mapping[str, object], *, script: str = "the script") -> str:
     """The source with these constants set; everything else, comments too, stays as it is."""
-    read(source, list(changes), script=script)
+    if not changes:
+        return source  # which may be in any language
+    read(source, changes, script=script)
     assigned = _assignments(source, script)
+    return _replaced(source, [(assigned[name], value) for name, value in changes.items()])
+
+
+def reseed(source: str, functions: Sequence[str], seed: int, *, script: str = "the script") -> str:
+    """The source with `seed` for the one literal whole number given to each of these functions.
+
+    A function is named as it is called or by its last part: `manual_seed` is
+    `torch.manual_seed(42)` and `torch.cuda.manual_seed(42)`. Raises ConfigError for one that is
+    never called so.
+    """
+    calls = [node for node in ast.walk(_parsed(source, script)) if isinstance(node, ast.Call)]
+    spots: dict[tuple[int, int], ast.expr] = {}
+    for function in functions:
+        found = [
+            numbers[0]
+            for call in calls
+            if f".{ast.unparse(call.func)}".endswith(f".{function}")
+            and len(numbers := _whole_numbers(call)) == 1
+        ]
+        if not found:
+            raise ConfigError(
+                f"task.seed_calls: {script} never calls {function} with one literal whole number, "
+                f"as in {function}(42); name the functions that seed it, or turn this off with "
+                "task.seed_calls=[] (every trial then runs on the script's own seed)"
+            )
+        spots |= {(node.lineno, node.col_offset): node for node in found}
+    return _replaced(source, [(node, seed) for node in spots.values()])
+
+
+def _whole_numbers(call: ast.Call) -> list[ast.expr]:
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return [node for node in given if isinstance(node, ast.Constant) and type(node.value) is int]
+
+
+def _replaced(source: str, spots: Sequence[tuple[ast.expr, object]]) -> str:
     lines = source.encode().splitlines(keepends=True)  # columns are counted in UTF-8 bytes
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
     raw = b"".join(lines)
-    spots = sorted(((assigned[name], value) for name, value in changes.items()), key=_last_first)
-    for node, value in spots:
+    for node, value in sorted(spots, key=_last_first):
         begin = starts[node.lineno - 1] + node.col_offset
         end = starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
         raw = raw[:begin] + repr(value).encode() + raw[end:]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from platformdirs import user_cache_path
 from bilevel.space import canonical
 from bilevel.trace import FailureKind, Outcome
 
+logger = logging.getLogger(__name__)
 SETTLED = {None, FailureKind.DIVERGENCE}  # a crash or a timeout may end otherwise another time
 
 
@@ -29,6 +31,7 @@ class OutcomeCache:
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = (root or cache_root()) / "outcomes"
+        self._told = False
 
     def get(self, identity: Mapping[str, Any]) -> Outcome | None:
         """The outcome, marked as cached and with no time spent; a damaged entry is none."""
@@ -36,19 +39,46 @@ class OutcomeCache:
             outcome = Outcome.from_json(json.loads(self._place(identity).read_text()))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
+        except OSError as error:
+            self._tell("read", error)
+            return None
         return replace(outcome, clock={"wall_s": 0.0, "cached": 1.0})
 
     def put(self, identity: Mapping[str, Any], outcome: Outcome) -> None:
-        """Whole or not at all, so that two searches can write at once."""
+        """Whole or not at all, so that two searches can write at once; a cache that cannot be
+        written costs later trials their answer, never this one its outcome."""
         kind = outcome.failure.kind if outcome.failure else None
         if kind not in SETTLED:
             return
         place = self._place(identity)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as file:
-            json.dump(outcome.to_json(), file)
-        Path(file.name).replace(place)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(place, json.dumps(outcome.to_json()))
+        except OSError as error:
+            self._tell("written", error)
+
+    def _tell(self, verb: str, error: OSError) -> None:
+        if not self._told:
+            logger.warning(
+                "the cache of outcomes cannot be %s (%s); the search goes on without it. Free "
+                "space or name another folder in BILEVEL_CACHE",
+                verb,
+                error,
+            )
+        self._told = True
 
     def _place(self, identity: Mapping[str, Any]) -> Path:
         name = hashlib.sha256(canonical(identity).encode()).hexdigest()
         return self._root / name[:2] / f"{name}.json"
+
+
+def _write_whole(place: Path, text: str) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as file:
+        written = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            written.replace(place)
+        except OSError:
+            written.unlink(missing_ok=True)
+            raise

@@ -19,25 +19,29 @@ KEPT_VARIABLES = (
     "BILEVEL_CACHE",
     "CUDA_VISIBLE_DEVICES",
 )
-OUTPUT_KEPT_BYTES = 200_000
+LOG = "output.log"  # in the job's folder
+LOG_LIMIT_BYTES = 16 * 2**20  # a job that prints more is stopped
 
 
 @dataclass(frozen=True)
 class Job:
     """A call of `target` ('module:function', given argv, returns an exit code) in a folder.
 
-    The default target runs argv as a command.
+    The default target runs argv as a command. A `temporary` folder goes with the job if the
+    process that wanted it disappears; otherwise it is left to whoever made it.
     """
 
     argv: Sequence[str]
     folder: Path
     limit_s: float
     target: str = "bilevel.workers.server:execute"
+    temporary: bool = False
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How a job ended; `signal` is 0 where it exited by itself. `output` is its last part."""
+    """How a job ended; `signal` is 0 where it exited by itself. `output` is all it printed, or,
+    where it `flooded` its log and was stopped for it, the last part."""
 
     exit_code: int
     signal: int
@@ -45,6 +49,7 @@ class Finished:
     wall_s: float
     peak_mib: float
     output: str
+    flooded: bool = False
 
 
 class Runner(Protocol):
@@ -60,9 +65,14 @@ def scrubbed_environment(extra: Mapping[str, str] | None = None) -> dict[str, st
     return {**kept, "PYTHONHASHSEED": "0", **(extra or {})}
 
 
-def tail(path: Path) -> str:
-    """The last part of a job's output."""
-    with path.open("rb") as file:
+def flooded(log: Path) -> bool:
+    """Whether a job has printed more than it may."""
+    return log.exists() and log.stat().st_size > LOG_LIMIT_BYTES
+
+
+def printed(log: Path) -> str:
+    """All of a job's output, or the last part of one that flooded its log."""
+    with log.open("rb") as file:
         file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - OUTPUT_KEPT_BYTES))
+        file.seek(max(0, file.tell() - LOG_LIMIT_BYTES))
         return file.read().decode("utf-8", errors="replace")

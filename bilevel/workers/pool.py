@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,9 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from bilevel.errors import TaskError
-from bilevel.workers.job import Finished, Job, scrubbed_environment, tail
+from bilevel.workers.job import LOG, Finished, Job, flooded, printed, scrubbed_environment
 
-LOG = "output.log"
 KILL_GRACE_S = 5.0
 STARTS = 3
 
@@ -36,18 +36,18 @@ class ForkedRunner:
 
     def run(self, job: Job) -> Finished:
         log = job.folder / LOG
-        log.touch()
+        log.write_bytes(b"")  # what an earlier job in this folder printed is not this one's
         started = time.monotonic()
         ended, timed_out = self._call(job, log)
         wall_s = time.monotonic() - started
+        output, too_much = printed(log), flooded(log)
         if ended is None and timed_out:
-            return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, tail(log))
+            return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, output, too_much)
         if ended is None:
-            output = tail(log) + "\nthe worker server died while this job was running\n"
-            return Finished(1, 0, False, wall_s, 0.0, output)
-        return Finished(
-            ended["code"], ended["signal"], timed_out, wall_s, ended["peak_mib"], tail(log)
-        )
+            output += "\nthe worker server died while this job was running\n"
+            return Finished(1, 0, False, wall_s, 0.0, output, too_much)
+        code, by_signal, peak_mib = ended["code"], ended["signal"], ended["peak_mib"]
+        return Finished(code, by_signal, timed_out, wall_s, peak_mib, output, too_much)
 
     def close(self) -> None:
         with self._lock:
@@ -85,7 +85,7 @@ class _ServerProcess:
             stdout=subprocess.PIPE,
             env=scrubbed_environment(environment),
         )
-        self._begun: set[int] = set()
+        self._begun: dict[int, int] = {}  # job -> process group
         self._ended: dict[int, dict[str, Any]] = {}
         self._news = threading.Condition()
         self._next = 0
@@ -113,16 +113,25 @@ class _ServerProcess:
                     "argv": list(job.argv),
                     "folder": str(job.folder),
                     "log": str(log),
+                    "temporary": job.temporary,
                 }
             )
             if self._wait(number, job.limit_s):
                 if number not in self._ended and number not in self._begun:
                     raise ServerGone
-                return self._ended.pop(number, None), False
+                return self._end_of(number), False
             with contextlib.suppress(ServerGone):
                 self._send({"kill": number})
             self._wait(number, KILL_GRACE_S)
-            return self._ended.pop(number, None), True
+            return self._end_of(number), True
+
+    def _end_of(self, number: int) -> dict[str, Any] | None:
+        """A server that died has left its workers' children to nobody."""
+        group = self._begun.pop(number, None)
+        if number not in self._ended and group is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        return self._ended.pop(number, None)
 
     def close(self) -> None:
         """Closing its input ends the server, and with it every worker."""
@@ -152,7 +161,7 @@ class _ServerProcess:
             message = json.loads(line)
             with self._news:
                 if "started" in message:
-                    self._begun.add(message["started"])
+                    self._begun[message["started"]] = message["pid"]
                 else:
                     self._ended[message["id"]] = message
                     self._news.notify_all()

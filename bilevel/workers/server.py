@@ -10,11 +10,14 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
+
+from bilevel.workers.job import flooded
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -100,18 +103,26 @@ class Server:
         self._wishes = wishes
         self._news = news
         self._workers: dict[int, int] = {}  # pid -> job id
+        self._jobs: dict[int, dict[str, Any]] = {}  # those whose end was not told yet
         self._buffer = b""
 
     def serve(self) -> None:
         self._say({"ready": os.getpid()})
-        while True:
-            waiting = POLL_S if self._workers else None
-            if select.select([self._wishes], [], [], waiting)[0] and not self._read():
-                break
-            self._reap()
+        with contextlib.suppress(BrokenPipeError):  # the client went while it was being told
+            while self._listen():
+                self._reap()
+                self._stop_floods()
         for pid in self._workers:
             end(pid)
+            os.waitpid(pid, 0)  # only then are its orphans children of this process
+        self._workers.clear()
         self._end_adopted()
+        self._remove_folders()
+
+    def _listen(self) -> bool:
+        """Whether the client is still there."""
+        waiting = POLL_S if self._workers else None
+        return not select.select([self._wishes], [], [], waiting)[0] or self._read()
 
     def _read(self) -> bool:
         chunk = os.read(self._wishes, 65536)
@@ -134,7 +145,8 @@ class Server:
             os.close(self._news)
             work(job, server)
         self._workers[pid] = job["id"]
-        self._say({"started": job["id"]})
+        self._jobs[job["id"]] = job
+        self._say({"started": job["id"], "pid": pid})
 
     def _reap(self) -> None:
         for pid in list(self._workers):
@@ -152,6 +164,18 @@ class Server:
                 "at": time.monotonic(),
             }
             self._say(ended)
+            del self._jobs[job]
+
+    def _stop_floods(self) -> None:
+        for pid, job in self._workers.items():
+            if flooded(Path(self._jobs[job]["log"])):
+                end(pid)
+
+    def _remove_folders(self) -> None:
+        """Nobody is left to remove what the unfinished jobs were given to write in."""
+        for job in self._jobs.values():
+            if job["temporary"]:
+                shutil.rmtree(job["folder"], ignore_errors=True)
 
     def _end_adopted(self) -> None:
         """What an ended worker left behind in other groups is this server's child now."""

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bilevel.errors import TaskError
-from bilevel.tasks.constants import edit, read
+from bilevel.errors import ConfigError, TaskError
+from bilevel.tasks.constants import edit, names, read, reseed
 
 SOURCE = '''\
 """Ein Skript mit Umlauten: äöü."""
@@ -68,3 +68,35 @@ def test_what_is_written_is_read_again(
 def test_what_cannot_be_edited_is_told(source: str, name: str, told: str) -> None:
     with pytest.raises(TaskError, match=told):
         edit(source, {name: 1})
+
+
+SEEDED = """\
+torch.manual_seed(42); torch.cuda.manual_seed(42)  # é
+rng = np.random.default_rng(seed=42)
+split(images, random_state=0)
+manual_seed(SEED)
+manual_seed(1, 2)
+torch.manual_seed_all(42)
+"""
+
+
+def test_seeds_are_replaced_wherever_they_are_called() -> None:
+    assert reseed(SEEDED, ["manual_seed", "default_rng"], 7) == SEEDED.replace(
+        "torch.manual_seed(42); torch.cuda.manual_seed(42)",
+        "torch.manual_seed(7); torch.cuda.manual_seed(7)",
+    ).replace("seed=42", "seed=7")
+    assert reseed(SEEDED, ["cuda.manual_seed", "manual_seed"], 7).count("7") == 2
+    assert reseed(SEEDED, ["cuda.manual_seed"], 7).count("7") == 1
+    assert reseed(SEEDED, [], 7) == SEEDED
+
+
+def test_a_seed_that_is_not_found_says_how_to_do_without() -> None:
+    with pytest.raises(ConfigError, match=r"never calls seed_all .* task\.seed_calls=\[\]"):
+        reseed(SEEDED, ["manual_seed", "seed_all"], 7)
+
+
+def test_another_language_has_no_names_and_nothing_to_edit() -> None:
+    shell = "#!/bin/sh\nRATE=0.1; case $1 in a) ;; esac\n"
+    assert names(shell) == set()
+    assert edit(shell, {}) == shell
+    assert names(SOURCE) >= {"BATCH", "RATE", "BETAS"}

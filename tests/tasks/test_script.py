@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bilevel.errors import TaskError
+from bilevel.space import Config
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
 from bilevel.trace import FailureKind, Objective, Proposal
@@ -35,7 +36,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 class PythonScript(ScriptTask):
     ran = 0
 
-    def job(self, folder: Path, seed: int) -> Job:
+    def job(self, folder: Path, config: Config, seed: int) -> Job:
         self.ran += 1
         return Job(["python3", "toy.py"], folder, self.limit_s)
 
@@ -106,3 +107,43 @@ def test_a_damaged_cache_entry_is_measured_again(toy: PythonScript, tmp_path: Pa
 def test_a_script_without_the_constants_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="no top-level constant MODE; it has: RATE"):
         task(tmp_path, source="RATE = 0.5\n")
+
+
+def test_a_number_that_a_failed_run_printed_is_kept(tmp_path: Path) -> None:
+    made = task(tmp_path, source=SCRIPT + "raise SystemExit(3)\n")
+    outcome = made.evaluate(None, Proposal({"RATE": 0.75}), seed=1)
+    made.close()
+    assert outcome.failure is not None
+    assert outcome.failure.detail == "exit code 3: modelled_seconds: 3.0"
+    assert outcome.value is None
+    assert outcome.metrics == {"val_bpb": 0.25, "num_steps": 7.0}
+
+
+def test_a_kept_script_is_not_read_again(tmp_path: Path) -> None:
+    made = task(tmp_path)
+    kept = made.material()
+    (tmp_path / "elsewhere").mkdir()
+    again = task(tmp_path / "elsewhere", source="other = 1\n", **kept)
+    assert again.render({"RATE": 0.25, "MODE": "fine"}) == SCRIPT.replace("0.5", "0.25", 1)
+    for one in (made, again):
+        one.close()
+
+
+@pytest.mark.parametrize("broken", ["read", "write"])
+def test_a_cache_that_cannot_be_used_costs_no_outcome(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    place = tmp_path / "cache"
+    made = task(tmp_path, cache=OutcomeCache(place))
+    if broken == "write":
+        (place / "outcomes").mkdir(parents=True)
+        for number in range(256):
+            (place / "outcomes" / f"{number:02x}").symlink_to("/proc/nowhere")
+    else:
+        place.write_text("no folder")
+    outcomes = [made.evaluate(None, Proposal({"RATE": 0.75}), seed) for seed in (1, 2)]
+    made.close()
+    assert [outcome.value for outcome in outcomes] == [0.25, 0.25]
+    [told] = caplog.messages
+    assert "the search goes on without it" in told
+    assert "BILEVEL_CACHE" in told

@@ -69,3 +69,18 @@ def kill_the_server(argv: list[str]) -> int:
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(99)
     return 0
+
+
+def flood(argv: list[str]) -> int:
+    """Prints lines of a megabyte, as many as it is told."""
+    for number in range(int(argv[0])):
+        print(number, "x" * 2**20)
+    return 0
+
+
+def hang_with_a_daemon(argv: list[str]) -> int:
+    """Hangs beside a child that has left the group and goes on writing into the folder."""
+    code = "import time\nfor n in range(9999): open(f'f{n}', 'w').close(); time.sleep(0.01)"
+    print(os.getpid(), subprocess.Popen([sys.executable, "-c", code], start_new_session=True).pid)
+    time.sleep(99)
+    return 0

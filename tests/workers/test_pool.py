@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bilevel.errors import TaskError
-from bilevel.workers.job import Job
+from bilevel.workers.job import LOG_LIMIT_BYTES, Job
 from bilevel.workers.pool import ForkedRunner
 
 
@@ -128,7 +128,7 @@ def test_a_server_that_cannot_start_is_told(tmp_path: Path) -> None:
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from bilevel.workers.job import Job
+from bilevel.workers.job import LOG_LIMIT_BYTES, Job
 from bilevel.workers.pool import ForkedRunner
 ForkedRunner().run(Job([], Path({str(tmp_path)!r}), 99.0, "tests.workers.targets:hang"))
 """
@@ -148,3 +148,44 @@ def test_a_command_that_does_not_exist_is_told(runner: ForkedRunner, tmp_path: P
     ended = runner.run(Job(["no-such-command"], tmp_path, 20.0))
     assert ended.exit_code == 127
     assert "cannot start 'no-such-command'" in ended.output
+
+
+def test_a_flooded_log_ends_its_job(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(job(tmp_path, "flood", "100000", limit_s=60.0))
+    assert (ended.flooded, ended.timed_out, ended.signal) == (True, False, signal.SIGKILL)
+    assert len(ended.output) <= LOG_LIMIT_BYTES
+    assert runner.run(job(tmp_path, "speak", "again", "0")).exit_code == 0
+
+
+def test_a_long_log_is_read_from_its_first_line(runner: ForkedRunner, tmp_path: Path) -> None:
+    ended = runner.run(job(tmp_path, "flood", "15"))
+    assert (ended.flooded, ended.exit_code) == (False, 0)
+    assert ended.output.startswith("0 x")
+    assert ended.output.count("\n") == 15
+
+
+@pytest.mark.parametrize("temporary", [True, False])
+def test_a_temporary_folder_goes_with_its_client(tmp_path: Path, temporary: bool) -> None:
+    folder = tmp_path / "trial"
+    folder.mkdir()
+    (tmp_path / "kept").touch()
+    (folder / "data").symlink_to(tmp_path)
+    code = f"""
+from pathlib import Path
+from bilevel.workers.job import Job
+from bilevel.workers.pool import ForkedRunner
+target = "tests.workers.targets:hang_with_a_daemon"
+ForkedRunner().run(Job([], Path({str(folder)!r}), 99.0, target, temporary={temporary}))
+"""
+    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ})
+    log = folder / "output.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and log.read_text().strip()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    pids = [int(pid) for pid in log.read_text().split()]
+    server = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+    parent.kill()
+    parent.wait()
+    assert all(gone(pid) for pid in [server, *pids])
+    assert folder.exists() is not temporary
+    assert (tmp_path / "kept").exists()

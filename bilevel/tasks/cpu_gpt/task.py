@@ -1,10 +1,12 @@
 """The benchmark as a task: a small GPT trained for real within modelled seconds."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bilevel.space import Config
+from bilevel.tasks.cpu_gpt.corpus import Corpus, DamagedCorpus, open_corpus
 from bilevel.tasks.cpu_gpt.prepare import prepare
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
@@ -28,7 +30,7 @@ class CpuGpt(ScriptTask):
     """`budget_s` are modelled seconds a trial, `limit_s` real ones after which it is stopped.
 
     `text` is a UTF-8 file to train on instead of the default corpus; the default one is
-    downloaded and prepared the first time.
+    downloaded and prepared the first time that the task has to be ready.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class CpuGpt(ScriptTask):
         limit_s: float,
         text: str | None = None,
         cache: bool = True,
+        script_text: str | None = None,
     ) -> None:
         super().__init__(
             name=name,
@@ -51,11 +54,28 @@ class CpuGpt(ScriptTask):
             runner=ForkedRunner([f"{HARNESS}:preload"], ENVIRONMENT),
             limit_s=limit_s,
             cache=OutcomeCache() if cache else None,
+            script_text=script_text,
         )
         self.budget_s = budget_s
-        self.corpus = prepare(Path(text) if text else None)
+        self._text = Path(text) if text else None
 
-    def job(self, folder: Path, seed: int) -> Job:
+    @cached_property
+    def corpus(self) -> Corpus:
+        return prepare(self._text)
+
+    def ready(self) -> None:
+        open_corpus(self.corpus.folder)
+
+    def check_world(self) -> None:
+        try:
+            open_corpus(self.corpus.folder)
+        except DamagedCorpus as error:
+            raise DamagedCorpus(
+                f"{error}, while a trial was running; the same command makes it again and "
+                "continues: what was measured is kept"
+            ) from error
+
+    def job(self, folder: Path, config: Config, seed: int) -> Job:
         argv = [
             str(folder / SCRIPT.name),
             f"--seed={seed}",

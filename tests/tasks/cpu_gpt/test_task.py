@@ -10,7 +10,7 @@ from hydra.utils import instantiate
 
 from bilevel.app import CONF
 from bilevel.search import plain
-from bilevel.tasks.cpu_gpt.corpus import Corpus
+from bilevel.tasks.cpu_gpt.corpus import TRAIN, Corpus, DamagedCorpus
 from bilevel.tasks.cpu_gpt.task import CpuGpt
 from bilevel.trace import FailureKind, Proposal
 from tests.tasks.cpu_gpt.conftest import SMALL, edited, harness_command, run
@@ -60,6 +60,28 @@ def test_a_batch_below_the_sequence_crashes_with_the_reason(task: CpuGpt) -> Non
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.CRASH
     assert "choose powers of two" in outcome.failure.detail
+
+
+def test_a_corpus_is_made_when_the_task_has_to_be_ready(
+    task: CpuGpt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILEVEL_CACHE", str(tmp_path / "cache"))
+    assert task.space.baseline["DEPTH"] == 2
+    assert task.material()["script_text"].startswith('"""')
+    assert not (tmp_path / "cache").exists()
+    task.ready()
+    assert list((tmp_path / "cache" / "cpu_gpt").iterdir())
+
+
+def test_a_corpus_that_was_damaged_is_not_the_trial_s_fault(
+    task: CpuGpt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILEVEL_CACHE", str(tmp_path / "cache"))
+    task.ready()
+    with (task.corpus.folder / TRAIN).open("ab") as file:
+        file.write(b"xx")
+    with pytest.raises(DamagedCorpus, match=r"train\.bin, while a trial .* the same command"):
+        task.evaluate(None, Proposal(CHANGES), seed=99)
 
 
 def test_what_changes_nothing_after_rounding_is_a_duplicate(task: CpuGpt) -> None:

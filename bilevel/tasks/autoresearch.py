@@ -1,0 +1,155 @@
+"""A checkout of karpathy/autoresearch as a task: its train.py is edited, its prepare.py is not."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bilevel.errors import TaskError
+from bilevel.space import Config
+from bilevel.tasks import constants
+from bilevel.tasks.command import CommandTask
+
+SCRIPT, EVALUATOR = "train.py", "prepare.py"
+FOR_UV = ("pyproject.toml", "uv.lock", ".python-version")  # copied where the checkout has them
+BATCHES = ("TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE")
+WINDOWS = "WINDOW_PATTERN"
+TIME_LEN = "MAX_SEQ_LEN"  # tokens in a sequence, a constant of the evaluator
+
+
+class Autoresearch(CommandTask):
+    """A trial is a working copy of what the checkout needs to run, with its own environment.
+
+    `prepare_sha256` names the evaluator that every number comes from; None takes the one that is
+    found first. What cannot run is refused without a launch, in words that a model can act on.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        checkout: str,
+        command: Sequence[str],
+        parameters: Mapping[str, Mapping[str, Any]],
+        locked: Sequence[str],
+        limit_s: float,
+        seed_calls: Sequence[str] = ("manual_seed",),
+        prepare_sha256: str | None = None,
+        files: Sequence[str] = (),
+        environment: Sequence[str] = (),
+        script_text: str | None = None,
+    ) -> None:
+        self.checkout = Path(checkout).expanduser().absolute()
+        if script_text is None:
+            self._check_checkout()
+        self._command_is_uv = Path(str(command[0])).name == "uv"
+        self._evaluator_sha256 = prepare_sha256
+        super().__init__(
+            name=name,
+            file=str(self.checkout / SCRIPT),
+            command=command,
+            metric="val_bpb",
+            parameters=parameters,
+            locked=locked,
+            limit_s=limit_s,
+            files=[EVALUATOR, *(f for f in FOR_UV if (self.checkout / f).exists()), *files],
+            environment=environment,
+            variables={
+                # the checkout's environment as it is: built once, by the user, not once a trial
+                "UV_PROJECT_ENVIRONMENT": str(self.checkout / ".venv"),
+                "UV_NO_SYNC": "1",
+            },
+            seed_calls=seed_calls,
+            script_text=script_text,
+        )
+
+    def ready(self) -> None:
+        self._check_checkout()
+        super().ready()
+        if self._command_is_uv and not (self.checkout / ".venv").is_dir():
+            raise TaskError(f"{self.checkout} has no .venv; run `uv sync` in it once")
+        self._check_evaluator(self.checkout)
+        refused = self.refusal(self.space.baseline)
+        if refused:
+            raise TaskError(f"{SCRIPT} cannot run as it is: {refused}")
+
+    def material(self) -> dict[str, str]:
+        evaluator = self.checkout / EVALUATOR
+        if self._evaluator_sha256 is None and evaluator.exists():
+            self._evaluator_sha256 = _sha256(evaluator)
+        kept = self._evaluator_sha256
+        return {**super().material(), **({} if kept is None else {"prepare_sha256": kept})}
+
+    def refusal(self, config: Config) -> str:
+        values: dict[str, Any] = {**self._other_constants(config), **config}
+        problems = [_bad_batches(values, self._time_len()), _bad_windows(values)]
+        return "; ".join(filter(None, problems))
+
+    def furnish(self, folder: Path, text: str) -> None:
+        super().furnish(folder, text)
+        self._check_evaluator(folder)
+
+    def spoiled(self, folder: Path) -> str:
+        """A script that replaced its evaluator has measured itself."""
+        copy = folder / EVALUATOR
+        if copy.exists() and _sha256(copy) == self._evaluator_sha256:
+            return ""
+        return f"{SCRIPT} changed {EVALUATOR} while it ran, so its number does not count"
+
+    def _check_checkout(self) -> None:
+        missing = [f for f in (SCRIPT, EVALUATOR) if not (self.checkout / f).is_file()]
+        if missing:
+            raise TaskError(
+                f"{self.checkout} has no {' and no '.join(missing)}; give a checkout of "
+                "karpathy/autoresearch as task.checkout=FOLDER or in the variable AUTORESEARCH"
+            )
+
+    def _check_evaluator(self, folder: Path) -> None:
+        """Of a working copy before it is launched: the checkout may change under a search."""
+        found = _sha256(folder / EVALUATOR)
+        expected = self._evaluator_sha256 = self._evaluator_sha256 or found
+        if found != expected:
+            raise TaskError(
+                f"{self.checkout / EVALUATOR} has the sha256 {found}, expected {expected}: numbers "
+                f"from two evaluators cannot be compared. Restore it (git checkout {EVALUATOR}) "
+                "and repeat the command, or begin another study with task.prepare_sha256=null"
+            )
+
+    def _time_len(self) -> int | None:
+        self._check_checkout()
+        source = (self.checkout / EVALUATOR).read_text()
+        if TIME_LEN not in constants.names(source):
+            return None
+        value = constants.read(source, [TIME_LEN], script=EVALUATOR)[TIME_LEN]
+        return value if isinstance(value, int) else None
+
+    def _other_constants(self, config: Config) -> dict[str, Any]:
+        """Those that the checks read and that are no parameters."""
+        present = constants.names(self._source)
+        wanted = [n for n in (*BATCHES, WINDOWS) if n in present and n not in config]
+        return constants.read(self._source, wanted, script=SCRIPT)
+
+
+def _bad_batches(values: Mapping[str, Any], time_len: int | None) -> str:
+    if time_len is None or any(name not in values for name in BATCHES):
+        return ""
+    total, rows = (values[name] for name in BATCHES)
+    at_once = rows * time_len
+    if total % at_once == 0:
+        return ""
+    return (
+        f"TOTAL_BATCH_SIZE={total} is no multiple of DEVICE_BATCH_SIZE={rows} times {time_len} "
+        f"tokens, which is {at_once}; choose a larger TOTAL_BATCH_SIZE, or a DEVICE_BATCH_SIZE of "
+        f"at most {max(1, total // time_len)} that divides it"
+    )
+
+
+def _bad_windows(values: Mapping[str, Any]) -> str:
+    pattern = values.get(WINDOWS)
+    if pattern is None or (pattern and set(str(pattern).upper()) <= {"S", "L"}):
+        return ""
+    return f"{WINDOWS}={pattern!r} is not made of S (short) and L (long), as in 'SSSL'"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,177 @@
+"""Anybody's script as a task: a file, the command that runs it, and the metric it prints."""
+
+import os
+import platform
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bilevel.errors import ConfigError, TaskError
+from bilevel.space import Config
+from bilevel.tasks import constants
+from bilevel.tasks.beside import Beside
+from bilevel.tasks.outcome_cache import OutcomeCache
+from bilevel.tasks.script import ScriptTask
+from bilevel.trace import Objective, Outcome
+from bilevel.workers.job import Job, scrubbed_environment
+from bilevel.workers.pool import ForkedRunner
+
+OWN = ("script", "seed", "python")  # what a placeholder stands for besides a parameter
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}  # what a run that is stopped has printed is not lost
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+
+
+class CommandTask(ScriptTask):
+    """A parameter is a constant of the file, or else has a baseline and is written `{NAME}` in
+    `command`, where `{script}` is the edited copy, `{seed}` the training seed and `{python}` the
+    interpreter of this process (`{{` is a brace). Where no parameter is a constant, the file may
+    be in any language.
+
+    `seed_calls` are functions whose literal whole number in the source becomes the training seed.
+    `files` and `links` lie beside the script. `environment` names variables that the command is
+    given besides the usual few, `variables` gives some by value.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        file: str,
+        command: Sequence[str],
+        metric: str,
+        parameters: Mapping[str, Mapping[str, Any]],
+        limit_s: float,
+        direction: str = "minimize",
+        metric_pattern: str | None = None,
+        locked: Sequence[str] = (),
+        files: Sequence[str] = (),
+        links: Sequence[str] = (),
+        environment: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+        seed_calls: Sequence[str] = (),
+        cache: bool = False,
+        script_text: str | None = None,
+    ) -> None:
+        script = Path(file).expanduser().absolute()
+        self._command = [str(part) for part in command]
+        self._beside = Beside(script.parent, script.name, files, links)
+        self._passed = list(environment)
+        self._seed_calls = list(seed_calls)
+        if cache and links:
+            raise ConfigError("task.cache=true cannot know what task.links hold; turn one off")
+        passed = {n: os.environ[n] for n in environment if n in os.environ}
+        super().__init__(
+            name=name,
+            script=script,
+            parameters=parameters,
+            locked=locked,
+            objective=Objective(metric, direction),
+            runner=ForkedRunner(environment={**UNBUFFERED, **passed, **(variables or {})}),
+            limit_s=limit_s,
+            cache=OutcomeCache() if cache else None,
+            script_text=script_text,
+            metric_pattern=metric_pattern,
+        )
+        self.argv(self.space.baseline, 0)
+        self.edited(self.space.baseline, 0)
+
+    def constants_among(self, parameters: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
+        """Raises ConfigError for a parameter that is neither in the file nor in the command."""
+        in_command = {m[1] for part in self._command for m in PLACEHOLDER.finditer(part)}
+        in_file = constants.names(self._source)
+        for name in parameters:
+            if name in OWN:
+                raise ConfigError(f"task.parameters.{name}: {{{name}}} has a meaning of its own")
+            if name in in_file or (name in in_command and "baseline" in parameters[name]):
+                continue
+            if name in in_command:
+                raise ConfigError(
+                    f"task.parameters.{name}: {self._script.name} has no constant of this name, so "
+                    "it needs a baseline here: the value that the search starts from"
+                )
+            has = ", ".join(sorted(n for n in in_file if n.isupper())) or "none"
+            raise ConfigError(
+                f"task.parameters.{name} is neither a top-level constant of {self._script.name} "
+                f"(it has: {has}) nor written {{{name}}} in task.command; choose one of the two"
+            )
+        return [name for name in parameters if name in in_file]
+
+    def ready(self) -> None:
+        unset = [name for name in self._passed if name not in os.environ]
+        if unset:
+            raise TaskError(f"task.environment names {', '.join(unset)}, which are not set")
+        self._beside.found()
+        program = self.argv(self.space.baseline, 0)[0]
+        path = scrubbed_environment().get("PATH")
+        if (Path(program).is_absolute() or "/" not in program) and not shutil.which(
+            program, path=path
+        ):
+            raise TaskError(f"task.command: there is no program {program!r} on this machine")
+
+    def argv(self, config: Config, seed: int, python: str = sys.executable) -> list[str]:
+        """The command with its placeholders filled. Raises ConfigError for an unknown one."""
+        known = {n: _as_argument(value) for n, value in config.items()}
+        known |= dict(zip(OWN, (self._script.name, str(seed), python), strict=True))
+
+        def fill(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match[0][0]
+            if match[1] not in known:
+                raise ConfigError(
+                    f"task.command: {match[0]} stands for nothing; valid: "
+                    f"{', '.join(f'{{{n}}}' for n in known)}; a brace is written twice"
+                )
+            return known[match[1]]
+
+        return [PLACEHOLDER.sub(fill, part) for part in self._command]
+
+    def job(self, folder: Path, config: Config, seed: int) -> Job:
+        return Job(self.argv(config, seed), folder, self.limit_s)
+
+    def edited(self, config: Config, seed: int) -> str:
+        text = super().render(config)
+        if not self._seed_calls:
+            return text
+        return constants.reseed(text, self._seed_calls, seed, script=self._script.name)
+
+    def furnish(self, folder: Path, text: str) -> None:
+        self._beside.furnish(folder)
+        super().furnish(folder, text)
+        if self._script.exists():
+            shutil.copymode(self._script, folder / self._script.name)
+
+    def render(self, config: Config) -> str:
+        """The file, after the command and what it is given where that is searched too."""
+        given = {n: value for n, value in config.items() if n not in self._own}
+        if not given:
+            return super().render(config)
+        lines = [f"command: {shlex.join(self._command)}"]
+        lines += [f"{name} = {value!r}" for name, value in given.items()]
+        return "\n".join([*lines, "", super().render(config)])
+
+    def identity(self) -> Mapping[str, Any]:
+        return {
+            "task": "command",
+            "file": self._script.name,
+            "command": self._command,
+            "files": self._beside.digests(),
+            "metric": [self.metric.name, self.metric.expected],
+            "seed_calls": self._seed_calls,
+            "environment": {name: os.environ.get(name) for name in self._passed},
+            "limit_s": self.limit_s,
+            "python": platform.python_version(),
+        }
+
+    def _run(self, config: Config, seed: int) -> Outcome:
+        outcome = super()._run(config, seed)
+        command = shlex.join(self.argv(config, seed, python="python"))
+        return replace(outcome, notes={**outcome.notes, "command.txt": command})
+
+
+def _as_argument(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
