@@ -234,6 +234,19 @@ CASES: Mapping[str, Case] = {
         ("journal", "trial", "time"),
         before=("study=recorded", "arm=restart", "task=trap", "tracking=none"),
     ),
+    "a process a trial": Case(
+        (
+            "arm=level1",
+            "tracking=none",
+            "task=script",
+            f"task.file={ROOT}/tests/scripts/bowl.py",
+            "task.metric=val_bpb",
+            "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}",
+            "+task.parameters.WIDTH={type: power_of_two, low: 1, high: 256}",
+            "+task.parameters.DECAY={type: float, low: 0.0, high: 1.0}",
+        ),
+        ("fork", "fork", "journal", "time"),
+    ),
     "tracked": Case(("arm=level1", "task=trap", "tracking=mlflow"), (*MODEL, "logging", "logging")),
 }
 
