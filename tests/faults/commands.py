@@ -81,9 +81,9 @@ class Commands(Closing):
         assert self._server.returncode == 0
 
 
-def journal(folder: Path, arm: str = "level1") -> list[Data]:
+def journal(folder: Path, study: str = "s", arm: str = "level1") -> list[Data]:
     """What the search in this folder was told, without times."""
-    path = folder / "mlruns" / "searches" / "s" / f"{arm}-seed1" / "journal.jsonl"
+    path = folder / "mlruns" / "searches" / study / f"{arm}-seed1" / "journal.jsonl"
     return [projection(entry) for entry in read(path)]
 
 

@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,23 +15,38 @@ from tests.llm.support import body
 
 TRIALS = 4
 Act = Callable[["Handler"], None]
-Script = Callable[[int, bool], Act]  # (trial, whether it is a repair round) -> what to do
+Script = Callable[["Asked"], Act]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: for which trial, and whether it is a repair round. Trial 0 asks a tuner."""
+
+    model: str
+    trial: int
+    repair: bool
+    prompt: str
+
+    @classmethod
+    def read(cls, request: dict[str, Any]) -> "Asked":
+        texts = [message["content"] for message in request["messages"]]
+        left = re.search(r"Experiments left: (\d+)", "\n".join(texts))
+        trial = 0 if left is None else TRIALS + 1 - int(left[1])
+        return cls(request["model"], trial, len(texts) > 2, texts[-1])
 
 
 class Handler(BaseHTTPRequestHandler):
     """One connection: every request is answered by the act that the script gives."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: "_Listener"
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        asked = [message["content"] for message in request["messages"]]
-        left = re.search(r"Experiments left: (\d+)", "\n".join(asked))
-        owner = self.server.owner
-        owner.requests.append(request)
-        trial = 0 if left is None else TRIALS + 1 - int(left[1])
-        owner.script(trial, asked[-1].startswith("That reply cannot be used"))(self)
+        asked = Asked.read(request)
+        self.server.owner.asked.append(asked)
+        self.server.owner.script(asked)(self)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing."""
@@ -50,7 +66,7 @@ class Server(Closing):
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        self.requests: list[dict[str, Any]] = []
+        self.asked: list[Asked] = []
         self.ending = threading.Event()
         self._port = 0
         self.come_back()

@@ -1,7 +1,8 @@
 """Unusable replies cost the trial they were asked for and nothing else."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,16 +10,42 @@ import pytest
 from bilevel.journal import Data
 from tests.faults.commands import Commands, Ran, journal
 from tests.faults.replies import BAD_REPLIES, BadReply, good, proposal
-from tests.faults.server import TRIALS, Act, Script, Server, says
+from tests.faults.server import TRIALS, Act, Asked, Server, says
 
-SETTINGS = ("study=s", "task=trap", "task.noise_sd=0", "tracking=none", "llm=local")
+SETTINGS = (
+    f"search.trials={TRIALS}",
+    "task=trap",
+    "task.noise_sd=0",
+    "tracking=none",
+    "llm=local",
+)
+REPLIES = {bad.fault: bad.reply for bad in BAD_REPLIES}
 UNREPAIRED, REPAIRED = 2, 3
 
 
-def search(command: Commands, folder: Path, script: Script, *more: str) -> tuple[Ran, Server]:
-    with Server(script) as server:
-        settings = [*SETTINGS, f"search.trials={TRIALS}", f"llm.base_url={server.url}", *more]
-        return command(folder, *settings), server
+@dataclass(frozen=True)
+class Swept:
+    """One command that ran a search for each kind of bad reply, and what its server was asked."""
+
+    folder: Path
+    ran: Ran
+    asked: Sequence[Asked]
+
+
+def misled(asked: Asked) -> Act:
+    """The second trial's repair fails as well, the third one's gives a good reply."""
+    unusable = asked.trial == UNREPAIRED or (asked.trial == REPAIRED and not asked.repair)
+    return REPLIES[asked.model] if unusable else says(good(asked.trial))
+
+
+@pytest.fixture(scope="module")
+def swept(command: Commands, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
+    folder = tmp_path_factory.mktemp("swept")
+    studies = ("-m", f"study={','.join(REPLIES)}", "llm.model=${study}")
+    locking = "task._target_=tests.faults.commands.locked_task"
+    with Server(misled) as server:
+        ran = command(folder, *studies, *SETTINGS, locking, f"llm.base_url={server.url}")
+        yield Swept(folder, ran, server.asked)
 
 
 def trials(entries: Sequence[Data], level: float = 1) -> list[Data]:
@@ -27,18 +54,8 @@ def trials(entries: Sequence[Data], level: float = 1) -> list[Data]:
 
 
 @pytest.mark.parametrize("bad", BAD_REPLIES, ids=lambda bad: bad.fault)
-def test_bad_reply(command: Commands, tmp_path: Path, bad: BadReply) -> None:
-    """The second trial's repair fails as well, the third one's gives a good reply."""
-
-    def script(trial: int, repair: bool) -> Act:
-        unusable = trial == UNREPAIRED or (trial == REPAIRED and not repair)
-        return bad.reply if unusable else says(good(trial))
-
-    locking = ("task._target_=tests.faults.commands.locked_task",)
-    ran, server = search(command, tmp_path, script, *locking)
-    assert ran.code == 0, ran.err
-    assert "Traceback" not in ran.err
-    entries = journal(tmp_path)
+def test_bad_reply(swept: Swept, bad: BadReply) -> None:
+    entries = journal(swept.folder, bad.fault)
     told = trials(entries)
     assert [trial["decision"] for trial in told] == ["keep", "keep", "fail", "keep", "keep"]
     assert re.search(bad.told, told[UNREPAIRED]["proposal"]["problem"])
@@ -49,11 +66,17 @@ def test_bad_reply(command: Commands, tmp_path: Path, bad: BadReply) -> None:
     replies = [entry["key"] for entry in entries if entry["kind"] == "reply"]
     repaired = [key for key in replies if key.endswith("/repair")]
     assert repaired == ["L1/T2/propose/0/0/repair", "L1/T3/propose/0/0/repair"]
-    assert len(server.requests) == TRIALS + 2
-    asked = [request["messages"][-1]["content"] for request in server.requests]
-    assert all(re.search(bad.told, asked[repair]) for repair in (2, 4))
-    assert "invalid_proposal: " in asked[-1]
-    assert {path.name for path in tmp_path.iterdir()} == {"mlruns", "out", "err"}
+    asked = [asked for asked in swept.asked if asked.model == bad.fault]
+    assert len(asked) == TRIALS + 2
+    assert all(re.search(bad.told, repair.prompt) for repair in asked if repair.repair)
+    assert "invalid_proposal: " in asked[-1].prompt
+
+
+def test_the_command_ended_well_and_nothing_was_executed(swept: Swept) -> None:
+    assert swept.ran.code == 0, swept.ran.err
+    assert "Traceback" not in swept.ran.err
+    assert swept.ran.out.count(f"{TRIALS} trials, best") == len(BAD_REPLIES)
+    assert {path.name for path in swept.folder.iterdir()} == {"mlruns", "out", "err"}
 
 
 def test_an_experiment_that_was_run_before_is_charged_and_not_run_again(
@@ -61,10 +84,11 @@ def test_an_experiment_that_was_run_before_is_charged_and_not_run_again(
 ) -> None:
     back = proposal(("WEIGHT_DECAY", 0.2))
 
-    def script(trial: int, repair: bool) -> Act:
-        return says(back if trial == UNREPAIRED else good(trial))
+    def script(asked: Asked) -> Act:
+        return says(back if asked.trial == UNREPAIRED else good(asked.trial))
 
-    ran, server = search(command, tmp_path, script)
+    with Server(script) as server:
+        ran = command(tmp_path, "study=s", *SETTINGS, f"llm.base_url={server.url}")
     assert ran.code == 0, ran.err
     entries = journal(tmp_path)
     told = trials(entries)
@@ -73,21 +97,21 @@ def test_an_experiment_that_was_run_before_is_charged_and_not_run_again(
     assert told[UNREPAIRED]["value"] == told[0]["value"]
     measured = [entry["key"] for entry in entries if entry["kind"] == "outcome"]
     assert measured == ["L1/T0", "L1/T1", "L1/T3", "L1/T4"]
-    assert "discard, repeats trial 0" in server.requests[-1]["messages"][-1]["content"]
+    assert "discard, repeats trial 0" in server.asked[-1].prompt
 
 
 def test_a_tuner_that_is_not_understood_changes_nothing(command: Commands, tmp_path: Path) -> None:
-    def script(trial: int, repair: bool) -> Act:
-        return says(good(trial) if trial else "Freeze everything!")
+    def script(asked: Asked) -> Act:
+        return says(good(asked.trial) if asked.trial else "Freeze everything!")
 
-    ran, _ = search(
-        command, tmp_path, script, "arm=level1_5", "outer.levels.tuner.every=2"
-    )
+    tuner = ("arm=level1_5", "outer.levels.tuner.every=2")
+    with Server(script) as server:
+        ran = command(tmp_path, "study=s", *SETTINGS, *tuner, f"llm.base_url={server.url}")
     assert ran.code == 0, ran.err
-    entries = journal(tmp_path, "level1_5")
+    entries = journal(tmp_path, arm="level1_5")
     tuned = trials(entries, 1.5)[1:]
     assert tuned
     for trial in tuned:
         assert trial["proposal"]["changes"] == {}
-        assert re.search("not tuned.*no JSON object", trial["proposal"]["hypothesis"])
+        assert re.search(r"not tuned.*no JSON object", trial["proposal"]["hypothesis"])
     assert [trial["decision"] for trial in trials(entries)] == ["keep"] * (TRIALS + 1)
