@@ -8,8 +8,8 @@ import pytest
 from bilevel.journal import Data, read
 from tests.faults.commands import Commands, Ran, journal
 from tests.faults.endpoint_faults import ATTEMPTS, LASTING, PASSING, TIMEOUT_S, TRIAL, Fault, well
-from tests.faults.server import TRIALS, Act, Asked, Server, says
-from tests.faults.replies import good
+from tests.faults.replies import good, proposal
+from tests.faults.server import TRIALS, Act, Asked, Server, refuses, says
 from tests.llm.support import KEY, KEY_ENV
 
 JOURNAL = Path("mlruns/searches/s/level1-seed1/journal.jsonl")
@@ -100,3 +100,47 @@ def test_tokens_that_are_not_reported_are_estimated_and_marked(
     assert [reply["prompt_tokens"] for reply in replies if not reply["estimated"]] == [11] * 3
     assert replies[TRIAL - 1]["prompt_tokens"] > 100
     assert replies[TRIAL - 1]["completion_tokens"] > 10
+
+
+KEYED = f"llm.api_key_env={KEY_ENV}"
+
+
+def seen(folder: Path) -> str:
+    """Everything that a command printed or left behind, databases too."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return "\n".join(path.read_bytes().decode("utf-8", "replace") for path in files)
+
+
+def echoes(asked: Asked) -> Act:
+    """A server that repeats the key it was given: in a reply, and when it refuses it."""
+    if asked.trial < TRIAL:
+        return says(proposal(("WEIGHT_DECAY", 0.2 - asked.trial / 50), hypothesis=f"Use {KEY}."))
+    return refuses(401, f"Incorrect API key provided: {KEY}")
+
+
+def test_a_wrong_key_is_told_and_never_shown(
+    command: Commands, tmp_path: Path, unbroken: list[Data]
+) -> None:
+    with Server(lambda asked: refuses(401, f"Incorrect API key provided: {KEY}")) as server:
+        refused = run(command, tmp_path, server, KEYED, **{KEY_ENV: KEY})
+        assert len(server.asked) == 1
+        assert refused.code == 1
+        told = rf"401: Incorrect API key provided: \[the key\]; check the key in .*{KEY_ENV}"
+        assert re.search(told, refused.said)
+        assert KEY not in seen(tmp_path)
+        server.script = lambda asked: well(asked.trial)
+        assert run(command, tmp_path, server, KEYED, **{KEY_ENV: "another"}).code == 0
+    assert journal(tmp_path) == unbroken
+
+
+@pytest.mark.slow
+def test_a_key_that_the_server_repeats_is_not_journalled_nor_tracked(
+    command: Commands, tmp_path: Path
+) -> None:
+    with Server(echoes) as server:
+        ran = run(command, tmp_path, server, KEYED, "tracking=mlflow", **{KEY_ENV: KEY})
+    assert ran.code == 1
+    everything = seen(tmp_path)
+    assert "Use [the key]." in everything
+    assert KEY not in everything
+    assert (tmp_path / "mlruns" / "mlflow.db").exists()
