@@ -10,6 +10,7 @@ from bilevel.closing import Closing
 from bilevel.errors import EndpointError, EndpointRefused
 from bilevel.llm import faults
 from bilevel.llm.completion import MAX_BODY_BYTES, Completion, completion, content, parsed, said
+from bilevel.llm.deadline import Deadline
 from bilevel.llm.dialect import Dialect
 from bilevel.llm.endpoint import Endpoint
 from bilevel.llm.faults import Fault, Remedy
@@ -113,20 +114,24 @@ class ChatClient(Closing):
         import openai
 
         place = self.endpoint.place
+        deadline = Deadline(self.endpoint.timeout_s, self.close)
         try:
-            return self._call(body)
-        except (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError):
-            return faults.too_slow(self.endpoint.timeout_s, place)
+            with deadline:
+                return self._call(body)
         except openai.APIStatusError as error:
             told = said(error.body, error.message)
             code, param = str(error.code or ""), str(error.param or "")
             headers = error.response.headers
             return faults.from_status(error.status_code, told, code, param, headers, place)
-        except (openai.APIConnectionError, httpx2.HTTPError) as error:
-            return faults.not_reached(type(error.__cause__ or error).__name__, place)
+        except Exception as error:
+            slow = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException)
+            if slow or deadline.passed:
+                return faults.too_slow(self.endpoint.timeout_s, place)
+            if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+                return faults.not_reached(type(error.__cause__ or error).__name__, place)
+            raise
 
     def _call(self, body: Mapping[str, Any]) -> Answered | Fault:
-        deadline = self._clock() + self.endpoint.timeout_s
         create = self._connected().chat.completions.with_streaming_response.create
         raw = bytearray()
         with create(model=self.endpoint.model, **body) as response:
@@ -134,8 +139,6 @@ class ChatClient(Closing):
                 raw += chunk
                 if len(raw) > MAX_BODY_BYTES:
                     break
-                if self._clock() > deadline:
-                    raise TimeoutError
         return parsed(bytes(raw), self.endpoint.place)
 
     def _connected(self) -> "openai.OpenAI":

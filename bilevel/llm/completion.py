@@ -28,9 +28,13 @@ class Completion:
 
 
 def parsed(raw: bytes, place: Place) -> dict[str, Any] | Fault:
-    """The answer's body with at least one choice in it, or what is wrong with it."""
+    """The answer's body with at least one choice in it, or what is wrong with it.
+
+    Of a body that is too large, what was received stands for the reply's text.
+    """
     if len(raw) > MAX_BODY_BYTES:
-        return {"choices": [{"finish_reason": TOO_LARGE}]}
+        received = {"content": raw.decode("utf-8", "replace")}
+        return {"choices": [{"finish_reason": TOO_LARGE, "message": received}]}
     beginning = raw[:80].decode("utf-8", "replace")
     try:
         data = json.loads(raw)
@@ -82,8 +86,9 @@ def completion(
     messages: Sequence[Mapping[str, str]],
     clock: Mapping[str, float],
 ) -> Completion:
-    """The record of a reply whose text is `text`."""
+    """The record of a reply whose text is `text`; what is cut off it is charged all the same."""
     finish = str(data["choices"][0].get("finish_reason") or "stop")
+    estimates = message_tokens(messages), text_tokens(text)
     if len(text) > MAX_REPLY_CHARS:
         text, finish = text[:MAX_REPLY_CHARS], TOO_LARGE
     usage = data.get("usage")
@@ -91,5 +96,4 @@ def completion(
     asked, replied = counts.get("prompt_tokens"), counts.get("completion_tokens")
     if type(asked) is int and type(replied) is int and min(asked, replied) >= 0:
         return Completion(text, asked, replied, finish, clock)
-    estimates = message_tokens(messages), text_tokens(text)
     return Completion(text, *estimates, finish, clock, estimated=True)
