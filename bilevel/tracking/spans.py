@@ -10,10 +10,11 @@ from typing import Any
 from bilevel.tracking.records import CallRecord
 
 
-def spans(run_id: str, calls: Sequence[CallRecord], model: str) -> list[dict[str, Any]]:
+def spans(name: str, calls: Sequence[CallRecord], model: str) -> list[dict[str, Any]]:
     """One span, which is a whole trace, for each call.
 
-    Ids follow from the run and the call's place, so that telling them twice stores them once.
+    Ids follow from `name`, which stays the same when a trial is written anew under another run,
+    and from the call's place: whatever a cut-off write left is found and written over.
     A call knows how long it took but not when: the last one ends now, the others before it.
     """
     starts_ns = []
@@ -22,16 +23,27 @@ def spans(run_id: str, calls: Sequence[CallRecord], model: str) -> list[dict[str
         starts_ns.append(clock_ns)
         clock_ns += _ns(call.seconds)
     return [
-        _span(run_id, place, call, model, start_ns)
+        _span(_digest(name, place, call), call, model, start_ns)
         for place, (call, start_ns) in enumerate(zip(calls, starts_ns, strict=True))
     ]
 
 
-def _span(run_id: str, place: int, call: CallRecord, model: str, start_ns: int) -> dict[str, Any]:
-    digest = hashlib.sha256(f"{run_id}/{place}/{call.key}".encode()).digest()
-    identifier = digest[:16]
+def trace_ids(name: str, calls: Sequence[CallRecord]) -> list[str]:
+    """The ids of the traces that `spans` makes."""
+    return [_trace_id(_digest(name, place, call)) for place, call in enumerate(calls)]
+
+
+def _digest(name: str, place: int, call: CallRecord) -> bytes:
+    return hashlib.sha256(f"{name}/{place}/{call.key}".encode()).digest()
+
+
+def _trace_id(digest: bytes) -> str:
+    return f"tr-{digest[:16].hex()}"
+
+
+def _span(digest: bytes, call: CallRecord, model: str, start_ns: int) -> dict[str, Any]:
     attributes = {
-        "mlflow.traceRequestId": f"tr-{identifier.hex()}",
+        "mlflow.traceRequestId": _trace_id(digest),
         "mlflow.traceTag.mlflow.traceName": call.purpose,
         "mlflow.traceTag.call": call.key,
         "mlflow.spanType": "CHAT_MODEL",
@@ -50,7 +62,7 @@ def _span(run_id: str, place: int, call: CallRecord, model: str, start_ns: int) 
         attributes["mlflow.llm.cost"] = {"total_cost": call.usd}
     code = "STATUS_CODE_ERROR" if call.problem else "STATUS_CODE_OK"
     return {
-        "trace_id": base64.b64encode(identifier).decode(),
+        "trace_id": base64.b64encode(digest[:16]).decode(),
         "span_id": base64.b64encode(digest[16:24]).decode(),
         "parent_span_id": "",
         "name": call.purpose,

@@ -15,7 +15,7 @@ from bilevel.errors import TrackingError
 from bilevel.tracking.database import prepare
 from bilevel.tracking.location import REMEDY, artifacts_root, local_path, reach, resolve, shown
 from bilevel.tracking.records import CallRecord, Run
-from bilevel.tracking.spans import spans
+from bilevel.tracking.spans import spans, trace_ids
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing is reported to third parties
@@ -167,13 +167,18 @@ class Store:
         with self._guard(f"storing {path.name}"):
             self._client.log_artifact(run_id, str(path))
 
-    def calls(self, experiment: str, run_id: str, calls: Sequence[CallRecord], model: str) -> None:
-        """The model calls as traces of their run, in two writes however many they are."""
+    def calls(
+        self, experiment: str, run_id: str, name: str, calls: Sequence[CallRecord], model: str
+    ) -> None:
+        """The model calls as traces of their run, in two writes however many they are.
+
+        `name` is the trial's in the experiment, whichever run it has: cut off between the two
+        writes, the traces belong to no run, and `delete` finds them by what they are named after.
+        """
         with self._guard("storing traces"):
-            made = [Span.from_dict(data) for data in spans(run_id, calls, model)]
+            made = [Span.from_dict(data) for data in spans(name, calls, model)]
             self._tracing.log_spans(experiment, made)
-            for start in range(0, len(made), _TRACES_PAGE):
-                page = [span.trace_id for span in made[start : start + _TRACES_PAGE]]
+            for page in _pages(trace_ids(name, calls)):
                 self._client.link_traces_to_run(page, run_id)
 
     def status(self, run_id: str, status: str) -> None:
@@ -184,25 +189,18 @@ class Store:
             else:
                 self._client.set_terminated(run_id, status)
 
-    def delete(self, experiment: str, run_id: str) -> None:
-        """Removes a run and its traces."""
-
-        def page(token: str | None) -> Any:
-            return self._tracing.search_traces(
-                locations=[experiment],
-                run_id=run_id,
-                include_spans=False,
-                max_results=_TRACES_PAGE,
-                page_token=token,
-            )
-
+    def delete(self, experiment: str, run_id: str, traces: Sequence[str] = ()) -> None:
+        """Removes a run, and traces by their id if they are there."""
         with self._guard("removing a run that was cut off"):
-            traces = [trace.info.trace_id for trace in _every(page)]
-            for start in range(0, len(traces), _TRACES_PAGE):
-                self._client.delete_traces(
-                    experiment, trace_ids=traces[start : start + _TRACES_PAGE]
-                )
+            for page in _pages(traces):
+                self._client.delete_traces(experiment, trace_ids=page)
             self._client.delete_run(run_id)
+
+
+def _pages(traces: Sequence[str]) -> Iterator[list[str]]:
+    """As many at a time as one request may name."""
+    for start in range(0, len(traces), _TRACES_PAGE):
+        yield list(traces[start : start + _TRACES_PAGE])
 
 
 def _every(page: Callable[[str | None], Any]) -> Iterator[Any]:

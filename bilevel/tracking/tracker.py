@@ -15,6 +15,7 @@ from bilevel.tracking.records import (
     TrialRecord,
     check_ending,
 )
+from bilevel.tracking.spans import trace_ids
 
 if TYPE_CHECKING:
     from bilevel.tracking.store import Store
@@ -173,8 +174,9 @@ class MlflowTracker:
         known = self._children.get(record.label)
         if known is not None and known.status == "FINISHED":
             return
+        name = f"{self._experiment}/{self._info.search_id}/{record.label}"
         if known is not None:
-            self.store.delete(self._experiment, known.run_id)
+            self.store.delete(self._experiment, known.run_id, trace_ids(name, record.calls))
         objective, store = self._info.objective, self.store
         run_id = self._child(
             record.label,
@@ -197,7 +199,7 @@ class MlflowTracker:
             self._steps.add(record.trial.number)
         store.files(run_id, content.trial_files(record))
         if record.calls and self._traces:
-            store.calls(self._experiment, run_id, record.calls, self._info.llm)
+            store.calls(self._experiment, run_id, name, record.calls, self._info.llm)
         store.status(run_id, "FINISHED")
 
     def _mechanism(self, record: MechanismRecord) -> None:

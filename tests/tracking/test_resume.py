@@ -14,7 +14,7 @@ from bilevel.tracking.store import Store
 from tests.tracking.reading import history, of_kind, runs, told_once
 from tests.tracking.studies import info, records, run_search
 
-CUTS = sorted(Random(5).sample(range(3, 40), 5))  # how many writes before the end
+CUTS = sorted(Random(5).sample(range(3, 55), 6))  # how many writes before the end
 
 
 @pytest.fixture
@@ -37,36 +37,76 @@ class _Cut(BaseException):
     """The process is gone."""
 
 
-def _cut_after(store: Store, writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = iter(range(writes))
+WRITES = (
+    "create_run", "log_batch", "log_artifact", "log_artifacts", "link_traces_to_run",
+    "update_run", "set_terminated", "delete_traces", "delete_run",
+)  # fmt: skip
 
-    def counted(name: str) -> None:
-        real = getattr(store, name)
+
+def _cut_after(store: Store, writes: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The process is gone when it comes to its next request to the store; tells which it made."""
+    made: list[str] = []
+
+    def counted(client: object, name: str) -> None:
+        real = getattr(client, name)
 
         def write(*args: object, **kwargs: object) -> object:
-            if next(left, None) is None:
+            if len(made) == writes:
                 raise _Cut
+            made.append(name)
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(store, name, write)
+        monkeypatch.setattr(client, name, write)
 
-    for name in ("create", "log", "files", "calls", "status"):
-        counted(name)
+    counted(store._tracing, "log_spans")
+    for name in WRITES:
+        counted(store._client, name)
+    return made
+
+
+def _told_until(uri: str, writes: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    tracker = MlflowTracker(uri)
+    with monkeypatch.context() as patch:
+        made = _cut_after(tracker.store, writes, patch)
+        with pytest.raises(_Cut):
+            run_search(tracker, "A", 1, trials=7)
+    return made
 
 
 @pytest.mark.parametrize("writes", CUTS)
 def test_a_search_cut_off_anywhere_is_completed(
     uri: str, writes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = MlflowTracker(uri)
-    with monkeypatch.context() as patch:
-        _cut_after(first.store, writes, patch)
-        with pytest.raises(_Cut):
-            run_search(first, "A", 1, trials=7)
+    _told_until(uri, writes, monkeypatch)
     second = MlflowTracker(uri)
     run_search(second, "A", 1, trials=7)
     told_once(second, 7)
     assert len(of_kind(second, "mechanism")) == 1
+
+
+def _told_until_request(uri: str, request: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*args: object, **kwargs: object) -> None:
+        raise _Cut
+
+    tracker = MlflowTracker(uri)
+    with monkeypatch.context() as patch:
+        patch.setattr(tracker.store._client, request, gone)
+        with pytest.raises(_Cut):
+            run_search(tracker, "A", 1, trials=2)
+
+
+def test_traces_that_belong_to_no_run_yet_are_not_told_twice(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _told_until_request(uri, "link_traces_to_run", monkeypatch)
+    stored = MlflowTracker(uri).store
+    unlinked = stored._client.search_traces(locations=[stored.studies()["demo"]])
+    assert [t.info.tags["call"] for t in unlinked] == ["L1/T1/propose/0"]
+    for request in ("delete_traces", "delete_run", "link_traces_to_run"):  # and while mending it
+        _told_until_request(uri, request, monkeypatch)
+    again = MlflowTracker(uri)
+    run_search(again, "A", 1, trials=2)
+    told_once(again, 2)
 
 
 def test_starting_over_leaves_the_old_search_marked(
