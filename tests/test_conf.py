@@ -9,10 +9,12 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from bilevel.app import CONF, help_text
+from bilevel.errors import ConfigError
 from bilevel.journal import Journal
 from bilevel.mechanism import Mechanism
 from bilevel.plan import plan
 from bilevel.search import levels, plain
+from bilevel.settings import check
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.surrogate import Surrogate
@@ -24,6 +26,7 @@ GROUPS = {
     if folder.is_dir()
 }
 SCRIPTS = {"autoresearch", "cpu_gpt", "script"}  # tasks that run one
+MINE = ["task.file=x.py", "+task.parameters.X={type: float, low: 0, high: 1}"]
 CHOICES = [
     (group, choice)
     for group, choices in GROUPS.items()
@@ -81,6 +84,24 @@ def test_the_benchmark_s_parameters_are_its_script_s_constants() -> None:
     own = constants.read(SCRIPT.read_text(), list(task["parameters"]))
     assert own["TOTAL_BATCH_SIZE"] == 2**13
     assert set(task["locked"]) == {"DEPTH", "ASPECT_RATIO"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ([], r"task\.file='\?\?\?': expected a path"),
+        (["task.file=x.py"], r"task\.parameters=\{\}: expected at least one parameter"),
+        ([*MINE, "task.direction=up"], "expected minimize or maximize"),
+        ([*MINE, "task.command=[]"], "expected a command as a list of words"),
+        ([*MINE, "task.files=a.csv"], "expected a list of names"),
+        ([*MINE, "task.metric_pattern=3"], "expected a regular expression"),
+        ([*MINE, "task.environment=[sk-secret-1]"], r"task\.environment=\(hidden\)"),
+        (["task=autoresearch", "task.checkout=/x", "task.prepare_sha256=abc"], "expected a sha256"),
+    ],
+)
+def test_a_script_s_settings_are_checked(overrides: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check(composed("task=script", *overrides))
 
 
 @pytest.mark.parametrize("choice", GROUPS["tracking"])
