@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Protocol
 
 from bilevel.errors import ConfigError
-from bilevel.trace import Objective, Trial
+from bilevel.trace import Decision, Objective, Trial
 from bilevel.view import View
 
 
@@ -44,8 +44,8 @@ class Always(Acceptance):
 class NoiseAware(Acceptance):
     """Keep what is better by more than `threshold_sds` standard deviations of a difference between
     two measurements (the square root of two times `sd`), and measure an incumbent whose gain was
-    below `lucky_sds` of them again; it stands if the mean of its measurements still beats the
-    mean of what it replaced, by the threshold for means of so many.
+    below `lucky_sds` of them again; it stands if the mean of its re-tests, without the value it was
+    chosen for, still beats the mean of what it replaced, by the threshold for means of so many.
 
     A search trains on one seed, so what it compares is paired and the threshold is conservative;
     re-tests are on other seeds and are not. Not covered: noise that differs between
@@ -75,6 +75,8 @@ class NoiseAware(Acceptance):
         incumbent = view.incumbent
         if trial.value is None or incumbent is None or incumbent.value is None:
             return trial.value is not None
+        if trial.duplicate_of in _refuted(view.trace):
+            return False  # the lucky value would come straight back
         return _gain(view.objective, incumbent.value, trial.value) > self._threshold
 
     def retest(self, view: View) -> Trial | None:
@@ -91,7 +93,8 @@ class NoiseAware(Acceptance):
     def _stands(self, view: View, retest: Trial) -> bool:
         before, now = view.trace.standing[-2:]
         old = _values(view.trace, before)
-        new = _values([*view.trace, retest], now)
+        again = [t for t in (*view.trace, retest) if t.retest_of == now.number]
+        new = [t.value for t in again if t.value is not None]
         scale = math.sqrt((1 / len(old) + 1 / len(new)) / 2)
         return _gain(view.objective, fmean(old), fmean(new)) > self._threshold * scale
 
@@ -99,6 +102,11 @@ class NoiseAware(Acceptance):
 def _gain(objective: Objective, before: float, after: float) -> float:
     """By how much `after` is better."""
     return before - after if objective.direction == "minimize" else after - before
+
+
+def _refuted(trials: Sequence[Trial]) -> set[int | None]:
+    lost = [t for t in trials if t.retest_of is not None and t.decision is Decision.DISCARD]
+    return {t.retest_of for t in lost}
 
 
 def _values(trials: Sequence[Trial], trial: Trial) -> list[float]:

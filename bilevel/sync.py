@@ -109,7 +109,7 @@ def _uri(settings: Settings) -> str:
 
 def _tracker(settings: Settings) -> Tracker:
     tracking = settings["tracking"]
-    tracker: Tracker = instantiate({**tracking, "_target_": "bilevel.tracking.bulk_tracker"})
+    tracker: Tracker = instantiate(tracking, bulk=True)
     return tracker
 
 

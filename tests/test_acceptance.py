@@ -82,6 +82,12 @@ def test_luck_is_found_out_and_the_search_goes_back() -> None:
     assert [trial.number for trial in loop.trace.standing] == [0, 4]
 
 
+def test_a_duplicate_of_a_refuted_trial_is_not_kept() -> None:
+    loop = search(3.0, 3.0, 9.0, again={3.0: 6.0}, trials=4)
+    assert decisions(loop) == ["keep", "keep", "1 discard", "discard", "discard"]
+    assert loop.trace[3].duplicate_of == 1
+
+
 def test_a_refuted_trial_is_no_best_and_a_retest_none_of_its_own() -> None:
     loop = search(3.0, again={3.0: 6.0}, trials=2)
     assert loop.best is loop.incumbent is loop.trace[0]

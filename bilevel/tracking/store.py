@@ -29,6 +29,7 @@ import mlflow  # noqa: E402
 from mlflow.entities import Metric, Param, RunTag, Span  # noqa: E402
 from mlflow.tracing.client import TracingClient  # noqa: E402
 
+_log = logging.getLogger(__name__)
 _PAGE = 5_000
 _TRACES_PAGE = 100
 
@@ -189,12 +190,32 @@ class Store:
             else:
                 self._client.set_terminated(run_id, status)
 
+    def flush(self) -> None:
+        """Writes what waits to be written: nothing does here."""
+        return
+
     def delete(self, experiment: str, run_id: str, traces: Sequence[str] = ()) -> None:
         """Removes a run, and traces by their id if they are there."""
         with self._guard("removing a run that was cut off"):
             for page in _pages(traces):
                 self._client.delete_traces(experiment, trace_ids=page)
             self._client.delete_run(run_id)
+
+
+def open_store(uri: str, artifacts: str | None, *, bulk: bool) -> Store:
+    """The store of a tracker; one that cannot be written in bulk is written run by run."""
+    if bulk:
+        try:
+            from bilevel.tracking.bulk import BulkStore
+        except ImportError as error:
+            _log.warning("tracking: %s; this mlflow is written run by run", error)
+        else:
+            made = BulkStore(uri, artifacts)
+            reason = BulkStore.fits(made)
+            if not reason:
+                return made
+            _log.warning("tracking: %s; writing run by run", reason)
+    return Store(uri, artifacts)
 
 
 def _pages(traces: Sequence[str]) -> Iterator[list[str]]:

@@ -29,16 +29,23 @@ class MlflowTracker:
 
     A child run is complete when its status is FINISHED; one that was cut off is removed and
     written again. If the store fails after the start, that is told once, `problem` says why, and
-    nothing more is written: running the same command again fills the gap from the journal.
+    nothing more is written: running the same command again fills the gap from the journal. With
+    `bulk`, a search is written at its end, in one transaction where the store allows that.
     """
 
     def __init__(
-        self, uri: str = DEFAULT_URI, artifacts: str | None = None, traces: bool = True
+        self,
+        uri: str = DEFAULT_URI,
+        artifacts: str | None = None,
+        traces: bool = True,
+        *,
+        bulk: bool = False,
     ) -> None:
         self.uri = resolve(uri)
         self.problem = ""
         self._artifacts = artifacts
         self._traces = traces
+        self._bulk = bulk
         self._store: Store | None = None
         self._info: SearchInfo | None = None
         self._experiment = ""
@@ -51,9 +58,9 @@ class MlflowTracker:
     def store(self) -> "Store":
         """The open store; the first use imports mlflow, which takes seconds."""
         if self._store is None:
-            from bilevel.tracking.store import Store
+            from bilevel.tracking.store import open_store
 
-            self._store = Store(self.uri, self._artifacts)
+            self._store = open_store(self.uri, self._artifacts, bulk=self._bulk)
         return self._store
 
     @property
@@ -116,8 +123,8 @@ class MlflowTracker:
         self._unless_broken("the end of the search", lambda: self._end(status, summary))
 
     def leave(self) -> None:
-        """Nothing more to write: a run that was not ended is unfinished as it is."""
-        return
+        """A run that was not ended is unfinished as it is."""
+        self._unless_broken("what there is of the search", self.store.flush)
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""

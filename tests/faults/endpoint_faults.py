@@ -81,7 +81,9 @@ LASTING = (
         r"400: the request exceeds the available context size.*llm\.model=local",
     ),
     Fault("no credit", [refuses(402, "pay")], r"402: pay; .*top it up.*llm=scripted"),
-    Fault("gone", [leaves], rf"no connection to http://127\.0\.0\.1:\d+/v1 \(ConnectError\) {AGAIN}"),
+    Fault(
+        "gone", [leaves], rf"no connection to http://127\.0\.0\.1:\d+/v1 \(ConnectError\) {AGAIN}"
+    ),
 )
 
 
