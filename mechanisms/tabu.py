@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from bilevel.errors import ConfigError
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
+from mechanisms.shared.trials import landing, whole
 
 
 class Tabu(Mechanism):
@@ -18,9 +18,7 @@ class Tabu(Mechanism):
     name: ClassVar[str] = "tabu"
 
     def __init__(self, tenure: int = 8) -> None:
-        if type(tenure) is not int or tenure < 0:
-            raise ConfigError(f"tabu: tenure={tenure!r}: expected a whole number of at least 0")
-        self.tenure = tenure
+        self.tenure = whole(self.name, "tenure", tenure, 0)
         self._until: dict[tuple[str, str], int] = {}
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
@@ -34,10 +32,9 @@ class Tabu(Mechanism):
                 self._until[move] = trial.number + self.tenure
 
     def _judged(self, view: View, candidate: Proposal) -> Proposal:
-        names = [name for name in candidate.changes if name in view.space]
-        if candidate.problem or not names or len(names) < len(candidate.changes):
+        after = landing(view, candidate)
+        if after is None:
             return candidate
-        after = {**view.base, **view.space.check(candidate.changes)}
         moves = view.space.moves(view.base, after)
         banned = sorted(move for move in moves if self._until.get(move, -1) >= view.trial)
         if not moves or len(banned) < len(moves):
