@@ -1,22 +1,19 @@
 """Design: a screening experiment finds what matters, then the search follows its main effects."""
 
-import math
+from collections import Counter
 from collections.abc import Sequence
-from statistics import fmean, median
 from typing import ClassVar
 
-from scipy.linalg import hadamard
-
 from bilevel.mechanism import Mechanism
-from bilevel.parameters import Choice, Parameter, Tuple, Value
+from bilevel.parameters import Value
 from bilevel.space import Config, canonical
-from bilevel.trace import Proposal
+from bilevel.trace import Proposal, Trial
 from bilevel.view import View
-from mechanisms.shared.moves import DOWN, UP, open_parameters, step
+from mechanisms.shared.moves import open_parameters, step
+from mechanisms.shared.screening import SIZES, array, main_effects, standing_out, two_levels
 from mechanisms.shared.trials import loss, own_first, share, tried
 
-CYCLIC = {12: "++-+++---+-", 20: "++--++++-+-+----++-"}  # Plackett and Burman's first rows
-SIZES = (4, 8, 12, 16, 20, 32, 64, 128)
+OFFERS = 3  # of a run that lost its turn to another mechanism, or was dropped by one
 
 
 class Design(Mechanism):
@@ -38,7 +35,7 @@ class Design(Mechanism):
         self.size = share(self.name, "size", size)
         self._rows: list[Config] | None = None
         self._levels: dict[str, tuple[Value, Value]] = {}
-        self._next = 0
+        self._offered: Counter[int] = Counter()
         self._confirmed = False
 
     def propose(self, view: View) -> Sequence[Proposal]:
@@ -46,13 +43,12 @@ class Design(Mechanism):
             return ()
         if self._rows is None:
             self._rows = self._planned(view)
-        while self._next < len(self._rows):
-            row = self._rows[self._next]
-            self._next += 1
-            changes = _changes(view, row)
-            if changes:
-                why = f"screening run {self._next} of {len(self._rows)}"
-                return [Proposal(changes, why)]
+        waiting = [n for n, row in enumerate(self._rows) if self._run(view, row) is None]
+        for number in sorted(waiting, key=lambda n: self._offered[n]):
+            changes = _changes(view, self._rows[number])
+            if changes and self._offered[number] < OFFERS:
+                self._offered[number] += 1
+                return [Proposal(changes, f"screening run {number + 1} of {len(self._rows)}")]
         return self._followed(view)
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
@@ -61,7 +57,11 @@ class Design(Mechanism):
     def _planned(self, view: View) -> list[Config]:
         total = None if view.trials_left is None else view.trials_left + len(view.trace) - 1
         most = SIZES[-1] if total is None else int(self.budget * total)
-        factors = {p.name: levels for p in open_parameters(view) if (levels := self._two(view, p))}
+        factors = {
+            p.name: levels
+            for p in open_parameters(view)
+            if (levels := two_levels(p, view.base[p.name], self.size, view.rng))
+        }
         sizes = [size for size in SIZES if size <= most]
         if not sizes or not factors:
             return []
@@ -72,23 +72,6 @@ class Design(Mechanism):
             {name: self._levels[name][sign > 0] for name, sign in zip(names, row, strict=False)}
             for row in array(runs)
         ]
-
-    def _two(self, view: View, parameter: Parameter) -> tuple[Value, Value] | None:
-        """The two levels of a parameter, or None where it has only one value."""
-        base = view.base[parameter.name]
-        if isinstance(parameter, Choice):
-            others = [choice for choice in parameter.choices if choice != base]
-            return (base, view.rng.choice(others)) if others else None
-        places = range(len(parameter.low)) if isinstance(parameter, Tuple) else (None,)
-        ends: list[Value] = []
-        for way in (DOWN, UP):
-            value = base
-            for place in places:
-                towards = way if place is None else f"{place} {way}"
-                moved = step(parameter, value, towards, self.size)
-                value = value if moved is None else moved
-            ends.append(value)
-        return (ends[0], ends[1]) if ends[0] != ends[1] else None
 
     def _followed(self, view: View) -> Sequence[Proposal]:
         effects = self._effects(view)
@@ -112,46 +95,13 @@ class Design(Mechanism):
         return ()
 
     def _effects(self, view: View) -> dict[str, float]:
-        """Mean loss at the second level less that at the first, of the runs that were evaluated."""
-        found: list[tuple[Config, float | None]] = []
-        for row in self._rows or ():
-            mine = (t for t in view.trace if t.proposal.origin == self.name)
-            run = next((t for t in mine if all(t.config[n] == v for n, v in row.items())), None)
-            if run is not None:
-                found.append((row, loss(view, run)))
-        valued = [value for _, value in found if value is not None]
-        if not valued:
-            return {}
-        failed = max(valued) + (max(valued) - min(valued))
-        runs = [(row, failed if value is None else value) for row, value in found]
-        effects: dict[str, float] = {}
-        for name, (low, high) in self._levels.items():
-            at_low = [value for row, value in runs if row[name] == low]
-            at_high = [value for row, value in runs if row[name] == high]
-            if at_low and at_high:
-                effects[name] = fmean(at_high) - fmean(at_low)
-        return effects
+        """Of the runs that were evaluated."""
+        runs = [(row, self._run(view, row)) for row in self._rows or ()]
+        return main_effects([(row, loss(view, t)) for row, t in runs if t], self._levels)
 
-
-def array(runs: int) -> list[list[int]]:
-    """An orthogonal array of two levels: `runs` rows of `runs - 1` signs."""
-    if runs in CYCLIC:
-        first = [1 if sign == "+" else -1 for sign in CYCLIC[runs]]
-        turned = [first[-turn:] + first[:-turn] for turn in range(runs - 1)]
-        return [*turned, [-1] * (runs - 1)]
-    return [[int(sign) for sign in row[1:]] for row in hadamard(runs)]
-
-
-def standing_out(effects: dict[str, float]) -> list[str]:
-    """The effects beyond twice Lenth's pseudo standard error, largest first."""
-    sizes = {name: abs(effect) for name, effect in effects.items()}
-    if not sizes:
-        return []
-    first = 1.5 * median(sizes.values())
-    trimmed = [size for size in sizes.values() if size <= 2.5 * first]
-    error = 1.5 * median(trimmed) if trimmed else math.inf
-    strong = [name for name in sizes if sizes[name] > 2 * error]
-    return sorted(strong, key=lambda name: (-sizes[name], name))
+    def _run(self, view: View, row: Config) -> Trial | None:
+        mine = (t for t in view.trace if t.proposal.origin == self.name)
+        return next((t for t in mine if all(t.config[n] == v for n, v in row.items())), None)
 
 
 def _changes(view: View, row: Config) -> dict[str, Value]:

@@ -1,25 +1,17 @@
 """Gaussian process: a model of what was measured says where improvement is to be expected."""
 
-import math
 from collections.abc import Sequence
-from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import Matern
 
 from bilevel.mechanism import Mechanism
 from bilevel.space import Config, canonical
 from bilevel.trace import FailureKind, Proposal
 from bilevel.view import View
-from mechanisms.shared.moves import open_parameters, step, unit, ways
+from mechanisms.shared.moves import open_parameters, step, ways
+from mechanisms.shared.surrogate import Surrogate
 from mechanisms.shared.trials import landing, loss, tried, whole
-
-LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of ranges; the likeliest pair is taken
-NOISES = (1e-4, 1e-2, 1e-1)  # variance, in units of the variance of the losses
-NEAREST = 1e-9
-Array = Any
 
 
 class GaussianProcess(Mechanism):
@@ -71,8 +63,8 @@ class GaussianProcess(Mechanism):
         order = sorted(range(len(candidates)), key=lambda place: -gains[place])
         return [candidates[place] for place in order]
 
-    def _fitted(self, view: View) -> "_Surrogate | None":
-        if view.trial % self.every:
+    def _fitted(self, view: View) -> Surrogate | None:
+        if view.trial % self.every or not open_parameters(view):
             return None
         shown: list[tuple[Config, float | None]] = []
         for trial in view.trace[-self.window :]:
@@ -85,39 +77,7 @@ class GaussianProcess(Mechanism):
             return None
         worst = max(valued)
         losses = [worst if value is None else value for _, value in shown]
-        return _Surrogate(view, [config for config, _ in shown], losses)
-
-
-class _Surrogate:
-    """An exact Gaussian process over the unit cube of the active parameters."""
-
-    def __init__(self, view: View, configs: Sequence[Config], losses: Sequence[float]) -> None:
-        self._active = view.space.active
-        measured = np.array(losses)
-        scaled = (measured - measured.mean()) / measured.std()
-        points = self._points(configs)
-        fits = []
-        for length, noise in product(LENGTHS, NOISES):
-            kernel = Matern(length_scale=length, nu=2.5)
-            model = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
-            fits.append(model.fit(points, scaled))
-        self._model = max(fits, key=lambda model: float(model.log_marginal_likelihood_value_))
-        self._best = float(self._model.predict(points).min())
-
-    def improvement(self, configs: Sequence[Config]) -> list[float]:
-        """The expected improvement of each, in standard deviations of what was measured."""
-        means, deviations = self._model.predict(self._points(configs), return_std=True)
-        gains = []
-        for mean, deviation in zip(means, deviations, strict=True):
-            spread = max(float(deviation), NEAREST)
-            z = (self._best - float(mean)) / spread
-            density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-            gains.append(spread * (z * (1 + math.erf(z / math.sqrt(2))) / 2 + density))
-        return gains
-
-    def _points(self, configs: Sequence[Config]) -> Array:
-        """(configurations, coordinates)"""
-        return np.array([[x for p in self._active for x in unit(p, c[p.name])] for c in configs])
+        return Surrogate(view.space.active, [config for config, _ in shown], losses)
 
 
 def _drawn(view: View) -> dict[str, Any]:

@@ -8,9 +8,13 @@ from bilevel.trace import Proposal, Trial
 from bilevel.view import View
 from mechanisms.shared.trials import landing, whole
 
+BLAMED = 3  # moves in one trial
+
 
 class Tabu(Mechanism):
     """Drops candidates whose every move failed within the last `tenure` trials.
+
+    A trial of more than three moves says too little of any one of them to forbid it.
 
     Glover, "Tabu Search - Part I", ORSA Journal on Computing 1(3), 1989.
     """
@@ -25,7 +29,7 @@ class Tabu(Mechanism):
         return [self._judged(view, candidate) for candidate in candidates]
 
     def observe(self, view: View, trial: Trial) -> None:
-        for move in trial.moves:
+        for move in trial.moves if len(trial.moves) <= BLAMED else ():
             if trial.kept:
                 self._until.pop(move, None)
             else:
