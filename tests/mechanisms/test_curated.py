@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from bilevel.journal import Journal, projection, read
 from bilevel.ledger import Liveness
 from bilevel.tasks.surrogate import LANDSCAPES
@@ -14,6 +16,7 @@ def test_it_holds_every_mechanism_but_the_controls() -> None:
     assert sorted(names(CURATED)) == sorted(library)
 
 
+@pytest.mark.slow
 def test_everybody_gets_a_turn_somewhere_and_the_proposer_everywhere() -> None:
     live: set[str] = set()
     for landscape in LANDSCAPES:
