@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Protocol
 
 from bilevel.errors import ConfigError
-from bilevel.trace import Decision, Objective, Trial
+from bilevel.trace import Objective, Trial
 from bilevel.view import View
 
 
@@ -75,7 +75,7 @@ class NoiseAware(Acceptance):
         incumbent = view.incumbent
         if trial.value is None or incumbent is None or incumbent.value is None:
             return trial.value is not None
-        if trial.duplicate_of in _refuted(view.trace):
+        if trial.duplicate_of in {t.refutes for t in view.trace if t.refutes is not None}:
             return False  # the lucky value would come straight back
         return _gain(view.objective, incumbent.value, trial.value) > self._threshold
 
@@ -102,11 +102,6 @@ class NoiseAware(Acceptance):
 def _gain(objective: Objective, before: float, after: float) -> float:
     """By how much `after` is better."""
     return before - after if objective.direction == "minimize" else after - before
-
-
-def _refuted(trials: Sequence[Trial]) -> set[int | None]:
-    lost = [t for t in trials if t.retest_of is not None and t.decision is Decision.DISCARD]
-    return {t.retest_of for t in lost}
 
 
 def _values(trials: Sequence[Trial], trial: Trial) -> list[float]:

@@ -198,7 +198,7 @@ class Execution:
     def _end(self, status: str) -> None:
         self._tracker.mechanisms(self._mechanisms())
         trace = self.loops[0].trace
-        kept = sum(1 for trial in trace if trial.kept and trial.retest_of is None)
+        kept = sum(1 for trial in trace if trial.kept)
         totals = {"trials": max(0.0, len(trace) - 1.0), "kept": kept, **self._totals()}
         self._tracker.end(status, totals)
 

@@ -181,7 +181,7 @@ class Loop:
     def _tell(self, trial: Trial) -> None:
         self.trace = self.trace.plus(trial)
         if trial.retest_of is not None:
-            if trial.decision is Decision.DISCARD:
+            if trial.refutes is not None:
                 self.incumbent = self.trace.standing[-1]
                 self._best = self.trace.best(self.task.objective)
         elif trial.kept:

@@ -131,7 +131,13 @@ class Trial:
 
     @property
     def kept(self) -> bool:
-        return self.decision is Decision.KEEP
+        """Whether it became the incumbent, which a re-test does not."""
+        return self.decision is Decision.KEEP and self.retest_of is None
+
+    @property
+    def refutes(self) -> int | None:
+        """The trial that this re-test found to be luck."""
+        return self.retest_of if self.decision is Decision.DISCARD else None
 
 
 @dataclass(frozen=True)
@@ -179,10 +185,10 @@ class Trace(Sequence[Trial]):
         """The kept trials that no re-test refuted, in order: the last one is the incumbent."""
         found: list[Trial] = []
         for trial in self:
-            if trial.retest_of is None and trial.kept:
+            if trial.kept:
                 found.append(trial)
-            elif trial.retest_of is not None and trial.decision is Decision.DISCARD:
-                found = [one for one in found if one.number != trial.retest_of]
+            elif trial.refutes is not None:
+                found = [one for one in found if one.number != trial.refutes]
         return tuple(found)
 
     def best(self, objective: Objective) -> Trial | None:

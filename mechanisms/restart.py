@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import ClassVar
 
-from bilevel.errors import ConfigError
 from bilevel.mechanism import Mechanism
 from bilevel.view import Brief, View
+from mechanisms.shared.trials import whole
 
 
 class Restart(Mechanism):
@@ -19,9 +19,7 @@ class Restart(Mechanism):
     carrier: ClassVar[str] = "prompt"
 
     def __init__(self, period: int = 10) -> None:
-        if type(period) is not int or period < 1:
-            raise ConfigError(f"restart: period={period!r}: expected a whole number of at least 1")
-        self.period = period
+        self.period = whole(self.name, "period", period, 1)
 
     def brief(self, view: View, brief: Brief) -> Brief:
         # trial 0 is the baseline: trials 1..period are the first stretch, and so on

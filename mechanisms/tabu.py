@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from bilevel.errors import ConfigError
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
+from mechanisms.shared.trials import landing, whole
+
+BLAMED = 3  # moves in one trial
 
 
 class Tabu(Mechanism):
     """Drops candidates whose every move failed within the last `tenure` trials.
+
+    A trial of more than three moves says too little of any one of them to forbid it.
 
     Glover, "Tabu Search - Part I", ORSA Journal on Computing 1(3), 1989.
     """
@@ -18,26 +22,23 @@ class Tabu(Mechanism):
     name: ClassVar[str] = "tabu"
 
     def __init__(self, tenure: int = 8) -> None:
-        if type(tenure) is not int or tenure < 0:
-            raise ConfigError(f"tabu: tenure={tenure!r}: expected a whole number of at least 0")
-        self.tenure = tenure
+        self.tenure = whole(self.name, "tenure", tenure, 0)
         self._until: dict[tuple[str, str], int] = {}
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
         return [self._judged(view, candidate) for candidate in candidates]
 
     def observe(self, view: View, trial: Trial) -> None:
-        for move in trial.moves:
+        for move in trial.moves if len(trial.moves) <= BLAMED else ():
             if trial.kept:
                 self._until.pop(move, None)
             else:
                 self._until[move] = trial.number + self.tenure
 
     def _judged(self, view: View, candidate: Proposal) -> Proposal:
-        names = [name for name in candidate.changes if name in view.space]
-        if candidate.problem or not names or len(names) < len(candidate.changes):
+        after = landing(view, candidate)
+        if after is None:
             return candidate
-        after = {**view.base, **view.space.check(candidate.changes)}
         moves = view.space.moves(view.base, after)
         banned = sorted(move for move in moves if self._until.get(move, -1) >= view.trial)
         if not moves or len(banned) < len(moves):

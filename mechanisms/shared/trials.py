@@ -1,0 +1,63 @@
+"""What a trace says to a mechanism: what was tried, what was good, and where a candidate lands."""
+
+from collections.abc import Sequence
+
+from bilevel.errors import ConfigError, SpaceError
+from bilevel.space import Config, canonical
+from bilevel.trace import Proposal, Trial
+from bilevel.view import View
+
+
+def whole(mechanism: str, key: str, value: object, least: int) -> int:
+    """The value of a setting. Raises ConfigError unless it is a whole number of at least this."""
+    if type(value) is not int or value < least:
+        expected = f"expected a whole number of at least {least}"
+        raise ConfigError(f"{mechanism}: {key}={value!r}: {expected}")
+    return value
+
+
+def share(mechanism: str, key: str, value: object) -> float:
+    """The value of a setting. Raises ConfigError unless it is a number above 0, at most 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ConfigError(f"{mechanism}: {key}={value!r}: expected a number in (0, 1]")
+    return float(value)
+
+
+def landing(view: View, candidate: Proposal) -> Config | None:
+    """The configuration that a candidate stands for; None where it stands for none."""
+    if candidate.problem:
+        return None
+    try:
+        return {**view.base, **view.space.check(candidate.changes)}
+    except SpaceError:
+        return None
+
+
+def tried(view: View) -> set[str]:
+    """The configurations that were evaluated, each as its canonical text."""
+    return {canonical(dict(trial.config)) for trial in view.trace}
+
+
+def tried_moves(view: View) -> set[tuple[str, str]]:
+    return {move for trial in view.trace for move in trial.moves}
+
+
+def loss(view: View, trial: Trial) -> float | None:
+    """The trial's value, turned so that lower is better."""
+    if trial.value is None:
+        return None
+    return trial.value if view.objective.direction == "minimize" else -trial.value
+
+
+def elites(view: View, count: int) -> list[Trial]:
+    """The best trials with different configurations, kept or not, best first."""
+    valued = [(value, t.number, t) for t in view.trace if (value := loss(view, t)) is not None]
+    found: dict[str, Trial] = {}
+    for _, _, trial in sorted(valued, key=lambda entry: entry[:2]):
+        found.setdefault(canonical(dict(trial.config)), trial)
+    return list(found.values())[:count]
+
+
+def own_first(name: str, candidates: Sequence[Proposal]) -> list[Proposal]:
+    """The candidates with those of this mechanism before the others."""
+    return sorted(candidates, key=lambda candidate: candidate.origin != name)

@@ -1,0 +1,38 @@
+"""The arm with the whole library: what is in it, and that its parts get along."""
+
+from pathlib import Path
+
+import pytest
+
+from bilevel.journal import Journal, projection, read
+from bilevel.ledger import Liveness
+from bilevel.tasks.surrogate import LANDSCAPES
+from tests.bench.library import CURATED, made, names
+from tests.mechanisms.support import classes, search
+
+
+def test_it_holds_every_mechanism_but_the_controls() -> None:
+    library = {kind.name for kind in classes()} - {"restart", "placebo"}
+    assert sorted(names(CURATED)) == sorted(library)
+
+
+@pytest.mark.slow
+def test_everybody_gets_a_turn_somewhere_and_the_proposer_everywhere() -> None:
+    live: set[str] = set()
+    for landscape in LANDSCAPES:
+        ran = search(*(made(name) for name in names(CURATED)), task=landscape, trials=30)
+        states = {name: ran.pipeline.liveness(name, trial=31) for name in names(CURATED)}
+        live |= {name for name, state in states.items() if state is Liveness.LIVE}
+        assert "llm" in {trial.proposal.origin for trial in ran.trace}
+    assert {*names(CURATED)} - live <= {"crash_memory"}  # nothing may crash twice at one place
+
+
+def test_a_stopped_search_continues_to_the_same_journal(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.jsonl", tmp_path / "cut.jsonl"
+    for path, lines in ((whole, 0.0), (cut, 0.6)):
+        if lines:
+            written = whole.read_text().splitlines(keepends=True)
+            path.write_text("".join(written[: int(len(written) * lines)]))
+        with Journal(path) as journal:
+            search(*(made(name) for name in names(CURATED)), journal=journal)
+    assert projection(read(cut)) == projection(read(whole))
