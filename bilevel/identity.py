@@ -23,6 +23,8 @@ FREE = {
     "results",
     "tracking",
     "executor",
+    "task.file",
+    "task.checkout",
     "llm.base_url",
     "llm.journal",
     "llm.timeout_s",

@@ -24,7 +24,10 @@ def plan(settings: Mapping[str, Any]) -> str:
     usd = (
         asked * llm.get("price_per_mtok_in", 0.0) + replied * llm.get("price_per_mtok_out", 0.0)
     ) / 1e6
+    limit_s = settings["task"].get("limit_s")
     hours = "microseconds a trial"
+    if limit_s is not None:
+        hours = f"at most {(trials + 1) * limit_s / 3600:.2f} hours"
     if budget_s is not None:
         hours = f"{(trials + 1) * budget_s / 3600:.2f} modelled hours"
     return (

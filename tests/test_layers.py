@@ -18,6 +18,7 @@ LAYERS = {
         "measured",
         "noise",
         "replay",
+        "ui",
         "counterfactual",
         "rebuilt",
         "sync",
