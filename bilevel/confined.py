@@ -13,7 +13,6 @@ from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
 from bilevel.sandbox.hosted import Hosted, Limits
 from bilevel.sandbox.showing import Showing, candidates, given, shown_again
 from bilevel.sandbox.wire import pack, unpack
-from bilevel.trace import Proposal
 from bilevel.view import View
 
 _NAME = re.compile(r"[\w.-]{1,80}")
@@ -105,11 +104,23 @@ class Wishes:
         if self._asks <= 0:
             return {"refused": "the model may not be asked more often in one call"}
         depth, purpose, prompt, schema, system, temperature, checked = _question(wish)
-        if checked:
-            raise BadFrame("checks")
+        if not 0 <= depth < len(self._views):
+            raise BadFrame(f"level {depth} of {len(self._views)}")
         self._asks -= 1
-        view = self._views[depth].for_(purpose)
-        answer = view.ask(prompt, schema, system=system, temperature=temperature)
+
+        def check(value: Any) -> Any:
+            reply = hosted.exchange({"check": pack(value)}, "checked", "problem")
+            if "problem" in reply:
+                raise ValueError(str(reply["problem"])[:2000])
+            return unpack(reply["checked"], _ANSWERS)
+
+        answer = self._views[depth].for_(purpose).ask(
+            prompt,
+            schema,
+            check=check if checked else None,
+            system=system,
+            temperature=temperature,
+        )
         return {"asked": pack(answer)}
 
 
@@ -171,5 +182,3 @@ def confine_file(file: str, limits: Limits | None = None, **arguments: Any) -> C
     """Like `confine`, from a file: what a config names."""
     return confine(Path(file).read_text(), arguments, limits)
 
-
-__all__ = ["ConfinedMechanism", "Proposal", "confine", "confine_file"]

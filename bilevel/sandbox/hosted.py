@@ -149,6 +149,7 @@ class Hosted(Closing):
             self._keeper.stdout.fileno(), self._keeper.stdin.fileno(), patient=False
         )
         self._open = True
+        self._number, self._left_s = "", 0.0
         self.said = ""
         self._begin({"modules": _texts(), "memory_mib": limits.memory_mib})
 
@@ -175,20 +176,28 @@ class Hosted(Closing):
         with self._ended_by_failure():
             if not self._channel.silent():
                 raise BadFrame("it sent what nobody had asked for")
-            number = secrets.token_hex(8)
-            left_s = limit_s or self._limits.call_s
-            message: Mapping[str, Any] = {**request, "id": number}
+            self._number = secrets.token_hex(8)
+            self._left_s = limit_s or self._limits.call_s
+            message: Mapping[str, Any] = request
             while True:
-                since = time.monotonic()
-                self._channel.send(message, since + left_s)
-                reply = self._channel.receive(since + left_s)
-                left_s -= time.monotonic() - since
-                if not isinstance(reply, dict) or reply.pop("id", None) != number:
-                    raise BadFrame("an answer to another question")
+                reply = self.exchange(message)
                 wish = next(iter(reply), None)
                 if wish not in (wishes or {}):
                     return self._answered(reply)
                 message = (wishes or {})[wish](reply[wish], self)
+
+    def exchange(self, message: Mapping[str, Any], *expected: str) -> dict[str, Any]:
+        """One frame there and one back, within what is left of the call's time."""
+        since = time.monotonic()
+        self._channel.send({**message, "id": self._number}, since + self._left_s)
+        reply = self._channel.receive(since + self._left_s)
+        self._left_s -= time.monotonic() - since
+        if not isinstance(reply, dict) or reply.pop("id", None) != self._number:
+            raise BadFrame("an answer to another question")
+        if expected and next(iter(reply), None) not in expected:
+            self._answered(reply)
+            raise BadFrame("an answer where a check was asked for")
+        return reply
 
     def _answered(self, reply: dict[str, Any]) -> dict[str, Any]:
         if reply == {"memory": True}:
