@@ -16,7 +16,7 @@ from bilevel.sandbox.wire import pack, unpack
 from bilevel.view import View
 
 _NAME = re.compile(r"[\w.-]{1,80}")
-_ANSWERS = {"tuple", "Proposal"}
+_ANSWERS = {"tuple", "mappingproxy", "Proposal"}
 STATE_MAX_CHARS = 256 << 10
 
 

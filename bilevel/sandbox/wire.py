@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple
@@ -27,7 +28,8 @@ _FIELDS = {
 }
 _NAMED_ENUMS = {kind.__name__: kind for kind in _ENUMS}
 _PLAIN = {str, int, bool, type(None)}
-ALL = frozenset({*_FIELDS, *_NAMED_ENUMS, "tuple", "set", "frozenset", "dict", "float", "Random"})
+_OTHERS = ("tuple", "set", "frozenset", "dict", "mappingproxy", "float", "Random")
+ALL = frozenset({*_FIELDS, *_NAMED_ENUMS, *_OTHERS})
 MAX_DEPTH = 20
 
 
@@ -55,6 +57,8 @@ def _container(value: Any, depth: int) -> Packed:
     if kind in {set, frozenset}:
         packed = sorted((pack(v, depth + 1) for v in value), key=repr)
         return {"!": kind.__name__, "of": packed}
+    if kind is MappingProxyType:
+        return {"!": "mappingproxy", "of": pack(dict(value), depth + 1)}
     if isinstance(value, Mapping):
         if all(type(key) is str and key != "!" for key in value):
             return {key: pack(v, depth + 1) for key, v in value.items()}
@@ -99,6 +103,8 @@ def _made(name: str, of: Packed, allowed: Collection[str]) -> Any:
         made = Random()
         made.setstate(unpack(of, allowed))
         return made
+    if name == "mappingproxy":
+        return MappingProxyType(unpack(of, allowed))
     kinds: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
     return kinds[name](unpack(v, allowed) for v in _listed(of))
 

@@ -4,7 +4,9 @@
 """
 
 import json
+import os
 import sys
+from typing import Any
 
 from bilevel.confined import confine
 from bilevel.sandbox.failures import SandboxUnavailable
@@ -73,13 +75,11 @@ ATTACKS = {
         "fd = libc.open(SECRET.encode(), 0); assert fd >= 0; return os.read(fd, 9)"
     ),
     "more memory for itself": (
-        "import resource; "
-        "top = resource.getrlimit(resource.RLIMIT_AS)[1]; assert top > 0\n"
+        "import resource\n"
         "    try: resource.setrlimit(resource.RLIMIT_AS, (-1, -1))\n"
         "    except ValueError as error: raise OSError(str(error))"
     ),
 }
-OPEN_ANYWAY = {"more memory for itself"}  # refused without a wall too, by the worker itself
 OWN_NETWORK = {"a TCP server", "a UDP packet"}  # of bwrap: a loopback on which nobody else is
 
 
@@ -96,16 +96,22 @@ def source(secret: str, port: int, host: int) -> str:
 
 
 def tried(layer: str, secret: str, port: int, host: int) -> dict[str, str]:
-    """What became of each attack."""
-    limits = Limits(layer, call_s=30)
-    with confine(source(secret, port, host), limits=limits) as hostile:
-        made = hostile.propose(loop({}).view())
+    """What became of each attack; `none` runs them in this very process."""
+    text = source(secret, port, host)
+    view = loop({}).view()
+    if layer == "none":
+        names: dict[str, Any] = {}
+        exec(text, names)
+        made = names["Hostile"]().propose(view)
+    else:
+        with confine(text, limits=Limits(layer, call_s=30)) as hostile:
+            made = hostile.propose(view)
     return {str(one.changes["attack"]): one.hypothesis for one in made}
 
 
 if __name__ == "__main__":
     where, beside, at, whose = sys.argv[1:]
     try:
-        print(json.dumps(tried(where, beside, int(at), int(whose))))
+        print("\n", json.dumps(tried(where, beside, int(at), int(whose) or os.getpid())))
     except SandboxUnavailable as error:
-        print(json.dumps({"unavailable": str(error)}))
+        print("\n", json.dumps({"unavailable": str(error)}))
