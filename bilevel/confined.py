@@ -114,12 +114,16 @@ class Wishes:
                 raise ValueError(str(reply["problem"])[:2000])
             return unpack(reply["checked"], _ANSWERS)
 
-        answer = self._views[depth].for_(purpose).ask(
-            prompt,
-            schema,
-            check=check if checked else None,
-            system=system,
-            temperature=temperature,
+        answer = (
+            self._views[depth]
+            .for_(purpose)
+            .ask(
+                prompt,
+                schema,
+                check=check if checked else None,
+                system=system,
+                temperature=temperature,
+            )
         )
         return {"asked": pack(answer)}
 
@@ -130,7 +134,7 @@ def _question(wish: Any) -> tuple[int, str, str, dict[str, Any], str, float | No
         raise BadFrame("a question of the wrong form")
     if not all(isinstance(one, kind) for one, kind in zip(wish, kinds, strict=True)):
         raise BadFrame("a question of the wrong form")
-    return tuple(wish)  # type: ignore[return-value]
+    return tuple(wish)
 
 
 def _understood(hook: str, view: View, things: tuple[Any, ...], answer: Any) -> Any:
@@ -181,4 +185,3 @@ def confine(
 def confine_file(file: str, limits: Limits | None = None, **arguments: Any) -> ConfinedMechanism:
     """Like `confine`, from a file: what a config names."""
     return confine(Path(file).read_text(), arguments, limits)
-

@@ -1,6 +1,7 @@
 """The host's end of a confined worker: starts, calls, ends it, and counts how it failed."""
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -56,6 +57,7 @@ class Limits:
             raise ConfigError(f"sandbox.layer={self.layer!r}; valid: {', '.join(LAYERS)}")
 
 
+@functools.cache
 def missing(layer: str) -> str:
     """Why a layer cannot be used on this machine; empty where it can."""
     if layer == "sandlock":
@@ -104,6 +106,7 @@ def readable() -> list[str]:
     return list(dict.fromkeys(path for path in wanted if Path(path).exists()))
 
 
+@functools.cache
 def _texts() -> dict[str, str]:
     """The platform's words, sent to a worker, which can read no file of the project."""
     texts = {"bilevel": "", "bilevel.sandbox": ""}
@@ -181,7 +184,7 @@ class Hosted(Closing):
             message: Mapping[str, Any] = request
             while True:
                 reply = self.exchange(message)
-                wish = next(iter(reply), None)
+                wish = next(iter(reply), "")
                 if wish not in (wishes or {}):
                     return self._answered(reply)
                 message = (wishes or {})[wish](reply[wish], self)

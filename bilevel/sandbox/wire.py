@@ -52,26 +52,29 @@ def pack(value: Any, depth: int = 0) -> Packed:
 
 def _container(value: Any, depth: int) -> Packed:
     kind = type(value)
-    if kind is tuple:
-        return {"!": "tuple", "of": [pack(v, depth + 1) for v in value]}
+    if isinstance(value, Mapping):
+        return _mapping(value, depth)
+    if kind is Random:
+        return {"!": "Random", "of": pack(value.getstate(), depth + 1)}
     if kind in {set, frozenset}:
         packed = sorted((pack(v, depth + 1) for v in value), key=repr)
         return {"!": kind.__name__, "of": packed}
-    if kind is MappingProxyType:
-        return {"!": "mappingproxy", "of": pack(dict(value), depth + 1)}
-    if isinstance(value, Mapping):
-        if all(type(key) is str and key != "!" for key in value):
-            return {key: pack(v, depth + 1) for key, v in value.items()}
-        pairs = [[pack(k, depth + 1), pack(v, depth + 1)] for k, v in value.items()]
-        return {"!": "dict", "of": pairs}
-    if kind is Random:
-        return {"!": "Random", "of": pack(value.getstate(), depth + 1)}
     if isinstance(value, int | float | str) and not isinstance(value, Enum):
         base = next(b for b in (int, float, str) if isinstance(value, b))
         return pack(base(value), depth)
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [pack(v, depth + 1) for v in value]
+        listed = [pack(v, depth + 1) for v in value]
+        return {"!": "tuple", "of": listed} if kind is tuple else listed
     raise TypeError(f"{kind.__name__} cannot be sent; use numbers, texts, lists, tuples, dicts")
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> Packed:
+    if type(value) is MappingProxyType:
+        return {"!": "mappingproxy", "of": pack(dict(value), depth + 1)}
+    if all(type(key) is str and key != "!" for key in value):
+        return {key: pack(v, depth + 1) for key, v in value.items()}
+    pairs = [[pack(k, depth + 1), pack(v, depth + 1)] for k, v in value.items()]
+    return {"!": "dict", "of": pairs}
 
 
 def unpack(packed: Packed, allowed: Collection[str] = ALL) -> Any:

@@ -1,4 +1,4 @@
-"""Every promise of the sandbox is attacked, and every attack gets through where there is no wall."""
+"""Every promise of the sandbox is attacked; without the wall every attack gets through."""
 
 import json
 import os

@@ -190,7 +190,9 @@ class Model:
         self.asked: list[Any] = []
 
     def asker(self, level: float, trial: int, purpose: str) -> Ask:
-        def ask(prompt: str, schema: Mapping[str, Any], *, check: Any = None, **rest: Any) -> Answer:
+        def ask(
+            prompt: str, schema: Mapping[str, Any], *, check: Any = None, **rest: Any
+        ) -> Answer:
             self.asked.append((level, trial, purpose, prompt, dict(schema), rest))
             try:
                 return Answer(check({"n": 0}) if check else None)
@@ -265,8 +267,11 @@ def test_a_brief_shows_the_searchs_own_trials_whatever_was_done_to_the_copies() 
     assert made.text == "look"
     with (
         mine("from bilevel.view import Brief; return Brief([view.trace[0]] * 2)", "brief") as twice,
-        mine("from dataclasses import replace; return replace(given[0], trials=[replace("
-             "view.trace[0], number=50)])", "brief") as invented,
+        mine(
+            "from dataclasses import replace; return replace(given[0], trials=[replace("
+            "view.trace[0], number=50)])",
+            "brief",
+        ) as invented,
     ):
         assert len(twice.brief(view, Brief()).trials) == 2
         with pytest.raises(ValueError, match="50 is not in the trace"):
@@ -274,6 +279,8 @@ def test_a_brief_shows_the_searchs_own_trials_whatever_was_done_to_the_copies() 
 
 
 def test_libraries_can_be_imported_inside(layer: str) -> None:
-    body = "import numpy; return [Proposal({'n': int(numpy.ones((9, 9)).dot(numpy.ones(9)).sum())})]"
+    body = (
+        "import numpy; return [Proposal({'n': int(numpy.ones((9, 9)).dot(numpy.ones(9)).sum())})]"
+    )
     with mine(body, layer=layer) as confined:
         assert confined.propose(ran_loop().view())[0].changes == {"n": 81}
