@@ -48,6 +48,7 @@ def take(size: int) -> bytes:
 
 def main() -> None:
     first = json.loads(take(int.from_bytes(take(4), "big")))
+    sys.path += first["libraries"]
     sys.meta_path.insert(0, Sent(first["modules"]))
     serve = importlib.import_module("bilevel.sandbox.worker").serve
     serve(first["memory_mib"])

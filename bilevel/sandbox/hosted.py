@@ -40,6 +40,7 @@ CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
 LANDLOCK_ABI = 6
 GRACE_S = 10.0
+PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,10 @@ def chosen(layer: str) -> str:
     )
 
 
+def _libraries() -> list[str]:
+    return list(dict.fromkeys(sysconfig.get_paths()[name] for name in ("purelib", "platlib")))
+
+
 def readable() -> list[str]:
     """The interpreter's files and its libraries'."""
     paths = sysconfig.get_paths()
@@ -131,11 +136,12 @@ class Hosted(Closing):
             "control": control,
             "readable": readable(),
             "environment": ENVIRONMENT,
-            "command": [sys.executable, "-s", "-P", "-B", "-c", (here / "boot.py").read_text()],
+            "libraries": _libraries(),
+            "command": [*PYTHON, "-B", "-c", (here / "boot.py").read_text()],
         }
         try:
             self._keeper = subprocess.Popen(
-                [sys.executable, "-s", "-P", str(here / "keeper.py"), json.dumps(order)],
+                [*PYTHON, str(here / "keeper.py"), json.dumps(order)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -154,7 +160,8 @@ class Hosted(Closing):
         self._open = True
         self._number, self._left_s = "", 0.0
         self.said = ""
-        self._begin({"modules": _texts(), "memory_mib": limits.memory_mib})
+        first = {"modules": _texts(), "libraries": _libraries()}
+        self._begin({**first, "memory_mib": limits.memory_mib})
 
     @property
     def pid(self) -> int:

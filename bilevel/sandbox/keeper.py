@@ -23,6 +23,7 @@ DENIED = (
 
 
 def sandlock_worker(order: dict[str, Any]) -> Any:
+    sys.path += order["libraries"]
     import sandlock
 
     sandbox = sandlock.Sandbox(
