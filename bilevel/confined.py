@@ -49,11 +49,7 @@ class ConfinedMechanism(Mechanism, Closing):
             if not self._hosted.open:
                 self._hosted, self._showing = Hosted(self._limits), Showing()
                 self._load()
-            request = {
-                "hook": hook,
-                "view": self._showing.view(view),
-                "given": given(view.trace, *things),
-            }
+            request = self._request(hook, view, things)
             reply = self._hosted.call(request, Wishes(view, self._limits.asks).answers)
             self._remember(reply)
             return _understood(hook, view, things, reply["answer"])
@@ -61,6 +57,14 @@ class ConfinedMechanism(Mechanism, Closing):
             raise
         except BilevelError as error:
             self.kills[type(error).__name__] += 1
+            raise
+
+    def _request(self, hook: str, view: View, things: tuple[Any, ...]) -> dict[str, Any]:
+        try:
+            shown = self._showing.view(view)
+            return {"hook": hook, "view": shown, "given": given(view.trace, *things)}
+        except TypeError:
+            self._hosted.close()  # it was not shown what `_showing` believes
             raise
 
     def _load(self) -> dict[str, Any]:

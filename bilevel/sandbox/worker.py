@@ -19,7 +19,7 @@ from bilevel.sandbox.wire import pack, unpack
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
 
-STATE_MAX_BYTES = 256 << 10
+NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
 
 
@@ -116,8 +116,11 @@ class Worker:
         mechanism = self._mechanism
         if mechanism is None:
             raise TypeError("called before it was loaded")
-        view = self._picture.view(request["view"])
-        given = self._picture.given(request["given"])
+        try:
+            view = self._picture.view(request["view"])
+            given = self._picture.given(request["given"])
+        except Exception:
+            os._exit(NO_PICTURE)  # half a picture would be wrong from here on
         answer = getattr(mechanism, request["hook"])(view, *given)
         return {"answer": told(request["hook"], answer), **self._state(mechanism)}
 

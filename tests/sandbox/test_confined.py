@@ -9,7 +9,7 @@ import pytest
 
 from baselines.random_search import RandomSearch
 from bilevel.acceptance import Greedy
-from bilevel.confined import ConfinedMechanism, confine
+from bilevel.confined import ConfinedMechanism, confine, confine_file
 from bilevel.errors import BudgetExhausted, ConfigError
 from bilevel.journal import Journal
 from bilevel.ledger import Effect
@@ -284,3 +284,20 @@ def test_libraries_can_be_imported_inside(layer: str) -> None:
     )
     with mine(body, layer=layer) as confined:
         assert confined.propose(ran_loop().view())[0].changes == {"n": 81}
+
+
+def test_what_cannot_be_shown_costs_a_call_and_nothing_else() -> None:
+    view = ran_loop().view()
+    odd = replace(view.trace[3], proposal=Proposal({"X": object()}))
+    with mine("return [Proposal({'n': view.trace[3].number})]") as confined:
+        with pytest.raises(TypeError, match="object cannot be sent"):
+            confined.propose(replace(view, trace=type(view.trace)([*view.trace[:3], odd])))
+        assert confined.propose(view)[0].changes == {"n": 3}
+
+
+def test_a_file_is_confined_with_its_arguments() -> None:
+    file = inspect.getfile(Tabu)
+    with confine_file(file, tenure=2) as confined:
+        assert confined.name == "tabu"
+    with pytest.raises(MechanismRaised, match="tenure=-1: expected a whole number"):
+        confine_file(file, tenure=-1)
