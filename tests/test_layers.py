@@ -8,9 +8,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = {
     0: {"closing", "errors", "randomness", "parameters", "space", "trace", "view", "mechanism"},
-    1: {"journal", "executor", "llm", "workers", "tracking"},
+    1: {"journal", "executor", "llm", "workers", "tracking", "sandbox"},
     2: {"tasks"},
-    3: {"ledger", "pipeline", "acceptance", "proposer", "evaluation", "loop", "mechanism_source"},
+    3: {
+        "ledger",
+        "pipeline",
+        "acceptance",
+        "proposer",
+        "evaluation",
+        "loop",
+        "mechanism_source",
+        "confined",
+    },
     4: {"levels"},
     5: {
         "app",

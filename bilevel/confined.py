@@ -1,0 +1,191 @@
+"""A mechanism whose code runs in a confined worker; to the pipeline it is one like any other."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bilevel.closing import Closing
+from bilevel.errors import BilevelError, ConfigError
+from bilevel.mechanism import HOOKS, Mechanism
+from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
+from bilevel.sandbox.hosted import Hosted, Limits
+from bilevel.sandbox.showing import Showing, candidates, given, shown_again
+from bilevel.sandbox.wire import pack, unpack
+from bilevel.view import View
+
+_NAME = re.compile(r"[\w.-]{1,80}")
+_ANSWERS = {"tuple", "mappingproxy", "Proposal"}
+STATE_MAX_CHARS = 256 << 10
+
+
+class ConfinedMechanism(Mechanism, Closing):
+    """The proxy of one mechanism. A worker that fails is killed and counted in `kills`; the next
+    call starts another one with the state that the last good answer came with.
+
+    That state is every attribute of the instance that `bilevel.sandbox.wire` can write (numbers,
+    texts, lists, tuples, sets, dicts, random.Random, the platform's records). `lost` names the
+    others: after a restart they are as `__init__` leaves them.
+    """
+
+    def __init__(
+        self, source: str, arguments: Mapping[str, Any], limits: Limits, hosted: Hosted
+    ) -> None:
+        self._source, self._limits = source, limits
+        self._arguments = pack(arguments)
+        self._state: dict[str, Any] = {}
+        self._hosted = hosted
+        self._showing = Showing()
+        self.kills: Counter[str] = Counter()
+        self.lost: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        self._hosted.close()
+
+    def _call(self, hook: str, view: View, *things: Any) -> Any:
+        """Raises SandboxError, and whatever the search's model raises when it is asked."""
+        try:
+            if not self._hosted.open:
+                self._hosted, self._showing = Hosted(self._limits), Showing()
+                self._load()
+            request = self._request(hook, view, things)
+            reply = self._hosted.call(request, Wishes(view, self._limits.asks).answers)
+            self._remember(reply)
+            return _understood(hook, view, things, reply["answer"])
+        except (MechanismRaised, TypeError, ValueError):
+            raise
+        except BilevelError as error:
+            self.kills[type(error).__name__] += 1
+            raise
+
+    def _request(self, hook: str, view: View, things: tuple[Any, ...]) -> dict[str, Any]:
+        try:
+            shown = self._showing.view(view)
+            return {"hook": hook, "view": shown, "given": given(view.trace, *things)}
+        except TypeError:
+            self._hosted.close()  # it was not shown what `_showing` believes
+            raise
+
+    def _load(self) -> dict[str, Any]:
+        request = {"source": self._source, "arguments": self._arguments, "state": self._state}
+        reply = self._hosted.call(request, limit_s=self._limits.start_s)
+        self._remember(reply)
+        description = reply["answer"]
+        if not isinstance(description, dict):
+            raise BadFrame("a mechanism without a description")
+        return description
+
+    def _remember(self, reply: Mapping[str, Any]) -> None:
+        if len(str(reply["state"])) <= STATE_MAX_CHARS:
+            self._state = reply["state"]
+            self.lost = tuple(str(name) for name in reply["lost"])
+        else:
+            self._state, self.lost = {}, ("everything: more than can be kept",)
+
+
+class Wishes:
+    """What a worker may ask of the host in one call."""
+
+    def __init__(self, view: View, asks: int) -> None:
+        self._views = [view]
+        while self._views[-1].below is not None:
+            self._views.append(self._views[-1].below)
+        self._asks = asks
+        self.answers: dict[str, Callable[[Any, Hosted], dict[str, Any]]] = {
+            "ask": self._ask,
+            "render": self._render,
+        }
+
+    def _render(self, wish: Any, hosted: Hosted) -> dict[str, Any]:
+        try:
+            depth, config = wish
+            return {"text": self._views[depth].render(unpack(config, _ANSWERS))}
+        except (TypeError, ValueError, LookupError, BilevelError) as error:
+            return {"refused": f"{type(error).__name__}: {error}"}
+
+    def _ask(self, wish: Any, hosted: Hosted) -> dict[str, Any]:
+        if self._asks <= 0:
+            return {"refused": "the model may not be asked more often in one call"}
+        depth, purpose, prompt, schema, system, temperature, checked = _question(wish)
+        if not 0 <= depth < len(self._views):
+            raise BadFrame(f"level {depth} of {len(self._views)}")
+        self._asks -= 1
+
+        def check(value: Any) -> Any:
+            reply = hosted.exchange({"check": pack(value)}, "checked", "problem")
+            if "problem" in reply:
+                raise ValueError(str(reply["problem"])[:2000])
+            return unpack(reply["checked"], _ANSWERS)
+
+        answer = (
+            self._views[depth]
+            .for_(purpose)
+            .ask(
+                prompt,
+                schema,
+                check=check if checked else None,
+                system=system,
+                temperature=temperature,
+            )
+        )
+        return {"asked": pack(answer)}
+
+
+def _question(wish: Any) -> tuple[int, str, str, dict[str, Any], str, float | None, bool]:
+    kinds = (int, str, str, dict, str, int | float | None, bool)
+    if not isinstance(wish, list) or len(wish) != len(kinds):
+        raise BadFrame("a question of the wrong form")
+    if not all(isinstance(one, kind) for one, kind in zip(wish, kinds, strict=True)):
+        raise BadFrame("a question of the wrong form")
+    return tuple(wish)
+
+
+def _understood(hook: str, view: View, things: tuple[Any, ...], answer: Any) -> Any:
+    """The answer as the hook's own kind; raises TypeError or ValueError for another."""
+    if hook == "brief":
+        if not isinstance(answer, dict):
+            raise TypeError("a brief is a list of trials and a text")
+        return shown_again(view, things[0], answer.get("trials"), answer.get("text"))
+    made = unpack(answer, _ANSWERS)
+    if hook in {"propose", "review"}:
+        return candidates(made if isinstance(made, list) else [made])
+    return made
+
+
+def _hook(name: str) -> Callable[..., Any]:
+    def call(self: ConfinedMechanism, view: View, *things: Any) -> Any:
+        return self._call(name, view, *things)
+
+    call.__name__ = name
+    call.__doc__ = getattr(Mechanism, name).__doc__
+    return call
+
+
+def confine(
+    source: str, arguments: Mapping[str, Any] | None = None, limits: Limits | None = None
+) -> ConfinedMechanism:
+    """The mechanism that a Python text defines: a subclass with just the hooks that it overrides.
+
+    Raises SandboxUnavailable, SandboxError, ConfigError.
+    """
+    limits = limits or Limits()
+    first = ConfinedMechanism(source, arguments or {}, limits, Hosted(limits))
+    try:
+        told = first._load()
+        name, carrier, hooks = (told.get(key) for key in ("name", "carrier", "hooks"))
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(carrier, str):
+            raise ConfigError(f"a mechanism needs a name of letters and digits; got {name!r}")
+        if not isinstance(hooks, list) or any(hook not in HOOKS for hook in hooks):
+            raise ConfigError(f"{name}: hooks {hooks!r}; valid: {', '.join(HOOKS)}")
+    except (SandboxError, ConfigError):
+        first.close()
+        raise
+    body = {"name": name, "carrier": carrier[:80], **{hook: _hook(hook) for hook in hooks}}
+    first.__class__ = type(f"Confined_{name}", (ConfinedMechanism,), body)
+    return first
+
+
+def confine_file(file: str, limits: Limits | None = None, **arguments: Any) -> ConfinedMechanism:
+    """Like `confine`, from a file: what a config names."""
+    return confine(Path(file).read_text(), arguments, limits)

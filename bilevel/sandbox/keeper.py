@@ -1,0 +1,89 @@
+"""Stands between a search and its worker: starts it confined, and ends it with the search.
+
+It is a program of its own, started with an environment of a few harmless variables: the worker is
+forked from here and not from a process that holds a key. It needs nothing of the platform.
+
+The worker gets this process's standard streams; this process keeps a control pipe, whose end means
+that the worker has to go. Its exit code is the worker's (128 + signal for a killed one).
+"""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+# Landlock guards what is in a file; these would still change what is around it, or reach outside
+DENIED = (
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"),
+    *("utime", "utimes", "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr"),
+    *("removexattr", "lremovexattr", "fremovexattr", "socketpair", "memfd_create"),
+    *("pidfd_open", "pidfd_getfd", "pidfd_send_signal", "inotify_init1", "fanotify_init"),
+)
+
+
+def sandlock_worker(order: dict[str, Any]) -> Any:
+    sys.path += order["libraries"]
+    import sandlock
+
+    sandbox = sandlock.Sandbox(
+        fs_readable=order["readable"],
+        clean_env=True,
+        env=order["environment"],
+        max_processes=1,
+        max_open_files=32,
+        no_coredump=True,
+        extra_deny_syscalls=[name for name in DENIED if known(name)],
+        cwd="/",
+    )
+    return sandbox.popen(order["command"])
+
+
+def known(syscall: str) -> bool:
+    """Whether this processor's Linux has it (chmod, say, is only fchmodat on ARM)."""
+    from sandlock.sandbox import _resolve_syscall
+
+    try:
+        _resolve_syscall(syscall)
+    except ValueError:
+        return False
+    return True
+
+
+def bwrap_worker(order: dict[str, Any]) -> Any:
+    command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    command += ["--cap-drop", "ALL"]
+    for path in order["readable"]:
+        command += ["--ro-bind", path, path]
+    for name, value in order["environment"].items():
+        command += ["--setenv", name, value]
+    return subprocess.Popen([*command, "--remount-ro", "/", "--chdir", "/", *order["command"]])
+
+
+def unsafe_worker(order: dict[str, Any]) -> Any:
+    return subprocess.Popen(order["command"], env=order["environment"])
+
+
+WORKERS = {"sandlock": sandlock_worker, "bwrap": bwrap_worker, "unsafe": unsafe_worker}
+
+
+def main(order: dict[str, Any]) -> int:
+    os.set_inheritable(order["control"], False)
+    worker = WORKERS[order["layer"]](order)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1):
+        os.dup2(nothing, stream)
+    while os.read(order["control"], 1):
+        pass
+    if isinstance(worker, subprocess.Popen):
+        worker.kill()
+        code = worker.wait()
+    else:
+        worker.kill()
+        ended = worker.wait(5.0)
+        code = -ended.signal if ended.signal > 0 else ended.exit_code
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))

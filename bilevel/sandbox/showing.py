@@ -1,0 +1,85 @@
+"""The host's side of the picture: says of a view what the worker does not know yet."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from bilevel.sandbox.wire import pack
+from bilevel.trace import Proposal, Trace, Trial
+from bilevel.view import Brief, View
+
+
+class Showing:
+    """What one worker was shown: a new worker needs a new one."""
+
+    def __init__(self) -> None:
+        self._shown: dict[int, list[Trial]] = {}
+        self._fixed: dict[int, tuple[Any, ...]] = {}
+
+    def view(self, view: View, depth: int = 0) -> dict[str, Any]:
+        sent = {
+            "trials": self._news(view.trace, depth),
+            "incumbent": reference(view.trace, view.incumbent),
+            "parent": reference(view.trace, view.parent),
+            "trials_left": view.trials_left,
+            "settings": pack(view.settings),
+            "purpose": view.purpose,
+            "below": None if view.below is None else self.view(view.below, depth + 1),
+        }
+        fixed = (view.level, view.seed, view.objective, view.space, view.settings_space)
+        if self._fixed.get(depth) != fixed:
+            names = ("level", "seed", "objective", "space", "settings_space")
+            sent["fixed"] = {n: pack(v) for n, v in zip(names, fixed, strict=True)}
+            self._fixed[depth] = fixed
+        return sent
+
+    def _news(self, trace: Trace, depth: int) -> list[Any]:
+        """How many of the trials shown before are still the trace's, and those that follow."""
+        shown = self._shown.setdefault(depth, [])
+        same = min(len(shown), len(trace))
+        if same and shown[same - 1] is not trace[same - 1]:
+            same = 0
+        new = trace[same:]
+        shown[same:] = new
+        return [same, [pack(trial) for trial in new]]
+
+
+def given(trace: Trace, *things: Any) -> dict[str, Any]:
+    """What a hook is given beside the view."""
+    for thing in things:
+        if isinstance(thing, Brief):
+            return {"brief": [[reference(trace, t) for t in thing.trials], thing.text]}
+        if isinstance(thing, Trial):
+            return {"trial": reference(trace, thing)}
+        return {"candidates": [pack(candidate) for candidate in thing]}
+    return {}
+
+
+def reference(trace: Trace, trial: Trial | None) -> Any:
+    if trial is not None and trial.number < len(trace) and trace[trial.number] is trial:
+        return trial.number
+    return pack(trial)
+
+
+def shown_again(view: View, brief: Brief, numbers: Any, text: Any) -> Brief:
+    """The brief that a mechanism made: its trials are the host's own, whatever it did to its copy.
+
+    Raises TypeError or ValueError.
+    """
+    known = {trial.number: trial for trial in (*view.trace, *brief.trials)}
+    if not isinstance(text, str) or not isinstance(numbers, list):
+        raise TypeError("a brief is a list of trials and a text")
+    unknown = [n for n in numbers if type(n) is not int or n not in known]
+    if unknown:
+        raise ValueError(f"trial {unknown[0]!r} is not in the trace of {len(view.trace)}")
+    return Brief([known[n] for n in numbers], text)
+
+
+def candidates(made: Sequence[Any]) -> list[Proposal]:
+    """Raises TypeError for a proposal whose fields are not what they should be."""
+    for one in made:
+        if not isinstance(one, Proposal) or not isinstance(one.changes, dict):
+            raise TypeError("expected proposals, each with changes by parameter name")
+        texts = (one.hypothesis, one.origin, one.prompt, one.problem, one.rejected)
+        if not all(isinstance(text, str) for text in (*texts, *one.changes)):
+            raise TypeError("a proposal's hypothesis, reasons and parameter names are texts")
+    return list(made)

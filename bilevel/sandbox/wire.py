@@ -1,0 +1,118 @@
+"""The words of the platform as JSON and back: plain values, and records of a fixed list of kinds.
+
+Lists, texts, numbers and objects with text keys stand for themselves. Everything else is
+`{"!": kind, "of": [...]}`; a kind that is not in the list is never made.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from enum import Enum
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple
+from bilevel.space import SearchSpace
+from bilevel.trace import Decision, Failure, FailureKind, Objective, Outcome, Proposal, Trial
+from bilevel.view import Answer, Brief
+
+Packed = Any
+_RECORDS: tuple[type[Any], ...] = (
+    *(Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple, SearchSpace),
+    *(Failure, Objective, Outcome, Proposal, Trial, Answer, Brief),
+)
+_ENUMS: tuple[type[Enum], ...] = (Decision, FailureKind)
+_FIELDS = {
+    kind.__name__: (kind, tuple(f.name for f in fields(kind) if f.init)) for kind in _RECORDS
+}
+_NAMED_ENUMS = {kind.__name__: kind for kind in _ENUMS}
+_PLAIN = {str, int, bool, type(None)}
+_OTHERS = ("tuple", "set", "frozenset", "dict", "mappingproxy", "float", "Random")
+ALL = frozenset({*_FIELDS, *_NAMED_ENUMS, *_OTHERS})
+MAX_DEPTH = 20
+
+
+def pack(value: Any, depth: int = 0) -> Packed:
+    """Raises TypeError for what has no place on the wire."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if depth > MAX_DEPTH:
+        raise TypeError(f"nested more than {MAX_DEPTH} deep")
+    if kind is float:
+        return value if math.isfinite(value) else {"!": "float", "of": str(value)}
+    name = kind.__name__
+    if _FIELDS.get(name, (None,))[0] is kind:
+        return {"!": name, "of": [pack(getattr(value, f), depth + 1) for f in _FIELDS[name][1]]}
+    if _NAMED_ENUMS.get(name) is kind:
+        return {"!": name, "of": value.value}
+    return _container(value, depth)
+
+
+def _container(value: Any, depth: int) -> Packed:
+    kind = type(value)
+    if isinstance(value, Mapping):
+        return _mapping(value, depth)
+    if kind is Random:
+        return {"!": "Random", "of": pack(value.getstate(), depth + 1)}
+    if kind in {set, frozenset}:
+        packed = sorted((pack(v, depth + 1) for v in value), key=repr)
+        return {"!": kind.__name__, "of": packed}
+    if isinstance(value, int | float | str) and not isinstance(value, Enum):
+        base = next(b for b in (int, float, str) if isinstance(value, b))
+        return pack(base(value), depth)
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        listed = [pack(v, depth + 1) for v in value]
+        return {"!": "tuple", "of": listed} if kind is tuple else listed
+    raise TypeError(f"{kind.__name__} cannot be sent; use numbers, texts, lists, tuples, dicts")
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> Packed:
+    if type(value) is MappingProxyType:
+        return {"!": "mappingproxy", "of": pack(dict(value), depth + 1)}
+    if all(type(key) is str and key != "!" for key in value):
+        return {key: pack(v, depth + 1) for key, v in value.items()}
+    pairs = [[pack(k, depth + 1), pack(v, depth + 1)] for k, v in value.items()]
+    return {"!": "dict", "of": pairs}
+
+
+def unpack(packed: Packed, allowed: Collection[str] = ALL) -> Any:
+    """Raises ValueError or TypeError for what is not the form of an allowed kind."""
+    if isinstance(packed, list):
+        return [unpack(v, allowed) for v in packed]
+    if not isinstance(packed, dict):
+        return packed
+    name = packed.get("!")
+    if name is None:
+        return {key: unpack(v, allowed) for key, v in packed.items()}
+    if not isinstance(name, str) or name not in allowed or set(packed) != {"!", "of"}:
+        raise ValueError(f"{str(name)[:40]!r} is not expected here")
+    if name in _FIELDS:
+        kind, names = _FIELDS[name]
+        values = _listed(packed["of"], len(names))
+        return kind(**{n: unpack(v, allowed) for n, v in zip(names, values, strict=True)})
+    if name in _NAMED_ENUMS:
+        return _NAMED_ENUMS[name](packed["of"])
+    return _made(name, packed["of"], allowed)
+
+
+def _made(name: str, of: Packed, allowed: Collection[str]) -> Any:
+    if name == "float":
+        return float(of)
+    if name == "dict":
+        return {unpack(k, allowed): unpack(v, allowed) for k, v in _listed(of)}
+    if name == "Random":
+        made = Random()
+        made.setstate(unpack(of, allowed))
+        return made
+    if name == "mappingproxy":
+        return MappingProxyType(unpack(of, allowed))
+    kinds: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+    return kinds[name](unpack(v, allowed) for v in _listed(of))
+
+
+def _listed(of: Packed, length: int | None = None) -> list[Any]:
+    if not isinstance(of, list) or (length is not None and len(of) != length):
+        raise ValueError("a record of the wrong form")
+    return of

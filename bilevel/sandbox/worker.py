@@ -1,0 +1,194 @@
+"""Inside the confined process: keeps the mechanism, its picture of the loop, and answers calls."""
+
+import ctypes
+import inspect
+import io
+import os
+import resource
+import sys
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bilevel.errors import BilevelError
+from bilevel.mechanism import HOOKS, Mechanism
+from bilevel.sandbox.failures import BadFrame
+from bilevel.sandbox.frames import Channel
+from bilevel.sandbox.picture import Picture
+from bilevel.sandbox.wire import pack, unpack
+from bilevel.trace import Proposal, Trial
+from bilevel.view import Answer, Ask, Brief
+
+NO_PICTURE = 70
+_CAPABILITIES_3 = 0x20080522
+
+
+def serve(memory_mib: int) -> None:
+    """Answers calls until its input ends; never returns."""
+    reads, writes = os.dup(0), os.dup(1)
+    os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr = Nowhere()
+    harden(memory_mib)
+    channel = Channel(reads, writes, patient=True)
+    worker = Worker(channel)
+    while True:
+        try:
+            request = channel.receive()
+        except BilevelError:
+            os._exit(0)
+        worker.answer(request)
+
+
+def harden(memory_mib: int) -> None:
+    """Gives up what an administrator may do, then what anybody may use up."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(4, 0)  # PR_SET_DUMPABLE: no core file, and its /proc entries are its own
+    libc.capset((ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)())
+    for limit, most in (
+        (resource.RLIMIT_AS, memory_mib << 20),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_NOFILE, 32),
+    ):
+        resource.setrlimit(limit, (most, most))
+
+
+class Nowhere(io.TextIOBase):
+    """Takes what the mechanism prints."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+class Worker:
+    """One mechanism. Every request has an id that its one answer repeats."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._picture = Picture(self._render, self._asker)
+        self._mechanism: Mechanism | None = None
+        self._id = ""
+
+    def answer(self, request: dict[str, Any]) -> None:
+        self._id = request["id"]
+        try:
+            answer = self._load(request) if "source" in request else self._call(request)
+            self._say(answer)
+        except MemoryError:
+            self._say({"memory": True})
+        except BadFrame as error:
+            self._raised("TypeError", str(error))
+        except BaseException as error:  # SystemExit and KeyboardInterrupt are no way out either
+            self._raised(type(error).__name__, str(error))
+
+    def _raised(self, kind: str, message: str) -> None:
+        self._say({"raised": [kind[:100], message[:2000]]})
+
+    def _say(self, answer: Mapping[str, Any]) -> None:
+        self._channel.send({"id": self._id, **answer})
+
+    def _load(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The one Mechanism class that the source defines, made with the arguments."""
+        module = types.ModuleType("mechanism_source")
+        sys.modules[module.__name__] = module
+        exec(compile(request["source"], "<mechanism>", "exec", dont_inherit=True), vars(module))
+        classes = [
+            kind
+            for kind in vars(module).values()
+            if inspect.isclass(kind)
+            and issubclass(kind, Mechanism)
+            and kind.__module__ == module.__name__
+        ]
+        if len(classes) != 1:
+            named = ", ".join(kind.__name__ for kind in classes) or "none"
+            raise TypeError(f"defines {named}; expected exactly one subclass of Mechanism")
+        made = classes[0](**unpack(request["arguments"]))
+        for name, value in unpack(request["state"]).items():
+            setattr(made, name, value)
+        self._mechanism = made
+        own = [hook for hook in HOOKS if getattr(classes[0], hook) is not getattr(Mechanism, hook)]
+        description = {"name": made.name, "carrier": made.carrier, "hooks": own}
+        return {"answer": description, **self._state(made)}
+
+    def _call(self, request: dict[str, Any]) -> dict[str, Any]:
+        mechanism = self._mechanism
+        if mechanism is None:
+            raise TypeError("called before it was loaded")
+        try:
+            view = self._picture.view(request["view"])
+            given = self._picture.given(request["given"])
+        except Exception:
+            os._exit(NO_PICTURE)  # half a picture would be wrong from here on
+        answer = getattr(mechanism, request["hook"])(view, *given)
+        return {"answer": told(request["hook"], answer), **self._state(mechanism)}
+
+    def _state(self, mechanism: Mechanism) -> dict[str, Any]:
+        """What the mechanism would have to be told to go on in another process."""
+        state: dict[str, Any] = {}
+        lost: list[str] = []
+        for name, value in vars(mechanism).items():
+            try:
+                state[name] = pack(value)
+            except TypeError:
+                lost.append(name)
+        return {"state": state, "lost": lost}
+
+    def _render(self, path: int, config: Mapping[str, Any]) -> str:
+        return str(self._host({"render": [path, pack(config)]})["text"])
+
+    def _asker(self, path: int, purpose: str) -> Ask:
+        def ask(
+            prompt: str,
+            schema: Mapping[str, Any],
+            *,
+            check: Any = None,
+            system: str = "",
+            temperature: float | None = None,
+        ) -> Answer:
+            question = [path, purpose, prompt, dict(schema), system, temperature, check is not None]
+            reply = self._host({"ask": question})
+            while "check" in reply:
+                try:
+                    checked = {"checked": pack(check(unpack(reply["check"])))}
+                except (BilevelError, ValueError) as error:
+                    checked = {"problem": str(error)[:2000]}
+                reply = self._host(checked)
+            answer: Answer = unpack(reply["asked"])
+            return answer
+
+        return ask
+
+    def _host(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """One question to the host in the middle of a call."""
+        self._say(wish)
+        reply: dict[str, Any] = self._channel.receive()
+        if "refused" in reply:
+            raise RuntimeError(reply["refused"])
+        return reply
+
+
+def told(hook: str, answer: Any) -> Any:
+    """A hook's answer in the form that the host expects; raises TypeError for another kind."""
+    if hook == "brief":
+        if not isinstance(answer, Brief):
+            raise TypeError(f"expected Brief, got {type(answer).__name__}")
+        return {"trials": [_shown(trial) for trial in answer.trials], "text": str(answer.text)}
+    if hook in {"propose", "review"}:
+        return [pack(_kind(candidate, Proposal)) for candidate in _sequence(answer)]
+    return None if hook == "observe" else pack(answer)
+
+
+def _shown(trial: Any) -> int:
+    return int(_kind(trial, Trial).number)
+
+
+def _sequence(answer: Any) -> Sequence[Any]:
+    return list(answer)
+
+
+def _kind(answer: Any, kind: type[Any]) -> Any:
+    if not isinstance(answer, kind):
+        raise TypeError(f"expected {kind.__name__}, got {type(answer).__name__}")
+    return answer
