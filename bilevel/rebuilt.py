@@ -1,6 +1,7 @@
 """A search's settings from its journal alone, so that it can be executed again anywhere."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
                 f"{override} would make it another search: a replay takes its settings from the "
                 f"journal; run a new search instead: python -m bilevel study=... {override}"
             )
-    settings = _composed(conf, deciding, overrides)
+    chosen = str(deciding.get("llm.name", "none"))
+    settings = _today(conf, chosen, tuple(overrides))
     kept = {key: value for key, value in flat(settings) if is_free(key)}
     made = _nested({**deciding, **kept})
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
@@ -55,12 +57,12 @@ def header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
     return deciding
 
 
-def _composed(conf: Path, deciding: Mapping[str, Any], overrides: Sequence[str]) -> Settings:
-    """The defaults of today; only what is free to differ is used of them."""
-    chosen = str(deciding.get("llm.name", "none"))
-    preset = chosen if (conf / "llm" / f"{chosen}.yaml").exists() else "none"
-    every = ["task=trap", f"llm={preset}", *overrides]
-    return composed(conf, every)
+@lru_cache(maxsize=64)
+def _today(conf: Path, llm: str, overrides: tuple[str, ...]) -> Mapping[str, Any]:
+    """The defaults of today, of which only what is free to differ is used; composing takes long,
+    and the searches of a study have them in common."""
+    preset = llm if (conf / "llm" / f"{llm}.yaml").exists() else "none"
+    return composed(conf, ["task=trap", f"llm={preset}", *overrides])
 
 
 def _nested(settings: Mapping[str, Any]) -> Settings:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import sqlalchemy
 from mlflow.entities import LifecycleStage, RunStatus, SourceType, Span
+from mlflow.entities.entity_type import EntityAssociationType
 from mlflow.store.tracking.dbmodels import models
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -73,9 +74,6 @@ class BulkStore(Store):
                 for model, values in _tables(rows).items():
                     if values:
                         session.execute(sqlalchemy.insert(model), values)
-            for run_id, row in rows.items():
-                if row.traces:
-                    self._client.link_traces_to_run(row.traces, run_id)
 
     def runs(self, experiment: str, query: str) -> list[Run]:
         self.flush()
@@ -194,6 +192,17 @@ def _tables(rows: Mapping[str, _Row]) -> dict[Any, list[dict[str, Any]]]:
         ],
         models.SqlParam: [
             {"key": k, "value": v, **run} for row, run in named for k, v in row.params.items()
+        ],
+        models.SqlEntityAssociation: [
+            {
+                "association_id": uuid.uuid4().hex,
+                "source_type": EntityAssociationType.TRACE,
+                "source_id": trace,
+                "destination_type": EntityAssociationType.RUN,
+                "destination_id": run_id,
+            }
+            for run_id, row in rows.items()
+            for trace in row.traces
         ],
         models.SqlMetric: [{**point, **run} for row, run in named for point in row.metrics],
         models.SqlLatestMetric: [
