@@ -62,8 +62,10 @@ def from_status(
     if status in {400, 422}:
         return Fault(Remedy.ASK_DIFFERENTLY, said, option=_named_option(message, param))
     if status in {408, 409, 425, 429} or status >= 500:
-        advice = "wait, lower the number of parallel searches" if status == 429 else "try again"
-        return Fault(Remedy.RETRY, said, f"{advice} later, {_SCRIPTED}", retry_after(headers))
+        advice = "try again later"
+        if status == 429:
+            advice += ", run fewer searches at a time"
+        return Fault(Remedy.RETRY, said, f"{advice}, {_SCRIPTED}", retry_after(headers))
     return Fault(Remedy.REFUSED, said, "check llm.base_url")
 
 

@@ -98,12 +98,13 @@ def _child(folder: str, overrides: Sequence[str], variables: dict[str, str]) -> 
 
 
 def _serve() -> None:
-    import httpx2  # noqa: F401
-    import openai  # noqa: F401
+    import openai
 
     import bilevel.app
     import bilevel.run  # noqa: F401
 
+    with openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9") as client:
+        assert client.chat.completions.with_streaming_response  # imported when it is asked for
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:

@@ -1,13 +1,15 @@
 """Servers that fail in the middle of a search: one clear line, and the same command goes on."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bilevel.journal import Data, read
 from tests.faults.commands import Commands, Ran, journal
-from tests.faults.endpoint_faults import ATTEMPTS, LASTING, PASSING, TIMEOUT_S, TRIAL, Fault, well
+from tests.faults.endpoint_faults import ATTEMPTS, LASTING, PASSING, PATIENT_S, TRIAL, Fault, well
 from tests.faults.replies import good, proposal
 from tests.faults.server import TRIALS, Act, Asked, Server, refuses, says
 from tests.llm.support import KEY, KEY_ENV
@@ -22,8 +24,13 @@ SETTINGS = (
     "llm=local",
     "llm._target_=tests.faults.commands.hurried_client",
     f"llm.max_attempts={ATTEMPTS}",
-    f"llm.timeout_s={TIMEOUT_S}",
+    f"llm.timeout_s={PATIENT_S}",
 )
+
+
+def cases(faults: Iterable[Fault]) -> list[Any]:
+    slow = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(fault, id=fault.name, marks=slow[fault.slow]) for fault in faults]
 
 
 class Failing:
@@ -52,12 +59,12 @@ def unbroken(command: Commands, tmp_path_factory: pytest.TempPathFactory) -> lis
     return journal(folder)
 
 
-@pytest.mark.parametrize("fault", PASSING, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", cases(PASSING))
 def test_what_passes_is_waited_out(
     command: Commands, tmp_path: Path, fault: Fault, unbroken: list[Data]
 ) -> None:
     with Server(Failing(fault)) as server:
-        ran = run(command, tmp_path, server)
+        ran = run(command, tmp_path, server, f"llm.timeout_s={fault.timeout_s}")
     assert ran.code == 0, ran.err
     assert journal(tmp_path) == unbroken
     [met] = [e for e in read(tmp_path / JOURNAL) if e["key"] == f"L1/T{TRIAL}/propose/0/0"]
@@ -66,12 +73,12 @@ def test_what_passes_is_waited_out(
     assert met["data"]["clock"]["attempts"] == len(fault.acts) + 1
 
 
-@pytest.mark.parametrize("fault", LASTING, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", cases(LASTING))
 def test_what_lasts_ends_the_search_which_the_same_command_continues(
     command: Commands, tmp_path: Path, fault: Fault, unbroken: list[Data]
 ) -> None:
     with Server(Failing(fault)) as server:
-        stopped = run(command, tmp_path, server)
+        stopped = run(command, tmp_path, server, f"llm.timeout_s={fault.timeout_s}")
         assert stopped.code == 1, stopped.err
         assert re.search(fault.told, stopped.said)
         assert server.url in stopped.said

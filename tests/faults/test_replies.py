@@ -79,6 +79,15 @@ def test_the_command_ended_well_and_nothing_was_executed(swept: Swept) -> None:
     assert {path.name for path in swept.folder.iterdir()} == {"mlruns", "out", "err"}
 
 
+def test_a_reply_that_is_cut_off_is_charged_in_full(swept: Swept) -> None:
+    """Of three megabytes two are received: about half a million tokens."""
+    entries = journal(swept.folder, "three-megabytes")
+    replies = [e["data"] for e in entries if e["key"] == "L1/T2/propose/0/0"]
+    assert [reply["estimated"] for reply in replies] == [True]
+    assert replies[0]["completion_tokens"] >= 500_000
+    assert len(replies[0]["text"]) == 200_000
+
+
 def test_an_experiment_that_was_run_before_is_charged_and_not_run_again(
     command: Commands, tmp_path: Path
 ) -> None:
