@@ -21,10 +21,12 @@ from bilevel.errors import BadInput, TaskError, TrackingError
 from bilevel.executor import Executor
 from bilevel.journal import Journal
 from bilevel.measured import NOISE_FILE, Noise, place, save
-from bilevel.overrides import TOLD, composed, told_by
+from bilevel.options import split
+from bilevel.overrides import composed
 from bilevel.randomness import noise_seed
 from bilevel.search import JOURNAL, move_aside
 from bilevel.settings import check
+from bilevel.shell import command, console
 from bilevel.tasks.base import Task
 from bilevel.trace import Outcome, Proposal
 
@@ -157,26 +159,17 @@ def _is_terminal() -> bool:
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the noise; returns the exit code a shell sees."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(f"{__doc__}\nusage: {USAGE}")
-        return 0
-    try:
-        own = [a.partition("=")[2] for a in arguments if a.startswith("repeats=")]
-        text = own[-1] if own else str(REPEATS)
+
+    def body(arguments: Sequence[str]) -> None:
+        own, overrides = split(arguments, ("repeats",))
+        text = own.get("repeats", str(REPEATS))
         if not text.isdigit() or int(text) < 2:
             raise BadInput(f"repeats={text}: expected a whole number of at least 2; {USAGE}")
-        overrides = [a for a in arguments if not a.startswith("repeats=")]
         settings = composed(CONF, overrides)
         check(settings)
-        run(settings, int(text), Console(width=None if sys.stdout.isatty() else 120))
-    except TOLD as error:
-        failure = told_by(error)
-        print(f"error: {failure}", file=sys.stderr)
-        return failure.exit_code
-    except KeyboardInterrupt:
-        print("\nstopped; the same command continues from here", file=sys.stderr)
-        return 130
-    return 0
+        run(settings, int(text), console())
+
+    return command(arguments, __doc__, USAGE, body)
 
 
 if __name__ == "__main__":

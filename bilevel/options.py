@@ -21,3 +21,10 @@ def options(
         if key not in given:
             raise BadInput(f"{key}=... is missing; usage: {usage}")
     return given
+
+
+def split(arguments: Sequence[str], own: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """The options of a command, and what is left for Hydra: overrides of settings."""
+    pairs = [(a, *a.partition("=")) for a in arguments]
+    options = {key: value for _, key, _, value in pairs if key in own}
+    return options, [argument for argument, key, _, _ in pairs if key not in own]

@@ -20,11 +20,12 @@ from bilevel.errors import BadInput, JournalError, Unrecorded
 from bilevel.execution import Execution
 from bilevel.identity import identify
 from bilevel.journal import Journal, Recording, read
-from bilevel.overrides import TOLD, told_by
+from bilevel.options import split
 from bilevel.rebuilt import Settings, journal_of, rebuilt
 from bilevel.run import search
 from bilevel.search import JOURNAL
 from bilevel.settings import check
+from bilevel.shell import command, console
 from bilevel.tracking import NullTracker, Tracker
 
 USAGE = (
@@ -32,7 +33,6 @@ USAGE = (
     "[fresh=true] [results=DIR] [executor.workers=N llm.base_url=URL tracking=none ...]"
 )
 OWN = ("study", "arm", "seed", "without", "with", "fresh")
-TABLE_COLUMNS = 120  # where the output is no terminal
 
 
 def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
@@ -93,10 +93,7 @@ def _text(file: Path) -> str:
 
 def replay(arguments: Sequence[str], console: Console) -> Difference | None:
     """What a change made, or None for an exact replay. Raises BilevelError."""
-    options = {
-        key: value for key, sign, value in (a.partition("=") for a in arguments) if key in OWN
-    }
-    overrides = [a for a in arguments if a.partition("=")[0] not in OWN]
+    options, overrides = split(arguments, OWN)
     for key in ("study", "arm", "seed"):
         if not options.get(key):
             raise BadInput(f"{key}=... is missing; usage: {USAGE}")
@@ -127,17 +124,11 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
 
 def main(arguments: Sequence[str]) -> int:
     """Prints what came of it; returns the exit code a shell sees."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(f"{__doc__}\nusage: {USAGE}")
-        return 0
-    width = None if sys.stdout.isatty() else TABLE_COLUMNS
-    try:
-        replay(arguments, Console(width=width))
-    except TOLD as error:
-        failure = told_by(error)
-        print(f"error: {failure}", file=sys.stderr)
-        return failure.exit_code
-    return 0
+
+    def body(arguments: Sequence[str]) -> None:
+        replay(arguments, console())
+
+    return command(arguments, __doc__, USAGE, body)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,59 @@
 """Writes searches that were run untracked, or lost their store, into it from their journals.
 
-`python -m bilevel.sync [study=NAME] [results=DIR] [tracking.uri=URI ...]`. Every search is
-executed again from its journal alone, and the store is told of it in bulk; what the store holds
-already is left as it is. A search that has not ended is written as far as it got.
+`python -m bilevel.sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]`. Every
+search is executed again from its journal alone, and the store is told of it in bulk; what the
+store holds already is left as it is. A search that has not ended is written as far as it got.
 """
 
 import contextlib
+import json
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from hydra.utils import instantiate
+from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from bilevel.app import CONF
 from bilevel.errors import BadInput, ConfigError, TrackingError
 from bilevel.journal import hold
+from bilevel.options import split
 from bilevel.overrides import TOLD, told_by
 from bilevel.rebuilt import Settings, rebuilt
 from bilevel.replay import exactly
 from bilevel.run import is_tracked, mark_tracked
 from bilevel.search import JOURNAL
+from bilevel.shell import command
 from bilevel.tracking import Tracker
 
-USAGE = "python -m bilevel.sync [study=NAME] [results=DIR] [tracking.uri=URI ...]"
+USAGE = "python -m bilevel.sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]"
+BULK = "bilevel.tracking.bulk_tracker"
+QUIET_S = 30.0  # between two lines of progress where the output is no terminal
+WORTH_A_PROCESS = 25  # searches
 _SEARCH = re.compile(r".+-seed\d+")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Count:
-    """What became of the searches that were found."""
+    """What became of the searches that were found; `problems` is told, a line a search."""
 
     synced: int = 0
     trials: int = 0
     held: int = 0
-    failed: int = 0
+    problems: tuple[str, ...] = ()
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(
+            self.synced + other.synced,
+            self.trials + other.trials,
+            self.held + other.held,
+            self.problems + other.problems,
+        )
 
 
 def journals(results: Path, study: str | None) -> list[Path]:
@@ -50,37 +66,48 @@ def journals(results: Path, study: str | None) -> list[Path]:
 
 
 def sync(arguments: Sequence[str]) -> Count:
-    """Tells one line a search that cannot be written, and goes on with the next one.
+    """Tells of a search that cannot be written, and goes on with the next one.
 
     Raises BadInput and TrackingError where nothing can be written.
     """
-    given = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    overrides = [a for a in arguments if a.partition("=")[0] != "study"]
-    if len(given) < len(arguments):
+    own, overrides = split(arguments, ("study", "processes"))
+    if any("=" not in argument for argument in arguments):
         raise BadInput(f"usage: {USAGE}")
-    count, trackers = Count(), dict[str, Tracker]()
-    paths = journals(Path(given.get("results", "mlruns")), given.get("study"))
-    for path in tqdm(paths, unit="search", disable=not sys.stderr.isatty()):
-        try:
-            settings = rebuilt(path, CONF, overrides)
-            uri = _uri(settings)
-            if is_tracked(path.parent, uri):
-                count.held += 1
-                continue
-            if uri not in trackers:
-                trackers[uri] = _tracker(settings)
-            count.trials += _write(path, settings, uri, trackers[uri])
-            count.synced += 1
-        except (TrackingError, ConfigError):
-            raise
-        except TOLD as error:
-            count.failed += 1
-            print(f"{path.parent}: {told_by(error)}", file=sys.stderr)
-    return count
+    results = split(overrides, ("results",))[0].get("results", "mlruns")
+    paths = journals(Path(results), own.get("study"))
+    processes = _processes(own.get("processes"), len(paths))
+    work = (delayed(_synced)(path, tuple(overrides)) for path in paths)
+    done = Parallel(processes, return_as="generator_unordered", max_nbytes=None)(work)
+    seconds = 0.1 if sys.stderr.isatty() else QUIET_S
+    return sum(tqdm(done, total=len(paths), unit="search", mininterval=seconds), Count())
 
 
-def _write(path: Path, settings: Settings, uri: str, tracker: Tracker) -> int:
+def _processes(given: str | None, searches: int) -> int:
+    """A process takes seconds to start, which is worth it for many searches only."""
+    if given is None:
+        return max(1, min(os.cpu_count() or 1, searches // WORTH_A_PROCESS))
+    if not given.isdigit() or int(given) < 1:
+        raise BadInput(f"processes={given}: expected a whole number of at least 1")
+    return int(given)
+
+
+def _synced(path: Path, overrides: tuple[str, ...]) -> Count:
+    """One search, in whichever process. Raises what would stop every other one too."""
+    try:
+        settings = rebuilt(path, CONF, overrides)
+        uri = _uri(settings)
+        if is_tracked(path.parent, uri):
+            return Count(held=1)
+        return Count(synced=1, trials=_write(path, settings, uri))
+    except (TrackingError, ConfigError):
+        raise
+    except TOLD as error:
+        return Count(problems=(f"{path.parent}: {told_by(error)}",))
+
+
+def _write(path: Path, settings: Settings, uri: str) -> int:
     """Returns how many trials the search has, the baseline included."""
+    tracker = _tracker(json.dumps(settings["tracking"], sort_keys=True))
     with _held(path):
         execution = exactly(settings, path, tracker)
         if tracker.problem:
@@ -107,28 +134,27 @@ def _uri(settings: Settings) -> str:
     return str(uri)
 
 
-def _tracker(settings: Settings) -> Tracker:
-    tracking = settings["tracking"]
-    tracker: Tracker = instantiate(tracking, bulk=True)
-    return tracker
+@lru_cache(maxsize=8)
+def _tracker(tracking: str) -> Tracker:
+    """Opening a store takes seconds: once a process."""
+    made: Tracker = instantiate({**json.loads(tracking), "_target_": BULK})
+    return made
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints what was written; returns the exit code a shell sees."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(f"{__doc__}\nusage: {USAGE}")
-        return 0
-    try:
+
+    def body(arguments: Sequence[str]) -> int:
         count = sync(arguments)
-    except TOLD as error:
-        failure = told_by(error)
-        print(f"error: {failure}", file=sys.stderr)
-        return failure.exit_code
-    print(
-        f"{count.synced} searches with {count.trials} trials written, {count.held} were there "
-        f"already, {count.failed} could not be written"
-    )
-    return 1 if count.failed else 0
+        for problem in count.problems:
+            print(problem, file=sys.stderr)
+        print(
+            f"{count.synced} searches with {count.trials} trials written, {count.held} were there "
+            f"already, {len(count.problems)} could not be written"
+        )
+        return 1 if count.problems else 0
+
+    return command(arguments, __doc__, USAGE, body)
 
 
 if __name__ == "__main__":

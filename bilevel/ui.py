@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bilevel.errors import BadInput, BilevelError
+from bilevel.errors import BadInput
 from bilevel.options import options
+from bilevel.shell import command
 
 USAGE = "python -m bilevel.ui [port=5000] [results=mlruns]"
 HOST = "127.0.0.1"
@@ -15,7 +16,7 @@ HOST = "127.0.0.1"
 ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
-def command(arguments: Sequence[str]) -> list[str]:
+def serving(arguments: Sequence[str]) -> list[str]:
     """What serves the page. Raises BadInput where there is nothing to show or the port is taken."""
     given = options(arguments, ("port", "results"), (), USAGE)
     port = given.get("port", "5000")
@@ -40,17 +41,14 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Becomes the server; returns only with an exit code for what went wrong."""
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(f"{__doc__}\nusage: {USAGE}")
-        return 0
-    try:
-        serving = command(arguments)
-    except BilevelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    address = f"http://{HOST}:{serving[serving.index('--port') + 1]}"
-    print(f"the page will be at {address} in a few seconds; stop it with Ctrl-C", flush=True)
-    os.execve(serving[0], serving, {**ENVIRONMENT, **os.environ})
+
+    def body(arguments: Sequence[str]) -> None:
+        server = serving(arguments)
+        address = f"http://{HOST}:{server[server.index('--port') + 1]}"
+        print(f"the page will be at {address} in a few seconds; stop it with Ctrl-C", flush=True)
+        os.execve(server[0], server, {**ENVIRONMENT, **os.environ})
+
+    return command(arguments, __doc__, USAGE, body)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Tracking: every search as MLflow runs, behind one seam.
 
-A search tells a `Tracker` what happened; `MlflowTracker` writes it, `NullTracker` does not:
+A search tells a `Tracker` what happened; `MlflowTracker` writes it as it happens, `BulkTracker`
+writes searches that are over, whole, and `NullTracker` nothing:
 
     tracker.start(SearchInfo(...))          before the first trial; raises TrackingError
     tracker.trial(TrialRecord(...))         after every decided trial, at every level
     tracker.mechanisms([MechanismRecord])   whenever their state changed, and before the end
     tracker.end("done", {...})              done, failed or exhausted; `summary` are final metrics
+    tracker.leave()                         instead of the end: cut off, the run stays RUNNING
     tracker.supersede(study, arm, seed)     when the user starts a search over
 
 What is written, for scripts that read it:
@@ -31,6 +33,7 @@ that was cut off is written anew, and no metric is logged twice at a step.
 Importing this package does not import mlflow; opening a store does.
 """
 
+from bilevel.tracking.bulk import BulkTracker, bulk_tracker
 from bilevel.tracking.location import DEFAULT_URI, deep_link, resolve, ui_command
 from bilevel.tracking.records import (
     CallRecord,
@@ -44,6 +47,7 @@ from bilevel.tracking.tracker import MlflowTracker
 
 __all__ = [
     "DEFAULT_URI",
+    "BulkTracker",
     "CallRecord",
     "MechanismRecord",
     "MlflowTracker",
@@ -51,6 +55,7 @@ __all__ = [
     "SearchInfo",
     "Tracker",
     "TrialRecord",
+    "bulk_tracker",
     "deep_link",
     "resolve",
     "ui_command",

@@ -1,5 +1,6 @@
 """Where the tracking store is, whether it can be reached, and how to look at it."""
 
+import hashlib
 import shlex
 import socket
 import sys
@@ -50,6 +51,13 @@ def artifacts_root(uri: str, configured: str | None = None) -> str | None:
     return (
         None if uri.startswith(("http", "databricks")) else str(Path("mlruns/artifacts").resolve())
     )
+
+
+def study_folder(study: str) -> str:
+    """A folder name for a study: readable, and different for different studies."""
+    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in study).strip(".")
+    same = plain == study
+    return plain if same else f"{plain}-{hashlib.sha256(study.encode()).hexdigest()[:8]}"
 
 
 def shown(uri: str) -> str:

@@ -131,7 +131,7 @@ class Tracker(Protocol):
         """`status` is done, failed or exhausted (a cap was reached)."""
 
     def leave(self) -> None:
-        """The search stops here and has not ended: it is left as unfinished."""
+        """The search did not end: what was told is kept, and its run stays open."""
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""

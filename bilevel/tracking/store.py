@@ -1,6 +1,5 @@
-"""The one module that imports mlflow: every failure there becomes a TrackingError."""
+"""What is asked of mlflow, in one place: every failure there becomes a TrackingError."""
 
-import hashlib
 import logging
 import os
 import tempfile
@@ -13,7 +12,15 @@ from typing import Any
 
 from bilevel.errors import TrackingError
 from bilevel.tracking.database import prepare
-from bilevel.tracking.location import REMEDY, artifacts_root, local_path, reach, resolve, shown
+from bilevel.tracking.location import (
+    REMEDY,
+    artifacts_root,
+    local_path,
+    reach,
+    resolve,
+    shown,
+    study_folder,
+)
 from bilevel.tracking.records import CallRecord, Run
 from bilevel.tracking.spans import spans, trace_ids
 
@@ -29,7 +36,6 @@ import mlflow  # noqa: E402
 from mlflow.entities import Metric, Param, RunTag, Span  # noqa: E402
 from mlflow.tracing.client import TracingClient  # noqa: E402
 
-_log = logging.getLogger(__name__)
 _PAGE = 5_000
 _TRACES_PAGE = 100
 
@@ -59,9 +65,12 @@ class Store:
         except TrackingError:
             raise
         except Exception as error:  # mlflow, SQLAlchemy, drivers and the disk raise their own kinds
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            if isinstance(error, ImportError):
+            cause = _driver_error(error)
+            reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+            if isinstance(cause, ImportError):
                 reason += "; install that driver"
+            if "database is locked" in reason:
+                reason += " by another program: wait for that one, or end it"
             raise TrackingError(
                 f"{doing} failed in the tracking store {shown(self.uri)}: {reason[:300]}; mend it, "
                 f"or {REMEDY}"
@@ -92,7 +101,7 @@ class Store:
             return identifier
 
     def _create(self, study: str) -> Any:
-        place = self._artifacts and f"{self._artifacts}/{_folder(study)}"
+        place = self._artifacts and f"{self._artifacts}/{study_folder(study)}"
         try:
             self._client.create_experiment(study, artifact_location=place)
         except mlflow.MlflowException as error:
@@ -146,14 +155,20 @@ class Store:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Metrics, params and tags in one call."""
-        now_ms = int(time.time() * 1000)
+        when_ms = now_ms()
         with self._guard("logging"):
             self._client.log_batch(
                 run_id,
-                metrics=[Metric(n, v, now_ms, step) for n, v in (metrics or {}).items()],
+                metrics=[Metric(n, v, when_ms, step) for n, v in (metrics or {}).items()],
                 params=[Param(n, v) for n, v in (params or {}).items()],
                 tags=[RunTag(n, v) for n, v in (tags or {}).items()],
             )
+
+    def latest(self, run_id: str) -> Mapping[str, float]:
+        """The last value of every metric."""
+        with self._guard("reading metrics"):
+            found: Mapping[str, float] = self._client.get_run(run_id).data.metrics
+            return found
 
     def files(self, run_id: str, files: Mapping[str, str]) -> None:
         """Texts as artifacts, by their path; one call for all of them."""
@@ -190,10 +205,6 @@ class Store:
             else:
                 self._client.set_terminated(run_id, status)
 
-    def flush(self) -> None:
-        """Writes what waits to be written: nothing does here."""
-        return
-
     def delete(self, experiment: str, run_id: str, traces: Sequence[str] = ()) -> None:
         """Removes a run, and traces by their id if they are there."""
         with self._guard("removing a run that was cut off"):
@@ -202,20 +213,18 @@ class Store:
             self._client.delete_run(run_id)
 
 
-def open_store(uri: str, artifacts: str | None, *, bulk: bool) -> Store:
-    """The store of a tracker; one that cannot be written in bulk is written run by run."""
-    if bulk:
-        try:
-            from bilevel.tracking.bulk import BulkStore
-        except ImportError as error:
-            _log.warning("tracking: %s; this mlflow is written run by run", error)
-        else:
-            made = BulkStore(uri, artifacts)
-            reason = BulkStore.fits(made)
-            if not reason:
-                return made
-            _log.warning("tracking: %s; writing run by run", reason)
-    return Store(uri, artifacts)
+def _driver_error(error: BaseException) -> BaseException:
+    """What the database's driver said, if it was a database: SQLAlchemy puts more before it."""
+    link: BaseException | None = error
+    while link is not None:
+        if isinstance(origin := getattr(link, "orig", None), BaseException):
+            return origin
+        link = link.__cause__
+    return error
+
+
+def now_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _pages(traces: Sequence[str]) -> Iterator[list[str]]:
@@ -238,13 +247,6 @@ def _every(page: Callable[[str | None], Any]) -> Iterator[Any]:
 def _run(run: Any) -> Run:
     info, data = run.info, run.data
     return Run(info.run_id, info.run_name or "", info.status, dict(data.tags), dict(data.metrics))
-
-
-def _folder(study: str) -> str:
-    """A folder name for a study: readable, and different for different studies."""
-    plain = "".join(c if c.isalnum() or c in "._-" else "_" for c in study).strip(".")
-    same = plain == study
-    return plain if same else f"{plain}-{hashlib.sha256(study.encode()).hexdigest()[:8]}"
 
 
 def _migrate(uri: str) -> None:

@@ -29,23 +29,16 @@ class MlflowTracker:
 
     A child run is complete when its status is FINISHED; one that was cut off is removed and
     written again. If the store fails after the start, that is told once, `problem` says why, and
-    nothing more is written: running the same command again fills the gap from the journal. With
-    `bulk`, a search is written at its end, in one transaction where the store allows that.
+    nothing more is written: running the same command again fills the gap from the journal.
     """
 
     def __init__(
-        self,
-        uri: str = DEFAULT_URI,
-        artifacts: str | None = None,
-        traces: bool = True,
-        *,
-        bulk: bool = False,
+        self, uri: str = DEFAULT_URI, artifacts: str | None = None, traces: bool = True
     ) -> None:
         self.uri = resolve(uri)
         self.problem = ""
         self._artifacts = artifacts
         self._traces = traces
-        self._bulk = bulk
         self._store: Store | None = None
         self._info: SearchInfo | None = None
         self._experiment = ""
@@ -58,9 +51,9 @@ class MlflowTracker:
     def store(self) -> "Store":
         """The open store; the first use imports mlflow, which takes seconds."""
         if self._store is None:
-            from bilevel.tracking.store import open_store
+            from bilevel.tracking.store import Store
 
-            self._store = open_store(self.uri, self._artifacts, bulk=self._bulk)
+            self._store = Store(self.uri, self._artifacts)
         return self._store
 
     @property
@@ -123,8 +116,7 @@ class MlflowTracker:
         self._unless_broken("the end of the search", lambda: self._end(status, summary))
 
     def leave(self) -> None:
-        """A run that was not ended is unfinished as it is."""
-        self._unless_broken("what there is of the search", self.store.flush)
+        """Everything told is written already; the run stays open for whoever goes on."""
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""
@@ -134,9 +126,11 @@ class MlflowTracker:
         return len(found)
 
     def _searches(self, study: str, arm: str, seed: int) -> list[Run]:
-        """The searches of a triple that were not started over."""
-        query = "tags.kind = 'search' AND tags.superseded = 'false' AND "
-        query += f"tags.seed = '{seed}'"
+        """The searches of a triple that were not started over.
+
+        Only searches have the tag `superseded`; asked for first, it spares a look at every trial.
+        """
+        query = f"tags.superseded = 'false' AND tags.seed = '{seed}'"
         found = self.store.runs(self._experiment, query)
         return [r for r in found if r.tags.get("arm") == arm and r.tags.get("study") == study]
 
@@ -241,8 +235,7 @@ class MlflowTracker:
         journal = self._info.journal
         if journal is not None and journal.exists():
             store.file(self._parent, journal)
-        own = f"attributes.run_id = '{self._parent}'"
-        held = store.runs(self._experiment, own)[0].metrics
+        held = store.latest(self._parent)
         fresh = {n: v for n, v in content.finite(summary).items() if held.get(n) != v}
         store.log(
             self._parent, metrics=fresh, step=max(self._steps, default=0), tags={"ended": status}

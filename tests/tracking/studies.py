@@ -129,7 +129,7 @@ def run_search(
     tracker: Tracker, arm: str, seed: int, *, study: str = "demo", trials: int = 15,
     end: str = "done", journal: Path | None = None,
 ) -> None:  # fmt: skip
-    """Tells a tracker a whole search."""
+    """Tells a tracker a whole search; one without an end is left."""
     tracker.start(info(arm, seed, study, journal=journal))
     last = None
     for last in records(arm, seed, trials):
@@ -139,3 +139,5 @@ def run_search(
             tracker.mechanisms([mechanism(rows=last.trial.number)])
     if end and last is not None:
         tracker.end(end, {"confirmed_delta": -0.003})
+    elif not end:
+        tracker.leave()

@@ -1,138 +1,327 @@
-"""In bulk a search is written at its end, all or nothing, and as run by run."""
+"""What is written whole is what is written call by call; and it is there whole, or not at all."""
 
+import json
+import logging
+import multiprocessing
+import os
+import re
 import shutil
+import signal
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy
 
-from bilevel.tracking import MlflowTracker
-from bilevel.tracking.store import open_store
+from bilevel.trace import Decision, Objective
+from bilevel.tracking import BulkTracker, MlflowTracker, TrialRecord, bulk_tracker
 from tests.tracking.reading import of_kind, runs, texts, told_once
-from tests.tracking.studies import info, records, run_search
+from tests.tracking.studies import call, info, mechanism, outer, records, run_search, trial
 
-TIMES = ("wall_s", "clock/")
-
-
-def held(tracker: MlflowTracker) -> Any:
-    """Runs with everything in them, and traces, without ids and times."""
-    client = tracker.store._client
-    found = []
-    for run in runs(tracker):
-        history = {
-            name: sorted((p.step, p.value) for p in client.get_metric_history(run.run_id, name))
-            for name in run.metrics
-            if not name.startswith(TIMES)
-        }
-        tags = {k: v for k, v in run.tags.items() if k != "mlflow.parentRunId"}
-        params = dict(client.get_run(run.run_id).data.params)
-        files = {n: t for n, t in texts(tracker, run).items() if n != "environment.json"}
-        latest = {n: v for n, v in run.metrics.items() if not n.startswith(TIMES)}
-        found.append((run.name, run.status, tags, params, latest, history, files))
-    traces = client.search_traces(locations=[tracker.store.studies()["demo"]], max_results=400)
-    told = [
-        (
-            trace.info.tags.get("call"),
-            str(trace.info.state),
-            trace.info.token_usage,
-            [(s.name, s.inputs, s.outputs, s.status.description) for s in trace.data.spans],
-        )
-        for trace in traces
-    ]
-    return sorted(found, key=lambda run: run[0]), sorted(told, key=repr)
+Tell = Callable[[MlflowTracker, Path], None]
 
 
 @pytest.fixture
-def stores(migrated: Path, tmp_path: Path) -> Callable[[str], str]:
-    def make(name: str) -> str:
-        (tmp_path / name).mkdir()
-        shutil.copy(migrated, tmp_path / name / "mlflow.db")
-        return f"sqlite:///{tmp_path / name}/mlflow.db"
-
-    return make
-
-
-def test_what_is_written_in_bulk_is_what_is_written_run_by_run(
-    stores: Callable[[str], str],
-) -> None:
-    slow, bulk = MlflowTracker(stores("slow")), MlflowTracker(stores("bulk"), bulk=True)
-    for tracker in (slow, bulk):
-        for seed in (1, 2):
-            run_search(tracker, "A", seed, trials=4)
-        assert tracker.problem == ""
-    assert type(bulk.store) is not type(slow.store)
-    assert held(bulk) == held(slow)
-    linked = [
-        len(t.store._client.search_traces(locations=[t.store.studies()["demo"]], run_id=r.run_id))
-        for t in (slow, bulk)
-        for r in sorted(of_kind(t, "trial"), key=lambda run: run.name)
-    ]
-    half = len(linked) // 2
-    assert linked[:half] == linked[half:]
-    assert sum(linked)
+def stores(migrated: Path, tmp_path: Path) -> tuple[str, str]:
+    """Two tracking stores, one for each tracker."""
+    found = []
+    for name in ("plain", "bulk"):
+        path = tmp_path / name / "mlflow.db"
+        path.parent.mkdir()
+        shutil.copy(migrated, path)
+        found.append(f"sqlite:///{path}")
+    return found[0], found[1]
 
 
-def test_telling_it_again_changes_nothing(stores: Callable[[str], str]) -> None:
-    uri = stores("bulk")
-    run_search(MlflowTracker(uri, bulk=True), "A", 1, trials=5)
-    first = {run.run_id for run in runs(MlflowTracker(uri))}
-    again = MlflowTracker(uri, bulk=True)
-    run_search(again, "A", 1, trials=5)
-    assert {run.run_id for run in runs(again)} == first
-    told_once(again, 5)
+def _whole(tracker: MlflowTracker, folder: Path) -> None:
+    journal = folder / "journal.jsonl"
+    journal.write_text('{"trial": 0}\n')
+    run_search(tracker, "A", 1, trials=6, journal=journal)
+    run_search(tracker, "B", 1, trials=3, end="exhausted", journal=journal)
 
 
-def test_a_search_that_is_there_in_part_is_completed(stores: Callable[[str], str]) -> None:
-    uri = stores("bulk")
-    begun = MlflowTracker(uri)
-    begun.start(info("A", 1))
-    for record in [*records("A", 1, 5)][:3]:
-        begun.trial(record)
-    rest = MlflowTracker(uri, bulk=True)
-    run_search(rest, "A", 1, trials=5)
-    told_once(rest, 5)
+def _left(tracker: MlflowTracker, folder: Path) -> None:
+    run_search(tracker, "A", 1, trials=4, end="")
+    run_search(tracker, "A", 2, trials=0, end="failed")
 
 
-def test_a_write_that_fails_leaves_no_row(
-    stores: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    uri = stores("bulk")
-    tracker = MlflowTracker(uri, bulk=True)
-    real = sqlalchemy.insert
-
-    def failing(model: Any) -> Any:
-        if model.__tablename__ == "metrics":
-            raise OSError(28, "No space left on device")
-        return real(model)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("bilevel.tracking.bulk.sqlalchemy.insert", failing)
-        run_search(tracker, "A", 1, trials=3)
-    assert "No space left on device" in tracker.problem
-    assert runs(MlflowTracker(uri)) == []
-    again = MlflowTracker(uri, bulk=True)
-    run_search(again, "A", 1, trials=3)
-    told_once(again, 3)
+def _unusual(tracker: MlflowTracker, folder: Path) -> None:
+    """Failed calls that cost money, non-ASCII text, several calls, another metric, dead code."""
+    tracker.start(info(objective=Objective("accuracy", "maximize"), llm="gpt"))
+    odd = replace(call(1, problem="no JSON in ‘ja’"), usd=0.25, text="größer → 学习率")
+    moves = frozenset({("MATRIX_LR", "up")})
+    tracker.trial(TrialRecord(1, trial(0, 0.8, Decision.KEEP), baseline=0.8, best=0.8))
+    shaped = trial(1, float("nan"), Decision.DISCARD, moves, duplicate_of=0)
+    tracker.trial(TrialRecord(1, shaped, baseline=0.8, best=0.8, calls=(odd, call(2)),
+                              totals={"usd": 0.25}, hooks=[{"hook": "propose"}]))  # fmt: skip
+    failed = trial(2, None, Decision.FAIL)
+    tracker.trial(TrialRecord(1, failed, baseline=0.8, best=0.8))
+    tracker.trial(replace(outer(1), level=1.5))
+    tracker.mechanisms([mechanism("on probation", rows=0)])
+    tracker.mechanisms([mechanism("dead", rows=12)])
+    tracker.mechanisms([mechanism("on probation", rows=5)])
+    tracker.end("done", {"kept": 1.0, "wall_s": float("inf")})
 
 
-def test_a_search_that_is_left_is_unfinished(stores: Callable[[str], str]) -> None:
-    tracker = MlflowTracker(stores("bulk"), bulk=True)
-    tracker.start(info("A", 1))
-    for record in records("A", 1, 3):
+def _superseded(tracker: MlflowTracker, folder: Path) -> None:
+    run_search(tracker, "A", 1, trials=1, end="")
+    tracker.supersede("demo", "A", 1)
+    tracker.start(info("A", 1, search_id="second"))
+    for record in records("A", 1, 1):
         tracker.trial(record)
-    assert runs(tracker, "tags.kind = 'trial'")
-    tracker.leave()
-    [search] = of_kind(tracker, "search")
-    assert search.status == "RUNNING"
-    assert "ended" not in search.tags
+    tracker.start(info("A", 1, search_id="third"))
+    tracker.end("done", {})
 
 
-def test_what_cannot_be_written_in_bulk_is_told(
-    stores: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+TOLD = [_whole, _left, _unusual, _superseded]
+
+
+def _names(tracker: MlflowTracker) -> dict[str, str]:
+    """Run and trace id -> a name that is the same in every store."""
+    found = {
+        run.run_id: "/".join(run.tags.get(n, "") for n in ("arm", "seed", "search_id", "label"))
+        for run in runs(tracker)
+    }
+    return {i: f"{name}@{found.get(_parent(tracker, i), '')}" for i, name in found.items()}
+
+
+def _parent(tracker: MlflowTracker, run_id: str) -> str:
+    return str(tracker.store._client.get_run(run_id).data.tags.get("mlflow.parentRunId", ""))
+
+
+def read_back(tracker: MlflowTracker) -> dict[str, Any]:
+    """All that MLflow's public interface says about the study, without ids and times."""
+    client, names = tracker.store._client, _names(tracker)
+    experiment = tracker.store.studies()["demo"]
+    found: dict[str, Any] = {"tags": client.get_experiment(experiment).tags}
+    for run in runs(tracker):
+        whole = client.get_run(run.run_id)
+        tags = dict(whole.data.tags)
+        tags["mlflow.parentRunId"] = names.get(tags.get("mlflow.parentRunId", ""), "")
+        traces = client.search_traces(locations=[experiment], run_id=run.run_id)
+        found[names[run.run_id]] = {
+            "name": whole.info.run_name,
+            "user": whole.info.user_id,
+            "status": whole.info.status,
+            "ended": whole.info.end_time is not None,
+            "place": whole.info.artifact_uri.replace(run.run_id, "").split("/artifacts/")[1],
+            "tags": tags,
+            "params": whole.data.params,
+            "metrics": whole.data.metrics,
+            "histories": {
+                name: [(m.step, m.value) for m in client.get_metric_history(run.run_id, name)]
+                for name in whole.data.metrics
+            },
+            "files": texts(tracker, run),
+            "listed": sorted(f.path for f in client.list_artifacts(run.run_id)),
+            "traces": sorted(map(_trace, traces), key=lambda t: str(t["tags"])),
+        }
+    return found
+
+
+def _trace(trace: Any) -> dict[str, Any]:
+    place = "mlflow.artifactLocation"
+    tags = {n: t for n, t in trace.info.tags.items() if n != place}
+    [span] = trace.data.spans
+    return {
+        "tags": tags | {place: trace.info.tags[place].split("/traces/")[1]},
+        "state": trace.info.state,
+        "metadata": trace.info.trace_metadata,
+        "usage": trace.info.token_usage,
+        "took_ms": trace.info.execution_duration,
+        "previews": (trace.info.request_preview, trace.info.response_preview),
+        "span": (span.name, span.span_type, str(span.status), span.inputs, span.outputs),
+        "attributes": span.attributes,
+    }
+
+
+_VOLATILE = re.compile(r"time|uuid|association_id|^(destination_id|source_id|artifact_uri)$")
+
+
+def table_rows(path: Path) -> dict[str, list[str]]:
+    """Every row of every table but ids, times and places, which differ from store to store."""
+    found = {}
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (name,) in names:
+            lines = (dict(row) for row in database.execute(f"SELECT * FROM {name}"))
+            found[name] = sorted(json.dumps(_steady(line)) for line in lines)
+    return found
+
+
+def _steady(row: dict[str, Any]) -> dict[str, Any]:
+    kept = {n: v for n, v in row.items() if not _VOLATILE.search(n)}
+    if kept.get("key") in {"mlflow.parentRunId", "mlflow.artifactLocation"}:
+        kept["value"] = ""
+    if "content" in kept:
+        content = json.loads(kept["content"])
+        kept["content"] = {n: v for n, v in content.items() if not n.endswith("_time_unix_nano")}
+    kept.pop("artifact_location", None)
+    return kept
+
+
+@pytest.mark.parametrize("tell", TOLD)
+def test_both_trackers_leave_the_same(stores: tuple[str, str], tmp_path: Path, tell: Tell) -> None:
+    plain, bulk = MlflowTracker(stores[0]), bulk_tracker(stores[1])
+    assert type(bulk) is BulkTracker
+    tell(plain, tmp_path)
+    tell(bulk, tmp_path)
+    assert (plain.problem, bulk.problem) == ("", "")
+    assert read_back(bulk) == read_back(plain)
+    expected, found = (table_rows(Path(u.removeprefix("sqlite:///"))) for u in stores)
+    assert found.keys() == expected.keys()
+    for name, lines in expected.items():
+        assert found[name] == lines, name
+
+
+def test_without_traces_there_are_none(uri: str) -> None:
+    tracker = bulk_tracker(uri, traces=False)
+    run_search(tracker, "A", 1, trials=2)
+    assert len(of_kind(tracker, "trial")) == 3
+    assert tracker.store._client.search_traces(locations=[tracker.store.studies()["demo"]]) == []
+
+
+def test_telling_it_all_again_changes_nothing(uri: str) -> None:
+    run_search(bulk_tracker(uri), "A", 1, trials=5)
+    before = read_back(bulk_tracker(uri))
+    again = bulk_tracker(uri)
+    run_search(again, "A", 1, trials=5)
+    told_once(again, 5)
+    assert read_back(again) == before
+
+
+@pytest.mark.parametrize("missing", ["trial/1/3", "trial/1/5", "mechanism/1/tabu", "trial/2/1"])
+def test_what_is_there_in_part_is_completed(uri: str, missing: str) -> None:
+    first = MlflowTracker(uri)
+    run_search(first, "A", 1, trials=6)
+    expected = read_back(first)
+    for run in runs(first):
+        if run.tags.get("label") == missing:
+            first.store.delete(first.store.studies()["demo"], run.run_id)
+        elif run.tags.get("label") == "trial/1/4":
+            first.store.status(run.run_id, "RUNNING")  # as one that was cut off
+    second = bulk_tracker(uri)
+    run_search(second, "A", 1, trials=6)
+    told_once(second, 6)
+    assert read_back(second).keys() == expected.keys()
+
+
+def test_a_search_whose_runs_were_deleted_is_written_again(uri: str) -> None:
+    tracker = bulk_tracker(uri)
+    run_search(tracker, "A", 1, trials=4)
+    for run in runs(tracker):
+        tracker.store._client.delete_run(run.run_id)
+    run_search(tracker, "A", 1, trials=4)
+    assert tracker.problem == ""
+    told_once(tracker, 4)
+
+
+def _statements(tracker: MlflowTracker) -> Any:
+    return tracker.store._tracing.store.engine
+
+
+class _Cut(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def interrupted(uri: str) -> Callable[[int], None]:
+    """Tells a search of which the n-th statement of the writing transaction is never made."""
+    from sqlalchemy import event
+
+    def tell(statement: int) -> None:
+        tracker = bulk_tracker(uri)
+        tracker.start(info())
+        for record in records("A", 1, 4):
+            tracker.trial(record)
+        made = iter(range(statement))
+
+        def count(*about: Any) -> None:
+            if about[2].startswith(("INSERT", "DELETE")) and next(made, None) is None:
+                raise _Cut
+
+        event.listen(_statements(tracker), "before_cursor_execute", count)
+        try:
+            tracker.end("done", {})
+        except _Cut:
+            return
+        finally:
+            event.remove(_statements(tracker), "before_cursor_execute", count)
+        raise AssertionError("nothing was cut off")
+
+    return tell
+
+
+@pytest.mark.parametrize("statement", range(10))
+def test_cut_off_anywhere_there_is_nothing(
+    uri: str, interrupted: Callable[[int], None], statement: int
 ) -> None:
-    monkeypatch.setattr("bilevel.tracking.bulk.SqlAlchemyStore", tuple)
-    store = open_store(stores("other"), None, bulk=True)
-    assert type(store).__name__ == "Store"
-    assert "writing run by run" in caplog.text
+    before = table_rows(Path(uri.removeprefix("sqlite:///")))
+    interrupted(statement)
+    after = table_rows(Path(uri.removeprefix("sqlite:///")))
+    for mine in ("experiments", "experiment_tags"):
+        assert len(after.pop(mine)) == len(before.pop(mine)) + 1
+    assert after == before
+    assert not list(Path(uri.removeprefix("sqlite:///")).parent.glob("artifacts/demo/*"))
+    again = bulk_tracker(uri)
+    run_search(again, "A", 1, trials=4)
+    told_once(again, 4)
+
+
+def _killed_while_writing(uri: str) -> None:
+    from sqlalchemy import event
+
+    tracker = bulk_tracker(uri)
+
+    def kill(*about: Any) -> None:
+        if about[2].startswith("INSERT INTO spans"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(_statements(tracker), "before_cursor_execute", kill)
+    run_search(tracker, "A", 1, trials=4)
+
+
+@pytest.mark.slow
+def test_killed_while_writing_there_is_nothing(uri: str) -> None:
+    process = multiprocessing.get_context("spawn").Process(
+        target=_killed_while_writing, args=(uri,)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    tracker = bulk_tracker(uri)
+    assert runs(tracker) == []
+    run_search(tracker, "A", 1, trials=4)
+    told_once(tracker, 4)
+
+
+def test_what_is_known_of_another_version_is_not_used(
+    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import sys
+
+    import mlflow
+
+    monkeypatch.setattr(mlflow, "__version__", "3.12.0")
+    for name in ("rows", "held"):
+        monkeypatch.delitem(sys.modules, f"bilevel.tracking.{name}", raising=False)
+    with caplog.at_level(logging.WARNING):
+        assert type(bulk_tracker(uri)) is MlflowTracker
+    assert "one call at a time, since rows are known for mlflow 3.17.x, and 3.12.0" in caplog.text
+
+
+def test_rows_that_summarise_traces_are_left_to_mlflow(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED", "true")
+    assert type(bulk_tracker(uri)) is MlflowTracker
+
+
+def test_a_server_is_told_call_by_call(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert type(bulk_tracker("http://127.0.0.1:9")) is MlflowTracker
+    assert "a tracking server has no bulk interface" in caplog.text

@@ -2,13 +2,15 @@
 
 import pytest
 
-from bilevel.tracking import MlflowTracker, NullTracker, Tracker
+from bilevel.tracking import BulkTracker, MlflowTracker, NullTracker, Tracker
 from tests.tracking.studies import info, mechanism, outer, records, run_search
 
 
-@pytest.fixture(params=["mlflow", "none"])
+@pytest.fixture(params=["mlflow", "bulk", "none"])
 def tracker(request: pytest.FixtureRequest, uri: str) -> Tracker:
-    return MlflowTracker(uri) if request.param == "mlflow" else NullTracker()
+    if request.param == "none":
+        return NullTracker()
+    return BulkTracker(uri) if request.param == "bulk" else MlflowTracker(uri)
 
 
 def test_a_whole_search_can_be_told_twice(tracker: Tracker) -> None:
@@ -21,6 +23,12 @@ def test_everything_but_the_start_is_optional(tracker: Tracker) -> None:
     tracker.start(info())
     tracker.mechanisms([])
     tracker.end("exhausted", {})
+    assert tracker.problem == ""
+
+
+def test_a_search_may_be_left_and_taken_up_again(tracker: Tracker) -> None:
+    run_search(tracker, "A", 1, trials=2, end="")
+    run_search(tracker, "A", 1, trials=3)
     assert tracker.problem == ""
 
 

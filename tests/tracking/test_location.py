@@ -1,7 +1,6 @@
 """Where a store is, and what is said when it cannot be used."""
 
 import multiprocessing
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -66,19 +65,6 @@ def test_a_place_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> N
     with pytest.raises(TrackingError, match=r"file/m.db.*tracking\.uri=.*tracking=none") as told:
         MlflowTracker(f"sqlite:///{tmp_path}/file/m.db").start(info())
     assert "\n" not in str(told.value)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_a_read_only_folder_is_told(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    with pytest.raises(TrackingError, match="Permission denied"):
-        MlflowTracker(f"sqlite:///{tmp_path}/mlruns/m.db").start(info())
-
-
-def test_a_read_only_database_is_told(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(TrackingError, match=r"mlflow\.db is read-only"):
-        MlflowTracker(uri).start(info())
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""What every command beside the main one does alike: help, and errors as one line and a code."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from bilevel.overrides import TOLD, told_by
+
+TABLE_COLUMNS = 140  # where the output is no terminal
+
+
+def command(
+    arguments: Sequence[str], doc: str | None, usage: str, body: Callable[[Sequence[str]], object]
+) -> int:
+    """The exit code a shell sees: what `body` returns if that is a number, else 0, or that of the
+    error that it raised, which is printed."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(f"{doc or ''}\nusage: {usage}")
+        return 0
+    try:
+        code = body(arguments)
+    except TOLD as error:
+        failure = told_by(error)
+        print(f"error: {failure}", file=sys.stderr)
+        return failure.exit_code
+    except KeyboardInterrupt:
+        print("\nstopped; the same command continues from here", file=sys.stderr)
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def console() -> Console:
+    """The terminal, or a page wide enough for a table where the output goes elsewhere."""
+    return Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS)
