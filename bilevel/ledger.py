@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+COIN = "coin"  # the row that says whether a mechanism on probation was on in a round
+
 
 class Effect(StrEnum):
     """What one hook call did to the step it was called in."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from bilevel.acceptance import Acceptance
 from bilevel.errors import TaskError
@@ -75,26 +76,29 @@ class Loop:
 
     @property
     def trials_left(self) -> int | None:
-        if self.trials is None:
-            return None
-        return self.trials - max(0, len(self.trace) - 1)
+        return None if self.trials is None else self.trials - self.charged
+
+    @property
+    def charged(self) -> int:
+        """How many trials count against a budget."""
+        return max(0, len(self.trace) - self.task.baseline_is_free)
 
     @property
     def done(self) -> bool:
-        """Whether the budget is spent; the baseline comes before it and is not part of it."""
+        """Whether the budget is spent."""
         if self.task.exhausted():
             return True
         return bool(self.trace) and self.trials_left == 0
 
     def run(self, trials: int | None = None) -> int:
-        """Runs until done, or for this many trials after the baseline; returns how many."""
-        before = max(0, len(self.trace) - 1)
+        """Runs until done, or for this many charged trials; returns how many."""
+        before = self.charged
         while not self.done:
-            ran = max(0, len(self.trace) - 1) - before
+            ran = self.charged - before
             if trials is not None and self.trace and ran >= trials:
                 break
             self._round(None if trials is None else trials - ran)
-        return max(0, len(self.trace) - 1) - before
+        return self.charged - before
 
     def view(self) -> View:
         """The loop as it stands, for whoever has to decide something."""
@@ -112,10 +116,18 @@ class Loop:
             asker=self._asker,
             parent=self.incumbent,
             below=self.task.below(),
+            recall=self._recall,
         )
+
+    def _recall(
+        self, what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        key = f"L{self.level}/T{len(self.trace)}/{what}"
+        return self._journal.once("recall", key, produce, request=request, durable=True)
 
     def _round(self, most: int | None) -> None:
         view = self.view()
+        self.pipeline.begin(view)
         if self.trace:
             limits = [self._batch, self.trials_left, most]
             batch = min(limit for limit in limits if limit is not None)

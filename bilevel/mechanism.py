@@ -1,5 +1,6 @@
 """The six hooks by which a mechanism changes how a loop searches."""
 
+import inspect
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -42,3 +43,11 @@ class Mechanism:
 
     def observe(self, view: View, trial: Trial) -> None:
         """Told of every trial, after its decision."""
+
+    def close(self) -> None:
+        """Gives up what it holds; a call after that may take it up again."""
+        return
+
+    def source(self) -> str:
+        """The text that it is written in."""
+        return inspect.getsource(inspect.getmodule(self) or type(self))

@@ -2,21 +2,36 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from bilevel.answers import (
+    NO_EFFECT,
+    Verdict,
+    decision,
+    listed,
+    number_of,
+    numbered,
+    of_kind,
+    proposals,
+    shown,
+    unsaid,
+    verdict_of,
+)
 from bilevel.errors import BudgetExhausted, EndpointError, JournalError
-from bilevel.ledger import Effect, HookCall, Ledger, Liveness
+from bilevel.journal import Journal
+from bilevel.ledger import COIN, Effect, HookCall, Ledger, Liveness
 from bilevel.mechanism import Mechanism
-from bilevel.space import canonical
+from bilevel.roster import Coin, Roster
+from bilevel.sandbox.failures import STOPS, SandboxUnavailable
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 
 T = TypeVar("T")
-Verdict = tuple[Effect, str, str]  # the effect, what was done, what would have been done without
-NO_EFFECT: Verdict = (Effect.NONE, "", "")
 FAILURES_ALLOWED = 3
+STOPPED = "stopped"  # what the journal calls a hook that ran out of time or memory
 _log = logging.getLogger(__name__)
 
 
@@ -32,73 +47,80 @@ class Pipeline:
         mechanisms: Sequence[Mechanism] = (),
         *,
         probation: int = 10,
+        left_out: Collection[str] = (),
+        journal: Journal | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.ledger = Ledger(probation)
+        self._roster = Roster(left_out)
+        self._journal = journal or Journal(None)
         self._clock = clock
-        self._attached: list[Mechanism] = []
-        self._known: dict[str, Mechanism] = {}
-        self._since: dict[str, int] = {}
+        self._calls: Counter[str] = Counter()
         for mechanism in mechanisms:
             self.attach(mechanism, trial=0)
 
     @property
     def attached(self) -> tuple[Mechanism, ...]:
-        return tuple(self._attached)
+        return self._roster.attached
 
     @property
     def known(self) -> tuple[Mechanism, ...]:
         """Every mechanism that was ever attached, in order."""
-        return tuple(self._known.values())
+        return self._roster.known
 
-    def attach(self, mechanism: Mechanism, trial: int) -> None:
-        """From this trial on; the trace it sees is the whole one."""
-        if not mechanism.name or mechanism.name in self._known:
-            taken = ", ".join(self._known) or "none"
-            raise ValueError(f"a mechanism needs a name not in: {taken}; got {mechanism.name!r}")
-        self._attached.append(mechanism)
-        self._known[mechanism.name] = mechanism
-        self._since[mechanism.name] = trial
+    def attach(self, mechanism: Mechanism, trial: int, coin: Coin | None = None) -> None:
+        """From this trial on, in the rounds that the coin picks; the trace it sees is the whole
+        one. Raises ValueError where it could not be told apart, or would never be called."""
+        self._roster.attach(mechanism, trial, coin)
 
     def detach(self, name: str) -> None:
-        self._attached = [mechanism for mechanism in self._attached if mechanism.name != name]
+        self._roster.detach(name)
+
+    def keep(self, name: str) -> None:
+        """Its probation is over: from now on without a coin."""
+        self._roster.keep(name)
 
     def liveness(self, name: str, trial: int) -> Liveness:
-        return self.ledger.liveness(name, trials=trial - self._since[name])
+        return self.ledger.liveness(name, trials=trial - self._roster.since(name))
 
-    def _with(self, hook: str) -> list[Mechanism]:
-        """The attached mechanisms that do something at this hook."""
-        plain = getattr(Mechanism, hook)
-        return [m for m in self._attached if getattr(type(m), hook) is not plain]
+    def close(self) -> None:
+        """Ends what the mechanisms hold; their records stay."""
+        for mechanism in self._roster.known:
+            mechanism.close()
+
+    def begin(self, view: View) -> None:
+        """Before a round: coins are flipped, and written down."""
+        for name, on in self._roster.toss(view.trial).items():
+            self.ledger.add(HookCall(view.trial, name, COIN, Effect.NONE, "on" if on else "off"))
 
     def parent(self, view: View, default: Trial | None) -> Trial | None:
         """The trial to build on; with several opinions the last one counts."""
         chosen = default
-        for mechanism in self._with("parent"):
+        for mechanism in self._roster.acting("parent"):
             before = chosen
 
             def call(v: View, m: Mechanism = mechanism) -> Trial | None:
-                return _trial(view, m.parent(v))
+                return numbered(view, m.parent(v))
 
             def judge(named: Trial | None, before: Trial | None = before) -> Verdict:
                 same = named is None or (before is not None and before.number == named.number)
-                return _decision(not same, _number(named), _number(before))
+                return decision(not same, number_of(named), number_of(before))
 
             chosen = self._call(mechanism, "parent", view, call, judge) or chosen
         return chosen
 
     def brief(self, view: View, brief: Brief) -> Brief:
-        for mechanism in self._with("brief"):
+        for mechanism in self._roster.acting("brief"):
             given = brief
 
             def call(v: View, m: Mechanism = mechanism, b: Brief = given) -> Brief:
-                return _kind(m.brief(v, b), Brief)
+                return of_kind(m.brief(v, b), Brief)
 
             def judge(made: Brief, given: Brief = given) -> Verdict:
                 same = made.trials is given.trials or [*made.trials] == [*given.trials]
                 if same and made.text == given.text:
                     return NO_EFFECT
-                return Effect.PROMPT, _shown(made), _shown(given)
+                return Effect.PROMPT, shown(made), shown(given)
 
             brief = self._call(mechanism, "brief", view, call, judge) or given
         return brief
@@ -106,13 +128,13 @@ class Pipeline:
     def propose(self, view: View) -> list[Proposal]:
         """Extra candidates; whether one was evaluated is told to `evaluated` later."""
         extra: list[Proposal] = []
-        for mechanism in self._with("propose"):
+        for mechanism in self._roster.acting("propose"):
 
             def call(v: View, m: Mechanism = mechanism) -> Sequence[Proposal]:
-                return _candidates(m.propose(v))
+                return proposals(m.propose(v))
 
             def judge(made: Sequence[Proposal]) -> Verdict:
-                return Effect.NONE, _listed(made) if made else "", ""
+                return Effect.NONE, listed(made) if made else "", ""
 
             made = self._call(mechanism, "propose", view, call, judge) or ()
             extra += [replace(candidate, origin=mechanism.name) for candidate in made]
@@ -123,47 +145,47 @@ class Pipeline:
     ) -> tuple[list[Proposal], list[Proposal]]:
         """The candidates that are left, and those dropped, each with the reason why."""
         kept, dropped = list(candidates), list[Proposal]()
-        for mechanism in self._with("review"):
+        for mechanism in self._roster.acting("review"):
             given = tuple(kept)
 
             def call(
                 v: View, m: Mechanism = mechanism, given: Sequence[Proposal] = given
             ) -> Sequence[Proposal]:
-                return _candidates(m.review(v, given))
+                return proposals(m.review(v, given))
 
             def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Verdict:
                 first = [c for c in made if not c.rejected][:batch]
                 changed = [c.changes for c in first] != [c.changes for c in given[:batch]]
-                return _decision(changed, _listed(first), _listed(given[:batch]))
+                return decision(changed, listed(first), listed(given[:batch]))
 
             made = self._call(mechanism, "review", view, call, judge)
             if made is not None:
                 kept = [c for c in made if not c.rejected]
                 dropped += [c for c in made if c.rejected]
-                dropped += _unsaid(mechanism.name, given, made)
+                dropped += unsaid(mechanism.name, given, made)
         return kept, dropped
 
     def evaluated(self, view: View, chosen: Sequence[Proposal]) -> None:
         """Credits the mechanisms whose own candidates are the ones being evaluated."""
         for proposal in chosen:
-            if proposal.origin in self._known:
-                did, name = _listed([proposal]), proposal.origin
+            if proposal.origin in {mechanism.name for mechanism in self.known}:
+                did, name = listed([proposal]), proposal.origin
                 row = HookCall(view.trial, name, "propose", Effect.DECISION, did, "nothing")
                 self.ledger.add(row)
 
     def accept(self, view: View, trial: Trial, default: bool) -> bool:
         """The first opinion counts; later ones are heard without effect."""
         decided: bool | None = None
-        for mechanism in self._with("accept"):
+        for mechanism in self._roster.acting("accept"):
 
             def call(v: View, m: Mechanism = mechanism) -> bool | None:
                 opinion = m.accept(v, trial)
-                return None if opinion is None else _kind(opinion, bool)
+                return None if opinion is None else of_kind(opinion, bool)
 
             def judge(opinion: bool | None, heard: bool = decided is None) -> Verdict:
                 if opinion is None or not heard:
                     return NO_EFFECT
-                return _decision(opinion != default, _kept(opinion), _kept(default))
+                return decision(opinion != default, verdict_of(opinion), verdict_of(default))
 
             opinion = self._call(mechanism, "accept", view, call, judge)
             if decided is None:
@@ -172,7 +194,7 @@ class Pipeline:
 
     def observe(self, view: View, trial: Trial) -> None:
         """Tells everyone, and detaches whoever has failed too often."""
-        for mechanism in self._with("observe"):
+        for mechanism in self._roster.acting("observe"):
 
             def call(v: View, m: Mechanism = mechanism) -> None:
                 m.observe(v, trial)
@@ -204,66 +226,40 @@ class Pipeline:
         answer: T | None = None
         error = ""
         effect, did, without = NO_EFFECT
+        at = view.trial if trial is None else trial
         try:
-            answer = call(view.for_(f"{mechanism.name}/{hook}"))
+            asked = view.for_(f"{mechanism.name}/{hook}")
+            answer = self._once(mechanism, f"L{view.level}/T{at}", hook, lambda: call(asked))
             effect, did, without = judge(answer)
-        except (BudgetExhausted, EndpointError, JournalError):
+        except (BudgetExhausted, EndpointError, JournalError, SandboxUnavailable):
             raise  # these end the search, whoever was asking
         except Exception as failure:  # generated or not, a mechanism may fail in any way
             error = f"{type(failure).__name__}: {failure}"
         if error:
             answer, effect = None, Effect.ERROR
         seconds = self._clock() - started
-        at = view.trial if trial is None else trial
         self.ledger.add(HookCall(at, mechanism.name, hook, effect, did, without, error, seconds))
         return answer
 
-
-def _kind(answer: object, kind: type[T]) -> T:
-    if not isinstance(answer, kind):
-        raise TypeError(f"expected {kind.__name__}, got {type(answer).__name__}")
-    return answer
-
-
-def _trial(view: View, number: object) -> Trial | None:
-    if number is None:
-        return None
-    if not 0 <= _kind(number, int) < view.trial:
-        raise ValueError(f"{number!r} is not a trial; valid: 0 to {view.trial - 1}")
-    found: Trial = view.trace[number]
-    return found
-
-
-def _candidates(answer: Iterable[object]) -> tuple[Proposal, ...]:
-    """The candidates, each with changes that can be written down."""
-    made = tuple(_kind(candidate, Proposal) for candidate in answer)
-    for candidate in made:
-        canonical(candidate.changes)
-    return made
-
-
-def _decision(changed: bool, did: str, without: str) -> Verdict:
-    return (Effect.DECISION, did, without) if changed else NO_EFFECT
-
-
-def _unsaid(name: str, given: Iterable[Proposal], made: Sequence[Proposal]) -> list[Proposal]:
-    """Candidates that a mechanism left out without a word (an edited one is not left out)."""
-    missing = [c for c in given if all(c.changes != other.changes for other in made)]
-    edited = [c for c in made if all(c.changes != other.changes for other in given)]
-    return [c.reject(f"dropped by {name}") for c in missing[len(edited) :]]
-
-
-def _number(trial: Trial | None) -> str:
-    return "none" if trial is None else f"trial {trial.number}"
-
-
-def _shown(brief: Brief) -> str:
-    return f"{len(brief.trials)} trials and {len(brief.text)} characters shown"
-
-
-def _listed(candidates: Sequence[Proposal]) -> str:
-    return "; ".join(str(dict(c.changes)) for c in candidates) or "nothing"
-
-
-def _kept(kept: bool) -> str:
-    return "keep" if kept else "discard"
+    def _once(self, mechanism: Mechanism, place: str, hook: str, call: Callable[[], T]) -> T:
+        """Calls are executed again from a journal and compared, but for those that ran out of
+        time or memory: another execution might have more of them, so they fail as they did."""
+        name = f"{place}/{mechanism.name}/{hook}"
+        key = f"{name}/{self._calls[name]}"
+        self._calls[name] += 1
+        if self._journal.holds(STOPPED, key):
+            stopped = self._journal.once(STOPPED, key, dict)
+            mechanism.close()
+            raise STOPS[stopped["kind"]](stopped["message"])
+        try:
+            return call()
+        except tuple(STOPS.values()) as stop:
+            if self._journal.holds("hooks", place):
+                raise JournalError(
+                    f"mechanism {mechanism.name} had an answer at {name} and now: {stop}; give it "
+                    "more (sandbox.call_s, sandbox.memory_mib), or a quieter machine, and run the "
+                    "same command again"
+                ) from stop
+            kind, message = type(stop).__name__, str(stop)
+            self._journal.once(STOPPED, key, lambda: {"kind": kind, "message": message})
+            raise

@@ -33,6 +33,7 @@ class Proposal:
 
     `problem` tells why a proposer's reply could not be used: the trial is charged and fails.
     `rejected` is set by a mechanism that drops a candidate in review, as the reason why.
+    `mechanism` is what level 2 proposes: plain data that `bilevel.levels.invention` describes.
     """
 
     changes: Mapping[str, object]
@@ -41,6 +42,7 @@ class Proposal:
     prompt: str = ""
     problem: str = ""
     rejected: str = ""
+    mechanism: Mapping[str, Any] = field(default_factory=dict)
 
     def reject(self, reason: str) -> Self:
         return replace(self, rejected=reason)
@@ -52,6 +54,7 @@ class Proposal:
             "origin": self.origin,
             "prompt": self.prompt,
             "problem": self.problem,
+            **({"mechanism": dict(self.mechanism)} if self.mechanism else {}),
         }
 
 

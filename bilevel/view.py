@@ -67,6 +67,21 @@ def nobody(level: float, trial: int, purpose: str) -> Ask:
     return no_model
 
 
+class Recall(Protocol):
+    """What is not the same every time it is computed, computed once: later from the journal."""
+
+    def __call__(
+        self, what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]: ...
+
+
+def afresh(
+    what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """The recall of a view without a journal."""
+    return produce()
+
+
 @dataclass(frozen=True)
 class Brief:
     """What the proposer reads: which trials it is shown, and text from mechanisms."""
@@ -84,7 +99,8 @@ class View:
 
     `settings` is the active configuration of the search itself (what a level above may change);
     `below` is the loop that this one searches over, if any; `render` gives the text of what is
-    being edited at a configuration (a training script, or an account of the loop below).
+    being edited at a configuration (a training script, or an account of the loop below). `recall`
+    computes once, and from then on reads, what a proposer cannot compute again: keyed by trial.
     """
 
     level: float
@@ -101,6 +117,7 @@ class View:
     parent: Trial | None = None
     below: "View | None" = None
     purpose: str = ""
+    recall: Recall = afresh
 
     def for_(self, purpose: str) -> "View":
         """The same picture with a generator of its own for this purpose."""
@@ -110,6 +127,11 @@ class View:
     def trial(self) -> int:
         """The number of the trial that is being decided."""
         return len(self.trace)
+
+    @property
+    def innermost(self) -> "View":
+        """The loop at the very bottom, which tries the task itself."""
+        return self if self.below is None else self.below.innermost
 
     @property
     def base(self) -> Config:

@@ -12,6 +12,8 @@ LAYERS = {
     2: {"tasks"},
     3: {
         "ledger",
+        "roster",
+        "answers",
         "pipeline",
         "acceptance",
         "proposer",
@@ -32,6 +34,7 @@ LAYERS = {
         "rebuilt",
         "sync",
         "options",
+        "shell",
         "identity",
         "overrides",
         "progress",

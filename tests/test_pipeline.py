@@ -91,6 +91,9 @@ def test_the_text_of_an_error_is_not_compared_between_journals() -> None:
 class Quiet(Mechanism):
     name = "quiet"
 
+    def observe(self, view: View, trial: Trial) -> None:
+        return
+
 
 class Writer(Mechanism):
     name = "writer"

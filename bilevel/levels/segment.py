@@ -18,6 +18,7 @@ class Segment(Task):
     """
 
     repeatable = False
+    baseline_is_free = False
     objective = Objective("gain", "maximize")
 
     def __init__(self, loop: Loop, trials: int) -> None:

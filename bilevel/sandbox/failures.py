@@ -42,3 +42,9 @@ class MechanismRaised(SandboxError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind}: {message}" if message else kind)
         self.kind = kind
+
+
+STOPS: dict[str, type[SandboxError]] = {
+    kind.__name__: kind for kind in (TimeLimit, MemoryLimit, WorkerDied, BadFrame)
+}
+"""The failures after which a worker is gone; how fast a machine is may decide them."""

@@ -15,6 +15,8 @@ class Task(ABC):
     objective: Objective
     repeatable: bool = True
     """Whether equal configurations have equal outcomes, so that one can answer for another."""
+    baseline_is_free: bool = True
+    """Whether the baseline comes before the budget instead of being its first part."""
 
     @abstractmethod
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:

@@ -1,0 +1,84 @@
+"""Which mechanisms a loop has: attached or detached, since when, and on or off by a coin."""
+
+from collections.abc import Callable, Collection
+
+from bilevel.mechanism import HOOKS, Mechanism
+
+Coin = Callable[[int], bool]  # whether a mechanism acts in the round that decides this trial
+
+
+class Roster:
+    """`left_out` are names that are never attached: a search without them, otherwise the same."""
+
+    def __init__(self, left_out: Collection[str] = ()) -> None:
+        self._left_out = frozenset(left_out)
+        self._attached: list[Mechanism] = []
+        self._known: dict[str, Mechanism] = {}
+        self._since: dict[str, int] = {}
+        self._coins: dict[str, Coin] = {}
+        self._off: set[str] = set()
+
+    @property
+    def attached(self) -> tuple[Mechanism, ...]:
+        return tuple(self._attached)
+
+    @property
+    def known(self) -> tuple[Mechanism, ...]:
+        """Every mechanism that was ever attached, in order."""
+        return tuple(self._known.values())
+
+    def since(self, name: str) -> int:
+        """The trial from which on it was attached."""
+        return self._since[name]
+
+    def attach(self, mechanism: Mechanism, trial: int, coin: Coin | None = None) -> None:
+        """From this trial on, in every round or in those that the coin picks. Raises ValueError for
+        a name that is taken and for a mechanism that could never be called."""
+        name = mechanism.name
+        if not name or name in self._known:
+            taken = ", ".join(self._known) or "none"
+            raise ValueError(f"a mechanism needs a name not in: {taken}; got {name!r}")
+        if not any(overrides(mechanism, hook) for hook in HOOKS):
+            raise ValueError(
+                f"mechanism {name} would never be called: its class overrides none of the hooks "
+                f"{', '.join(HOOKS)}"
+            )
+        if name in self._left_out:
+            return
+        self._attached.append(mechanism)
+        self._known[name] = mechanism
+        self._since[name] = trial
+        if coin is not None:
+            self._coins[name] = coin
+
+    def detach(self, name: str) -> None:
+        """Its record stays; what it holds is given up."""
+        for mechanism in self._attached:
+            if mechanism.name == name:
+                mechanism.close()
+        self._attached = [mechanism for mechanism in self._attached if mechanism.name != name]
+        self.keep(name)
+
+    def keep(self, name: str) -> None:
+        """From now on without a coin."""
+        self._coins.pop(name, None)
+        self._off.discard(name)
+
+    def toss(self, trial: int) -> dict[str, bool]:
+        """Flips the coins of a round; returns who is on."""
+        tossed = {name: coin(trial) for name, coin in self._coins.items()}
+        self._off = {name for name, on in tossed.items() if not on}
+        return tossed
+
+    def acting(self, hook: str) -> list[Mechanism]:
+        """The mechanisms to call at this hook; they observe whether they are on or off."""
+        return [
+            mechanism
+            for mechanism in self._attached
+            if overrides(mechanism, hook) and (hook == "observe" or mechanism.name not in self._off)
+        ]
+
+
+def overrides(mechanism: Mechanism, hook: str) -> bool:
+    """Whether its class does something at this hook; what an instance carries is not called."""
+    return getattr(type(mechanism), hook) is not getattr(Mechanism, hook)
