@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,28 +29,29 @@ class ConfinedMechanism(Mechanism, Closing):
     others: after a restart they are as `__init__` leaves them.
     """
 
-    def __init__(
-        self, source: str, arguments: Mapping[str, Any], limits: Limits, hosted: Hosted
-    ) -> None:
+    def __init__(self, source: str, arguments: Mapping[str, Any], limits: Limits) -> None:
         self._source, self._limits = source, limits
         self._arguments = pack(arguments)
         self._state: dict[str, Any] = {}
-        self._hosted = hosted
+        self._hosted: Hosted | None = None
         self._showing = Showing()
         self.kills: Counter[str] = Counter()
         self.lost: tuple[str, ...] = ()
 
     def close(self) -> None:
-        self._hosted.close()
+        """Ends the worker; the next call starts another one."""
+        if self._hosted is not None:
+            self._hosted.close()
+
+    def source(self) -> str:
+        return self._source
 
     def _call(self, hook: str, view: View, *things: Any) -> Any:
         """Raises SandboxError, and whatever the search's model raises when it is asked."""
         try:
-            if not self._hosted.open:
-                self._hosted, self._showing = Hosted(self._limits), Showing()
-                self._load()
+            hosted = self.worker
             request = self._request(hook, view, things)
-            reply = self._hosted.call(request, Wishes(view, self._limits.asks).answers)
+            reply = hosted.call(request, Wishes(view, self._limits.asks).answers)
             self._remember(reply)
             return _understood(hook, view, things, reply["answer"])
         except (MechanismRaised, TypeError, ValueError):
@@ -59,17 +60,25 @@ class ConfinedMechanism(Mechanism, Closing):
             self.kills[type(error).__name__] += 1
             raise
 
+    @property
+    def worker(self) -> Hosted:
+        """Holds the mechanism, as it was after its last good answer."""
+        if self._hosted is None or not self._hosted.open:
+            self._hosted, self._showing = Hosted(self._limits), Showing()
+            self._load(self._hosted)
+        return self._hosted
+
     def _request(self, hook: str, view: View, things: tuple[Any, ...]) -> dict[str, Any]:
         try:
             shown = self._showing.view(view)
             return {"hook": hook, "view": shown, "given": given(view.trace, *things)}
         except TypeError:
-            self._hosted.close()  # it was not shown what `_showing` believes
+            self.close()  # it was not shown what `_showing` believes
             raise
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self, hosted: Hosted) -> dict[str, Any]:
         request = {"source": self._source, "arguments": self._arguments, "state": self._state}
-        reply = self._hosted.call(request, limit_s=self._limits.start_s)
+        reply = hosted.call(request, limit_s=self._limits.start_s)
         self._remember(reply)
         description = reply["answer"]
         if not isinstance(description, dict):
@@ -170,20 +179,32 @@ def confine(
     Raises SandboxUnavailable, SandboxError, ConfigError.
     """
     limits = limits or Limits()
-    first = ConfinedMechanism(source, arguments or {}, limits, Hosted(limits))
+    first = ConfinedMechanism(source, arguments or {}, limits)
+    first._hosted = Hosted(limits)
     try:
-        told = first._load()
-        name, carrier, hooks = (told.get(key) for key in ("name", "carrier", "hooks"))
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(carrier, str):
-            raise ConfigError(f"a mechanism needs a name of letters and digits; got {name!r}")
-        if not isinstance(hooks, list) or any(hook not in HOOKS for hook in hooks):
-            raise ConfigError(f"{name}: hooks {hooks!r}; valid: {', '.join(HOOKS)}")
+        told = first._load(first._hosted)
+        return _named(first, *(told.get(key) for key in ("name", "carrier", "hooks")))
     except (SandboxError, ConfigError):
         first.close()
         raise
+
+
+def proxy(
+    source: str, name: str, carrier: str, hooks: Sequence[str], limits: Limits | None = None
+) -> ConfinedMechanism:
+    """The mechanism of a text that was confined before, so that its name and hooks are known; its
+    worker starts with the first call. Raises ConfigError."""
+    return _named(ConfinedMechanism(source, {}, limits or Limits()), name, carrier, list(hooks))
+
+
+def _named(made: ConfinedMechanism, name: Any, carrier: Any, hooks: Any) -> ConfinedMechanism:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(carrier, str):
+        raise ConfigError(f"a mechanism needs a name of letters and digits; got {name!r}")
+    if not isinstance(hooks, list) or any(hook not in HOOKS for hook in hooks):
+        raise ConfigError(f"{name}: hooks {hooks!r}; valid: {', '.join(HOOKS)}")
     body = {"name": name, "carrier": carrier[:80], **{hook: _hook(hook) for hook in hooks}}
-    first.__class__ = type(f"Confined_{name}", (ConfinedMechanism,), body)
-    return first
+    made.__class__ = type(f"Confined_{name}", (ConfinedMechanism,), body)
+    return made
 
 
 def confine_file(file: str, limits: Limits | None = None, **arguments: Any) -> ConfinedMechanism:

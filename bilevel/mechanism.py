@@ -7,6 +7,16 @@ from typing import ClassVar
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 
+CARRIERS = (
+    "code",
+    "prompt",
+    "skill",
+    "workflow",
+    "evaluator",
+    "principle",
+    "world model",
+    "memory schema",
+)
 HOOKS = ("parent", "brief", "propose", "review", "accept", "observe")
 
 
@@ -14,8 +24,7 @@ class Mechanism:
     """Override what is needed; every hook below is called at its step and does nothing by default.
 
     A mechanism sees only the view it is given and keeps its own state; it never touches the
-    metric. `carrier` says what the idea is made of (code, prompt, skill, workflow, evaluator,
-    principle, world model, memory schema).
+    metric. `carrier` is one of CARRIERS and says what the idea is made of.
     """
 
     name: ClassVar[str] = ""

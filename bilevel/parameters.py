@@ -11,6 +11,9 @@ from bilevel.errors import SpaceError
 Value = int | float | str | tuple[Any, ...]
 
 
+UP_DOWN = ("up", "down")
+
+
 class Parameter(Protocol):
     """One dimension of a space; every kind is a frozen record with these members."""
 
@@ -28,6 +31,10 @@ class Parameter(Protocol):
     def sample(self, rng: Random) -> Value: ...
     def direction(self, before: Value, after: Value) -> str:
         """Which way a change goes, in the words a move is counted by ('up', 'down', 'to X')."""
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Every way that a change can go."""
 
 
 def _refuse(name: str, value: object, expected: str) -> SpaceError:
@@ -61,6 +68,8 @@ def _numeric_direction(before: float, after: float) -> str:
 
 
 class _Numeric:
+    directions = UP_DOWN
+
     def direction(self, before: Any, after: Any) -> str:
         return _numeric_direction(before, after)
 
@@ -164,6 +173,10 @@ class Choice:
     def direction(self, before: Value, after: Value) -> str:
         return "same" if before == after else f"to {after}"
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        return tuple(f"to {choice}" for choice in self.choices)
+
 
 @dataclass(frozen=True)
 class Tuple:
@@ -197,6 +210,10 @@ class Tuple:
                 return f"{place} {_numeric_direction(old, new)}"
         return "same"
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        return tuple(f"{place} {way}" for place in range(len(self.low)) for way in UP_DOWN)
+
 
 @dataclass(frozen=True)
 class Subset:
@@ -227,6 +244,10 @@ class Subset:
     def direction(self, before: Any, after: Any) -> str:
         return _numeric_direction(len(before), len(after))
 
+    @property
+    def directions(self) -> tuple[str, ...]:
+        return UP_DOWN
+
 
 @dataclass(frozen=True)
 class Text:
@@ -250,3 +271,7 @@ class Text:
 
     def direction(self, before: Value, after: Value) -> str:
         return "same" if before == after else "changed"
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        return ("changed",)

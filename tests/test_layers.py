@@ -7,7 +7,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = {
-    0: {"closing", "errors", "randomness", "parameters", "space", "trace", "view", "mechanism"},
+    0: {
+        "behaviour",
+        "closing",
+        "errors",
+        "randomness",
+        "parameters",
+        "space",
+        "trace",
+        "view",
+        "mechanism",
+    },
     1: {"journal", "executor", "llm", "workers", "tracking", "sandbox"},
     2: {"tasks"},
     3: {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from bilevel.behaviour import repetition_rate
 from bilevel.report.reading import Search, Study
 
 
@@ -76,29 +77,13 @@ def search_row(search: Search) -> SearchRow:
         kept=decisions.count("keep"),
         discarded=decisions.count("discard"),
         failed=decisions.count("fail"),
-        repetition=repetition_rate(search),
+        repetition=repetition_rate(trial.moves for trial in after),
         distinct_moves=len({move for trial in after for move in trial.moves}),
         tokens=search.totals.get("tokens", 0.0),
         modelled_s=search.totals.get("modelled_s", 0.0),
         wall_s=search.totals.get("wall_s", 0.0),
         curve=curve,
     )
-
-
-def repetition_rate(search: Search) -> float | None:
-    """The share of trials after the baseline whose set of moves (parameter, direction) was tried
-    earlier in the same search. A trial without a move (a reply that could not be used) counts
-    among the trials, never as a repetition."""
-    seen: set[frozenset[tuple[str, str]]] = set()
-    repeated = total = 0
-    for trial in search.trials:
-        if trial.number == 0:
-            continue
-        total += 1
-        if trial.moves:
-            repeated += trial.moves in seen
-            seen.add(trial.moves)
-    return repeated / total if total else None
 
 
 def best_so_far(search: Search) -> tuple[float, ...]:

@@ -21,11 +21,7 @@ def open_parameters(view: View) -> tuple[Parameter, ...]:
 
 def ways(parameter: Parameter) -> tuple[str, ...]:
     """Every direction that a move of it can have, in the words that a trial's moves use."""
-    if isinstance(parameter, Choice):
-        return tuple(f"to {choice}" for choice in parameter.choices)
-    if isinstance(parameter, Tuple):
-        return tuple(f"{place} {way}" for place in range(len(parameter.low)) for way in (UP, DOWN))
-    return (UP, DOWN) if isinstance(parameter, MOVABLE) else ()
+    return parameter.directions if isinstance(parameter, MOVABLE) else ()
 
 
 def step(parameter: Parameter, value: Value, way: str, size: float) -> Value | None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bilevel.report.numbers import arm_rows, best_so_far, repetition_rate, search_row
+from bilevel.report.numbers import arm_rows, best_so_far, search_row
 from bilevel.report.reading import Search, Tried
 from bilevel.trace import Objective
 
@@ -62,7 +62,7 @@ def test_a_curve_ends_at_the_first_gap() -> None:
 def test_a_search_without_a_baseline_has_no_numbers() -> None:
     empty = search_row(replace(SEARCH, trials=(), ended=""))
     assert (empty.baseline, empty.best, empty.delta, empty.curve) == (None, None, None, ())
-    assert repetition_rate(replace(SEARCH, trials=SEARCH.trials[:1])) is None
+    assert search_row(replace(SEARCH, trials=SEARCH.trials[:1])).repetition is None
     [arm] = arm_rows([search_row(SEARCH), empty])
     assert (arm.n, arm.unfinished, arm.delta_sd) == (1, 1, None)
 

@@ -120,7 +120,7 @@ def test_a_hostile_call_ends_the_worker_and_not_the_search(
     ran = loop({})
     with mine(body) as confined:
         assert confined.parent(ran.view()) == 1
-        keeper = confined._hosted.pid
+        keeper = confined.worker.pid
         with pytest.raises(failure) as raised:
             confined.propose(ran.view())
         if not isinstance(raised.value, MechanismRaised):
@@ -168,7 +168,7 @@ def test_the_state_survives_and_what_cannot_be_written_is_named() -> None:
         for one in (confined, undisturbed):
             one.propose(view)
             one.parent(view)
-        confined._hosted.close()
+        confined.worker.close()
         assert confined.lost == ("unsaid",)
         assert confined.parent(view) == undisturbed.parent(view)  # tuples and generators as well
 
@@ -176,7 +176,7 @@ def test_the_state_survives_and_what_cannot_be_written_is_named() -> None:
 def test_threads_without_end_stay_inside() -> None:
     body = "\n        while True: threading.Thread(target=time.sleep, args=(60,)).start()"
     with mine(body, call_s=3.0) as confined:
-        keeper = confined._hosted.pid
+        keeper = confined.worker.pid
         with pytest.raises(BilevelError):
             confined.propose(loop({}).view())
         confined.close()
@@ -201,7 +201,7 @@ def test_the_environment_of_keeper_and_worker_holds_no_key(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     with mine("return [Proposal({'environment': dict(os.environ)})]") as confined:
         inside = confined.propose(loop({}).view())[0].changes["environment"]
-        keeper = Path(f"/proc/{confined._hosted.pid}/environ").read_text()
+        keeper = Path(f"/proc/{confined.worker.pid}/environ").read_text()
     assert "sk-secret" not in keeper
     assert "sk-secret" not in str(inside)
     assert inside == {**inside, "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}  # type: ignore[dict-item]
@@ -213,7 +213,7 @@ def test_a_worker_goes_with_the_search(tmp_path: Path) -> None:
 
     script = (
         "import os, sys; from tests.sandbox.test_hostile import mine; "
-        "m = mine(''); print(m._hosted.pid, flush=True); os.kill(os.getpid(), 9)"
+        "m = mine(''); print(m.worker.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False

@@ -1,0 +1,58 @@
+"""How a search has behaved, in numbers that say where it is stuck."""
+
+from collections.abc import Iterable, Sequence
+
+from bilevel.space import SearchSpace
+from bilevel.trace import Decision, Trial
+
+Moves = frozenset[tuple[str, str]]
+
+
+def repetition_rate(moves: Iterable[Moves]) -> float | None:
+    """The share of trials after the baseline whose set of moves (parameter, direction) was tried
+    earlier in the same search. A trial without a move (a reply that could not be used) counts
+    among the trials, never as a repetition."""
+    seen: set[Moves] = set()
+    repeated = total = 0
+    for moved in moves:
+        total += 1
+        if moved:
+            repeated += moved in seen
+            seen.add(moved)
+    return repeated / total if total else None
+
+
+def longest_streak(kept: Iterable[bool]) -> int:
+    """The most trials in a row that were not kept."""
+    longest = streak = 0
+    for keep in kept:
+        streak = 0 if keep else streak + 1
+        longest = max(longest, streak)
+    return longest
+
+
+def never_tried(space: SearchSpace, trials: Iterable[Trial]) -> list[tuple[str, str]]:
+    """The moves of the active parameters that no trial has made."""
+    tried = {move for trial in trials for move in trial.moves}
+    every = [(p.name, direction) for p in space.active for direction in p.directions]
+    return [move for move in every if move not in tried]
+
+
+def described(space: SearchSpace, trials: Sequence[Trial]) -> str:
+    """The trials after the baseline as lines that a prompt shows."""
+    tried = [trial for trial in trials if trial.retest_of is None][1:]
+    rate = repetition_rate(trial.moves for trial in tried)
+    failed = sum(trial.decision is Decision.FAIL for trial in tried)
+    untried = ", ".join(f"{name} {way}" for name, way in never_tried(space, tried))
+    streak = 0
+    for trial in tried:
+        streak = 0 if trial.kept else streak + 1
+    return "\n".join(
+        [
+            f"- trials: {len(tried)}, kept: {sum(t.kept for t in tried)}, failed: {failed}",
+            f"- repetition rate: {'none' if rate is None else f'{rate:.2f}'}",
+            f"- longest discard streak: {longest_streak(t.kept for t in tried)}",
+            f"- discards since the last gain: {streak}",
+            f"- moves never tried: {untried or 'none'}",
+        ]
+    )
