@@ -41,6 +41,19 @@ class Always(Acceptance):
         return trial.value is not None
 
 
+class Gain(Acceptance):
+    """Keep a mechanism only if the rounds with it earned more than those without, in a probation
+    in which a coin decides (arms that use it set `attaching.coin`); keep whatever else is valid.
+
+    Ten trials tell large effects only: the outcome's notes say how large.
+    """
+
+    def accept(self, view: View, trial: Trial) -> bool:
+        if trial.value is None or not trial.proposal.mechanism.get("admitted"):
+            return trial.value is not None
+        return trial.outcome.metrics.get("mechanism_gain", 0.0) > 0
+
+
 class NoiseAware(Acceptance):
     """Keep what is better by more than `threshold_sds` standard deviations of a difference between
     two measurements (the square root of two times `sd`), and measure an incumbent whose gain was

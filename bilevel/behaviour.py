@@ -49,7 +49,8 @@ def described(space: SearchSpace, trials: Sequence[Trial]) -> str:
         streak = 0 if trial.kept else streak + 1
     return "\n".join(
         [
-            f"- trials: {len(tried)}, kept: {sum(t.kept for t in tried)}, failed: {failed}",
+            f"- trials: {len(tried)}, kept: {sum(t.kept for t in tried)}",
+            f"- failed trials: {failed}",
             f"- repetition rate: {'none' if rate is None else f'{rate:.2f}'}",
             f"- longest discard streak: {longest_streak(t.kept for t in tried)}",
             f"- discards since the last gain: {streak}",

@@ -5,7 +5,6 @@ holds is given, and a sealed journal lets nothing else happen.
 """
 
 import contextlib
-import inspect
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
@@ -71,6 +70,8 @@ class Execution:
             self.loops = levels(
                 self._settings, task, journal=self._journal, asker=asker, observers=observers
             )
+            for loop in self.loops:
+                stack.callback(loop.pipeline.close)
             self._start(self.loops[0])
             try:
                 self.loops[-1].run()
@@ -213,7 +214,7 @@ def _mechanisms(loop: Loop) -> list[MechanismRecord]:
             name=mechanism.name,
             carrier=mechanism.carrier,
             state=str(loop.pipeline.liveness(mechanism.name, trials)),
-            source=inspect.getsource(inspect.getmodule(mechanism) or type(mechanism)),
+            source=mechanism.source(),
             rows=[r.to_json() for r in ledger.rows(mechanism.name) if r.effect != Effect.NONE],
             counts=ledger.counts(mechanism.name),
             level=loop.level,

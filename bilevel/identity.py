@@ -23,6 +23,7 @@ FREE = {
     "results",
     "tracking",
     "executor",
+    "sandbox",
     "task.file",
     "task.checkout",
     "llm.base_url",

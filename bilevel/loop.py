@@ -14,7 +14,7 @@ from bilevel.pipeline import Pipeline
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import Decision, Proposal, Trace, Trial
-from bilevel.view import Asker, Brief, Proposer, View, nobody
+from bilevel.view import Asker, Brief, Proposer, Standing, View, nobody
 
 Observer = Callable[["Loop", Trial], None]
 BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
@@ -117,7 +117,11 @@ class Loop:
             parent=self.incumbent,
             below=self.task.below(),
             recall=self._recall,
+            mechanisms=self._standings,
         )
+
+    def _standings(self) -> Sequence[Standing]:
+        return self.pipeline.standings(len(self.trace))
 
     def _recall(
         self, what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]

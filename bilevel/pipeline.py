@@ -27,7 +27,7 @@ from bilevel.mechanism import Mechanism
 from bilevel.roster import Coin, Roster
 from bilevel.sandbox.failures import STOPS, SandboxUnavailable
 from bilevel.trace import Proposal, Trial
-from bilevel.view import Brief, View
+from bilevel.view import Brief, Standing, View
 
 T = TypeVar("T")
 FAILURES_ALLOWED = 3
@@ -82,6 +82,21 @@ class Pipeline:
 
     def liveness(self, name: str, trial: int) -> Liveness:
         return self.ledger.liveness(name, trials=trial - self._roster.since(name))
+
+    def standings(self, trial: int) -> list[Standing]:
+        """Every mechanism that was ever attached, as the ledger has it."""
+        return [
+            Standing(
+                name=mechanism.name,
+                carrier=mechanism.carrier,
+                state=str(self.liveness(mechanism.name, trial)),
+                since=self._roster.since(mechanism.name),
+                attached=mechanism in self.attached,
+                counts=self.ledger.counts(mechanism.name),
+                error=self.ledger.last_error(mechanism.name),
+            )
+            for mechanism in self.known
+        ]
 
     def close(self) -> None:
         """Ends what the mechanisms hold; their records stay."""

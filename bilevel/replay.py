@@ -9,7 +9,7 @@ is new goes to the model and the task; the result is a search of its own, in STU
 import copy
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -56,15 +56,19 @@ def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> E
     return execution
 
 
-def changed(settings: Settings, path: Path, options: dict[str, str]) -> Execution:
-    """The search with a mechanism taken out or put in, as a search of its own."""
+def changed(
+    settings: Settings, path: Path, options: dict[str, str], known: Collection[str]
+) -> Execution:
+    """The search without one of its `known` mechanisms, or with another one, as a search of its
+    own."""
     other = copy.deepcopy(settings)
     names: list[str] = []
     if "without" in options:
         names.append(f"without-{options['without']}")
-        if other["mechanisms"].pop(options["without"], None) is None:
-            had = ", ".join(settings["mechanisms"]) or "none"
+        if options["without"] not in known:
+            had = ", ".join(known) or "none"
             raise BadInput(f"without={options['without']}: this search's mechanisms were: {had}")
+        other["without"].append(options["without"])
     if "with" in options:
         file = Path(options["with"])
         names.append(f"with-{file.stem}")
@@ -113,7 +117,8 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
     )
     if not {"without", "with"} & set(options):
         return None
-    other = changed(settings, path, options)
+    known = [m.name for loop in recorded.loops for m in loop.pipeline.known]
+    other = changed(settings, path, options, known)
     folder = other.identity.folder(results)
     found = difference(recorded.loops[0], other.loops[0], read(path), read(folder / JOURNAL))
     console.print(shown(found, recorded.identity.search, other.identity.search))

@@ -105,17 +105,25 @@ def levels(
             acceptance=instantiate(inner["acceptance"]),
             trials=config["search"]["trials"],
             batch=inner["batch"],
-            pipeline=Pipeline(mechanisms, probation=inner["probation"]),
+            pipeline=Pipeline(
+                mechanisms,
+                probation=inner["probation"],
+                left_out=config["without"],
+                journal=journal,
+            ),
             executor=instantiate(config["executor"]),
             **shared,
         )
     ]
+    limits = instantiate(config["sandbox"])
     for spec in config["outer"]["levels"].values():
+        attaching = spec.get("attaching") and instantiate(spec["attaching"])(limits)
+        proposer = instantiate(spec["proposer"])
         loops.append(
             Loop(
                 level=spec["level"],
-                task=Segment(loops[-1], spec["every"]),
-                proposer=instantiate(spec["proposer"]),
+                task=Segment(loops[-1], spec["every"], attaching),
+                proposer=proposer(limits=limits) if attaching else proposer,
                 pipeline=Pipeline(probation=inner["probation"]),
                 acceptance=instantiate(spec["acceptance"]),
                 **shared,

@@ -7,7 +7,17 @@ from typing import Any
 
 from bilevel.errors import ConfigError
 
-GROUPS = ("search", "task", "llm", "inner", "outer", "outer.levels", "executor", "tracking")
+GROUPS = (
+    "search",
+    "task",
+    "llm",
+    "inner",
+    "outer",
+    "outer.levels",
+    "executor",
+    "tracking",
+    "sandbox",
+)
 PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
 
@@ -105,6 +115,11 @@ RULES: Mapping[str, Rule] = {
     "inner.batch": COUNT,
     "inner.probation": COUNT,
     "executor.workers": COUNT,
+    "without": WORDS,
+    "sandbox.call_s": SECONDS,
+    "sandbox.start_s": SECONDS,
+    "sandbox.memory_mib": COUNT,
+    "sandbox.asks": SEED,
     "outer.levels.*.level": LEVEL,
     "outer.levels.*.every": COUNT,
 }

@@ -94,6 +94,24 @@ class Brief:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A mechanism of a loop as its ledger has it: `counts` counts calls as `hook.effect`."""
+
+    name: str
+    carrier: str
+    state: str
+    since: int
+    attached: bool
+    counts: Mapping[str, int]
+    error: str = ""
+
+
+def none_attached() -> Sequence[Standing]:
+    """The mechanisms of a view that has none."""
+    return ()
+
+
+@dataclass(frozen=True)
 class View:
     """A loop at one trial. `parent` is what the next proposal builds on, once it is chosen.
 
@@ -101,6 +119,7 @@ class View:
     `below` is the loop that this one searches over, if any; `render` gives the text of what is
     being edited at a configuration (a training script, or an account of the loop below). `recall`
     computes once, and from then on reads, what a proposer cannot compute again: keyed by trial.
+    `mechanisms` tells of every mechanism that was ever attached.
     """
 
     level: float
@@ -118,6 +137,7 @@ class View:
     below: "View | None" = None
     purpose: str = ""
     recall: Recall = afresh
+    mechanisms: Callable[[], Sequence[Standing]] = none_attached
 
     def for_(self, purpose: str) -> "View":
         """The same picture with a generator of its own for this purpose."""

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from bilevel.levels.attaching import Attaching
+from bilevel.levels.judging import judgement
 from bilevel.loop import Loop
 from bilevel.space import Config
 from bilevel.tasks.base import Task
@@ -10,7 +12,8 @@ from bilevel.view import View
 
 
 class Segment(Task):
-    """`trials` steps of `loop`. A proposal sets the loop's settings for this stretch and after.
+    """`trials` steps of `loop`. A proposal sets the loop's settings for this stretch and after, or
+    brings a mechanism that `attaching` attaches to the innermost loop.
 
     The value is the gain: by how much the best value of the innermost loop improved. It cannot
     be repeated: gains shrink as a search converges, so the outer incumbent is the active
@@ -21,7 +24,7 @@ class Segment(Task):
     baseline_is_free = False
     objective = Objective("gain", "maximize")
 
-    def __init__(self, loop: Loop, trials: int) -> None:
+    def __init__(self, loop: Loop, trials: int, attaching: Attaching | None = None) -> None:
         if trials < 1:
             raise ValueError(f"a segment of {trials} trials: expected at least 1")
         self.loop = loop
@@ -29,6 +32,8 @@ class Segment(Task):
         self.name = f"segment of {loop.task.name}"
         self.space = loop.settings_space
         self._before: Config = dict(loop.settings)
+        self._attaching = attaching
+        self._attached = ""
 
     @property
     def innermost(self) -> Loop:
@@ -39,6 +44,8 @@ class Segment(Task):
         self._before = dict(self.loop.settings)
         self.loop.configure(self.configured(parent, proposal))
         first = len(self.innermost.trace)
+        if self._attaching is not None:
+            self._attached = self._attaching.attach(self.innermost, proposal.mechanism)
         best_before = self._best()
         self.loop.run(self.trials)
         best_after = self._best()
@@ -49,11 +56,19 @@ class Segment(Task):
             lower_is_better = self.innermost.task.objective.direction == "minimize"
             gain = start - best_after if lower_is_better else best_after - start
         kept = sum(1 for trial in ran if trial.kept)
-        return Outcome(gain, metrics={"trials": len(ran), "kept": kept, "first_trial": first})
+        metrics = {"trials": len(ran), "kept": kept, "first_trial": first}
+        if not self._attached:
+            return Outcome(gain, metrics=metrics)
+        judged = judgement(self.innermost, self._attached, first)
+        said = f"{self._attached}: {judged}\n"
+        return Outcome(gain, metrics={**metrics, **judged.metrics()}, notes={"judgement": said})
 
     def settle(self, trial: Trial) -> None:
         if not trial.kept:
             self.loop.configure(self._before)
+        if self._attached:
+            pipeline = self.innermost.pipeline
+            (pipeline.keep if trial.kept else pipeline.detach)(self._attached)
 
     def render(self, config: Config) -> str:
         """The settings that are active in the loop below."""

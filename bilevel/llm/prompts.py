@@ -1,6 +1,7 @@
 """Prompts are files: rendered strictly, and identified by the digest of what was rendered."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
@@ -18,6 +19,12 @@ def render(name: str, **values: str) -> str:
         missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
         raise ValueError(f"prompt {name}.md: missing {missing}, unknown {unknown}")
     return template.substitute(values).strip() + "\n"
+
+
+def render_of(name: str, values: Mapping[str, str]) -> str:
+    """Like `render`, from more values than the file may ask for."""
+    template = Template((_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
+    return render(name, **{key: values[key] for key in template.get_identifiers()})
 
 
 def digest(*texts: str) -> str:

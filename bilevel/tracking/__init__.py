@@ -23,6 +23,8 @@ What is written, for scripts that read it:
                    hypothesis;
                    the configuration as params; val_bpb, delta (value - baseline), cost/*, clock/*;
                    trial.json, calls/*.md, the diff; every model call as a trace of the run
+                   a level-2 session also: mechanism, domain, domain_in_prompt, admitted, attempts,
+                   problem; research.json, attempts/*.py with every gate's verdict, judgement.txt
                    kind=mechanism: mechanism, carrier, state, its source and its ledger; a dead one
                    has the status FAILED, which MLflow paints red
 

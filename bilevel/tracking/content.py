@@ -75,6 +75,7 @@ def trial_tags(record: TrialRecord) -> Tags:
         "parent_trial": "" if trial.parent is None else str(trial.parent),
         "duplicate_of": "" if trial.duplicate_of is None else str(trial.duplicate_of),
         "retest_of": "" if trial.retest_of is None else str(trial.retest_of),
+        **_research_tags(trial.proposal.mechanism),
     }
     return {
         "kind": "trial" if record.level == 1 else "outer",
@@ -83,6 +84,19 @@ def trial_tags(record: TrialRecord) -> Tags:
         "decision": str(trial.decision),
         "moves": json.dumps(sorted(map(list, trial.moves))),
     } | {name: text for name, text in optional.items() if text}
+
+
+def _research_tags(mechanism: Mapping[str, Any]) -> Tags:
+    if not mechanism:
+        return {}
+    return {
+        "mechanism": mechanism["name"],
+        "domain": _cut(mechanism["domain"], _TAG_CHARS),
+        "domain_in_prompt": str(mechanism["domain_in_prompt"]).lower(),
+        "admitted": str(mechanism["admitted"]).lower(),
+        "attempts": str(len(mechanism["attempts"])),
+        "problem": _cut(mechanism["problem"], _TAG_CHARS),
+    }
 
 
 def trial_params(trial: Trial) -> dict[str, str]:
@@ -135,9 +149,28 @@ def trial_files(record: TrialRecord) -> dict[str, str]:
         files[_safe(name) if "." in name else f"{_safe(name)}.txt"] = text
     if trial.outcome.failure is not None:
         files["failure.txt"] = f"{trial.outcome.failure.kind}\n{trial.outcome.failure.detail}\n"
+    files |= _research_files(trial.proposal.mechanism)
     if record.hooks:
         files["hooks.json"] = json.dumps(list(record.hooks), indent=1)
     return files
+
+
+def _research_files(mechanism: Mapping[str, Any]) -> dict[str, str]:
+    """What a level-2 session came to: every text it wrote, with the verdict of every gate."""
+    if not mechanism:
+        return {}
+    files = {"research.json": json.dumps(dict(mechanism), indent=1)}
+    for number, attempt in enumerate(mechanism["attempts"], start=1):
+        files[f"attempts/{number:02d}.py"] = attempt["source"]
+        verdicts = map(_verdict, attempt["admission"]["verdicts"])
+        files[f"attempts/{number:02d}.txt"] = "".join(verdicts)
+    return files
+
+
+def _verdict(verdict: Mapping[str, Any]) -> str:
+    return (
+        f"{'passed' if verdict['passed'] else 'REFUSED'} {verdict['gate']}: {verdict['reason']}\n"
+    )
 
 
 def mechanism_name(record: MechanismRecord) -> str:

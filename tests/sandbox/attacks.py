@@ -38,7 +38,7 @@ ATTACKS = {
     "read a secret": "return open(SECRET).read()",
     "read /etc/passwd": "return open('/etc/passwd').read()[:20]",
     "read the project": "return open('{project}').read()[:20]",
-    "list the root": "assert 'home' in os.listdir('/') or 'etc' in os.listdir('/tmp/..')",
+    "list the root": "assert 'proc' in os.listdir('/')",
     "list a folder": "return os.listdir(os.path.dirname(SECRET))",
     "write beside the secret": "return open(SECRET + '.x', 'w').write('x')",
     "write at the root": "return open('/tmp/bilevel_attack', 'w').write('x')",

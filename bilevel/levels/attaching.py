@@ -1,0 +1,56 @@
+"""Attaches what level 2 proposes to the loop that tries the task, and takes it off again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import instantiate
+
+from bilevel.confined import proxy
+from bilevel.ledger import COIN
+from bilevel.loop import Loop
+from bilevel.mechanism import Mechanism
+from bilevel.randomness import keyed
+from bilevel.sandbox.hosted import Limits, chosen
+
+
+class Attaching:
+    """With `coin`, an attached mechanism acts in every other round on average, until it is kept.
+
+    `instead` is what is attached in the place of whatever was admitted: the configuration of a
+    mechanism (a placebo, for the control that pays for every call), or "nothing".
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        coin: bool = False,
+        instead: Mapping[str, Any] | str | None = None,
+    ) -> None:
+        """Raises SandboxUnavailable where nothing could be confined."""
+        if instead is None:
+            chosen(limits.layer)
+        self._limits = limits
+        self._coin = coin
+        self._instead = instead
+
+    def attach(self, loop: Loop, mechanism: Mapping[str, Any]) -> str:
+        """The name under which it is attached; empty where there is nothing to attach."""
+        if not mechanism or not mechanism["admitted"] or self._instead == "nothing":
+            return ""
+        made = self._made(mechanism)
+        name, seed = made.name, loop.seed
+
+        def coin(trial: int) -> bool:
+            return keyed(seed, loop.level, trial, f"{COIN}/{name}").random() < 0.5
+
+        loop.pipeline.attach(made, len(loop.trace), coin if self._coin else None)
+        return name
+
+    def _made(self, mechanism: Mapping[str, Any]) -> Mechanism:
+        name, carrier, hooks = (mechanism[key] for key in ("name", "carrier", "hooks"))
+        if self._instead is None:
+            return proxy(mechanism["source"], name, carrier, hooks, self._limits)
+        made: Mechanism = instantiate(self._instead)
+        made.name = f"{made.name}_for_{name}"  # type: ignore[misc]
+        return made

@@ -1,0 +1,275 @@
+"""Level 2: the language model reads how the search works and writes it a mechanism, in four calls.
+
+Explore, critique, specify, generate, as in arXiv 2603.23420; then the gates of admission, and
+while those refuse, the exact reason and another attempt.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bilevel import loop, mechanism, parameters, space, trace, view
+from bilevel.admission import Admission, admit
+from bilevel.admission.lint import DECIDING, LIBRARIES
+from bilevel.behaviour import described as behaviour
+from bilevel.levels.invention import Attempt, Invention, suggested, told
+from bilevel.llm import prompts
+from bilevel.llm.tables import best_so_far, described, trial_table
+from bilevel.mechanism import CARRIERS, HOOKS
+from bilevel.randomness import digest
+from bilevel.sandbox.hosted import Limits
+from bilevel.trace import Proposal
+from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
+
+ORIGIN = "inventor"
+MAX_HYPOTHESIS = 400
+NAME = r"^[a-z][a-z0-9_]{2,39}$"
+TEXT = {"type": "string", "minLength": 1}
+
+
+class Inventor:
+    """A proposer above all others: it proposes one mechanism, or nothing and says why.
+
+    `domains` are fields that the prompt suggests ideas from; the paper's prompt listed some, and
+    its authors called that a limitation. `repairs` is how often a refused text may be mended.
+    """
+
+    settings = NO_SETTINGS
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        domains: Sequence[str] = (),
+        repairs: int = 3,
+        history_shown: int = 60,
+        temperature: float | None = None,
+    ) -> None:
+        self._limits = limits
+        self._domains = tuple(domains)
+        self._repairs = repairs
+        self._history_shown = history_shown
+        self._temperature = temperature
+
+    def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
+        """One proposal; what a session came to is its `mechanism`, whether admitted or not."""
+        made = self._session(view, brief)
+        data = made.to_json()
+        return [Proposal({}, told(data)[:MAX_HYPOTHESIS], ORIGIN, mechanism=data)]
+
+    def _session(self, view: View, brief: Brief) -> Invention:
+        shown = self._shown(view)
+        prompt, explored = self._ask(
+            view, "explore", _EXPLORE, {**shown, **self._seen(view, brief)}
+        )
+        if explored.problem:
+            return Invention(problem=f"explore: {explored.problem}")
+        bottleneck, ideas = explored.value["bottleneck"], explored.value["ideas"]
+        known = {**shown, "bottleneck": bottleneck}
+        _, criticised = self._ask(
+            view, "critique", _critique(len(ideas)), {**known, "ideas": _listed(ideas)}
+        )
+        if criticised.problem:
+            return Invention(bottleneck=bottleneck, problem=f"critique: {criticised.problem}")
+        idea = ideas[criticised.value["chosen"]]
+        known |= {
+            "idea": f"{idea['domain']}: {idea['idea']}",
+            "critique": criticised.value["critique"],
+        }
+        _, specified = self._ask(view, "specify", _SPECIFY, known, _specification(_taken(view)))
+        if specified.problem:
+            return Invention(bottleneck=bottleneck, problem=f"specify: {specified.problem}")
+        return self._written(view, specified.value, bottleneck, prompt)
+
+    def _written(
+        self, view: View, specification: Mapping[str, Any], bottleneck: str, prompt: str
+    ) -> Invention:
+        """Generate, and mend until it is admitted or the repairs are used up."""
+        attempts: list[Attempt] = []
+        problem, name, values = "", "generate", self._writing(specification)
+        for _ in range(1 + self._repairs):
+            _, answer = self._ask(view, name, _GENERATE, values)
+            if answer.problem:
+                problem = f"{name}: {answer.problem}"
+                break
+            source = answer.value["source"]
+            attempts.append(Attempt(source, self._admission(view, source, len(attempts))))
+            problem = attempts[-1].admission.problem
+            if not problem:
+                break
+            name = "mend"
+            values |= {"source": prompts.fenced(source, "python"), "problem": problem}
+        admission = attempts[-1].admission if attempts else None
+        return Invention(
+            name=(admission and admission.name) or specification["name"],
+            carrier=(admission and admission.carrier) or specification["carrier"],
+            domain=specification["domain"],
+            domain_in_prompt=suggested(specification["domain"], prompt),
+            bottleneck=bottleneck,
+            behaviour=specification["behaviour"],
+            attempts=tuple(attempts),
+            problem=problem,
+        )
+
+    def _admission(self, view: View, source: str, attempt: int) -> Admission:
+        """The gates' verdict: computed once, for how much time there is may decide it."""
+        innermost = view.innermost
+        history = [(trial.value, dict(trial.config)) for trial in innermost.trace]
+        found = view.recall(
+            f"admission/{attempt}",
+            {"source": source, "history": digest(history)},
+            lambda: admit(source, innermost, self._limits, _taken(view)).to_json(),
+        )
+        return Admission.from_json(found)
+
+    def _ask(
+        self,
+        view: View,
+        name: str,
+        schema: Mapping[str, Any],
+        values: Mapping[str, str],
+        check: Any = None,
+    ) -> tuple[str, Answer]:
+        """The rendered prompt and its answer; each prompt takes what it names."""
+        prompt = prompts.render_of(name, values)
+        answer = view.for_(f"research/{name}").ask(
+            prompt,
+            schema,
+            check=check,
+            system=prompts.render("research_system"),
+            temperature=self._temperature,
+        )
+        return prompt, answer
+
+    def _shown(self, view: View) -> dict[str, str]:
+        """What every call of a session is told of the search."""
+        below = view.innermost
+        return {
+            "metric": below.objective.metric,
+            "better": "lower" if below.objective.direction == "minimize" else "higher",
+            "trials_left": "unlimited" if below.trials_left is None else str(below.trials_left),
+            "hooks": _source(mechanism),
+            "behaviour": behaviour(below.space, below.trace),
+            "attached": _attached(below.mechanisms()),
+            "before": _before(view),
+            "taken": ", ".join(_taken(view)) or "none so far",
+            "carriers": ", ".join(CARRIERS),
+            "deciding": ", ".join(DECIDING),
+        }
+
+    def _seen(self, view: View, brief: Brief) -> dict[str, str]:
+        """What the first call reads beside that."""
+        below = view.innermost
+        baseline = below.trace[0].value if below.trace else None
+        domains = ""
+        if self._domains:
+            domains = f"Fields to draw from, among others: {', '.join(self._domains)}."
+        return {
+            "loop": _source(loop),
+            "baseline": "none" if baseline is None else f"{baseline:.6g}",
+            "best": best_so_far(below),
+            "trials_run": str(max(0, len(below.trace) - 1)),
+            "history": trial_table(below.trace[-self._history_shown :], below),
+            "settings": described(below.settings) or "none",
+            "notes": brief.text.strip() or "none",
+            "domains": domains,
+        }
+
+    def _writing(self, specification: Mapping[str, Any]) -> dict[str, str]:
+        """What the last call, and every repair, reads."""
+        listed = {**specification, "hooks": ", ".join(specification["hooks"])}
+        lines = [f"{key}: {' '.join(str(value).split())}" for key, value in listed.items()]
+        return {
+            "specification": "\n".join(lines),
+            "hooks": _source(mechanism),
+            "view": _source(view),
+            "trace": _source(trace),
+            "space": f"{_source(space)}\n\n{_source(parameters)}",
+            "libraries": ", ".join(LIBRARIES),
+            "call_s": f"{self._limits.call_s:g}",
+        }
+
+
+def _source(module: Any) -> str:
+    return prompts.fenced(inspect.getsource(module), "python")
+
+
+def _taken(view: View) -> list[str]:
+    """The names of mechanisms that exist, or were tried."""
+    attached = [standing.name for standing in view.innermost.mechanisms()]
+    tried = [t.proposal.mechanism["name"] for t in view.trace if t.proposal.mechanism]
+    return list(dict.fromkeys(filter(None, [*attached, *tried])))
+
+
+def _attached(standings: Sequence[Standing]) -> str:
+    lines = []
+    for one in standings:
+        counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
+        state = one.state if one.attached else f"{one.state}, detached"
+        error = f"; last error: {one.error}" if one.error else ""
+        lines.append(f"- {one.name}: {state}, since trial {one.since}; calls: {counts}{error}")
+    return "\n".join(lines) or "none"
+
+
+def _before(view: View) -> str:
+    lines = []
+    for trial in view.trace:
+        made = trial.proposal.mechanism
+        if not made:
+            continue
+        gain = "" if trial.value is None else f"; its segment gained {trial.value:.6g}"
+        judged = trial.outcome.notes.get("judgement", "").strip()
+        became = f" ({trial.decision}{gain}) {judged}" if made["admitted"] else ""
+        lines.append(f"- {made['name'] or 'nothing'}: {told(made)}{became}")
+    return "\n".join(lines) or "none"
+
+
+def _listed(ideas: Sequence[Mapping[str, str]]) -> str:
+    cells = [(prompts.cell(i["domain"], 80), prompts.cell(i["idea"], 600)) for i in ideas]
+    return "\n".join(f"{place}. {domain}: {idea}" for place, (domain, idea) in enumerate(cells))
+
+
+def _specification(taken: Sequence[str]) -> Any:
+    """Checks what a schema cannot say."""
+
+    def check(reply: Any) -> Any:
+        if reply["name"] in taken:
+            raise ValueError(f"name {reply['name']!r} is taken; choose another one")
+        if not set(reply["hooks"]) & set(DECIDING):
+            raise ValueError(f"hooks {reply['hooks']} decide nothing; at least one of {DECIDING}")
+        return reply
+
+    return check
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_IDEAS = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 5,
+    "items": _object({"domain": TEXT, "idea": TEXT}),
+}
+_EXPLORE = _object({"bottleneck": TEXT, "ideas": _IDEAS})
+_SPECIFY = _object(
+    {
+        "name": {"type": "string", "pattern": NAME},
+        "domain": TEXT,
+        "carrier": {"type": "string", "enum": list(CARRIERS)},
+        "hooks": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(HOOKS)}},
+        "behaviour": TEXT,
+    }
+)
+_GENERATE = _object({"source": TEXT})
+
+
+def _critique(ideas: int) -> dict[str, Any]:
+    chosen = {"type": "integer", "minimum": 0, "maximum": ideas - 1}
+    return _object({"critique": TEXT, "chosen": chosen})
