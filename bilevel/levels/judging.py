@@ -1,5 +1,6 @@
 """Judges a mechanism by what the rounds with it earned over those without, and says how surely."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
@@ -50,8 +51,8 @@ class Judgement:
         every = (*self.on, *self.off)
         if self.gain is None or len(every) < 3 or stdev(every) == 0:
             return None
-        z: float = NormalDist().inv_cdf(1 - SIGNIFICANCE) + NormalDist().inv_cdf(POWER)
-        return z * stdev(every) * (1 / len(self.on) + 1 / len(self.off)) ** 0.5
+        z = NormalDist().inv_cdf(1 - SIGNIFICANCE) + NormalDist().inv_cdf(POWER)
+        return z * stdev(every) * math.sqrt(1 / len(self.on) + 1 / len(self.off))
 
     def metrics(self) -> dict[str, float]:
         """The numbers that an outcome keeps, without those there are none of."""
