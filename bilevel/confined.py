@@ -43,12 +43,23 @@ class ConfinedMechanism(Mechanism, Closing):
     def close(self) -> None:
         self._hosted.close()
 
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What came with the last good answer: all that another worker would be told to go on."""
+        return self._state
+
+    def begin(self, state: Mapping[str, Any] | None = None) -> None:
+        """Makes the mechanism anew, with this state or none. Raises SandboxError."""
+        if not self._hosted.open:
+            self._hosted, self._showing = Hosted(self._limits), Showing()
+        self._state = dict(state or {})
+        self._load()
+
     def _call(self, hook: str, view: View, *things: Any) -> Any:
         """Raises SandboxError, and whatever the search's model raises when it is asked."""
         try:
             if not self._hosted.open:
-                self._hosted, self._showing = Hosted(self._limits), Showing()
-                self._load()
+                self.begin(self._state)
             request = self._request(hook, view, things)
             reply = self._hosted.call(request, Wishes(view, self._limits.asks).answers)
             self._remember(reply)
