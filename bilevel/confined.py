@@ -46,6 +46,18 @@ class ConfinedMechanism(Mechanism, Closing):
     def source(self) -> str:
         return self._source
 
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What came with the last good answer: all that another worker would be told to go on."""
+        return self._state
+
+    def begin(self, state: Mapping[str, Any] | None = None) -> None:
+        """Makes the mechanism anew, with this state or none. Raises SandboxError."""
+        if self._hosted is None or not self._hosted.open:
+            self._hosted, self._showing = Hosted(self._limits), Showing()
+        self._state = dict(state or {})
+        self._load(self._hosted)
+
     def _call(self, hook: str, view: View, *things: Any) -> Any:
         """Raises SandboxError, and whatever the search's model raises when it is asked."""
         try:
@@ -64,8 +76,8 @@ class ConfinedMechanism(Mechanism, Closing):
     def worker(self) -> Hosted:
         """Holds the mechanism, as it was after its last good answer."""
         if self._hosted is None or not self._hosted.open:
-            self._hosted, self._showing = Hosted(self._limits), Showing()
-            self._load(self._hosted)
+            self.begin(self._state)
+        assert self._hosted is not None
         return self._hosted
 
     def _request(self, hook: str, view: View, things: tuple[Any, ...]) -> dict[str, Any]:

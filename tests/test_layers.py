@@ -33,9 +33,11 @@ LAYERS = {
         "loop",
         "mechanism_source",
         "confined",
+        "admission",
     },
     4: {"levels"},
     5: {
+        "admit",
         "app",
         "execution",
         "measured",

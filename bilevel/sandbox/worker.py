@@ -19,6 +19,7 @@ from bilevel.sandbox.wire import pack, unpack
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
 
+FILE = "<mechanism>"
 NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
 
@@ -81,10 +82,11 @@ class Worker:
         except BadFrame as error:
             self._raised("TypeError", str(error))
         except BaseException as error:  # SystemExit and KeyboardInterrupt are no way out either
-            self._raised(type(error).__name__, str(error))
+            self._raised(type(error).__name__, str(error), _line(error))
 
-    def _raised(self, kind: str, message: str) -> None:
-        self._say({"raised": [kind[:100], message[:2000]]})
+    def _raised(self, kind: str, message: str, line: int | None = None) -> None:
+        where = "" if line is None else f" (line {line})"
+        self._say({"raised": [kind[:100], f"{message[:2000]}{where}".strip()]})
 
     def _say(self, answer: Mapping[str, Any]) -> None:
         self._channel.send({"id": self._id, **answer})
@@ -93,7 +95,7 @@ class Worker:
         """The one Mechanism class that the source defines, made with the arguments."""
         module = types.ModuleType("mechanism_source")
         sys.modules[module.__name__] = module
-        exec(compile(request["source"], "<mechanism>", "exec", dont_inherit=True), vars(module))
+        exec(compile(request["source"], FILE, "exec", dont_inherit=True), vars(module))
         classes = [
             kind
             for kind in vars(module).values()
@@ -167,6 +169,16 @@ class Worker:
         if "refused" in reply:
             raise RuntimeError(reply["refused"])
         return reply
+
+
+def _line(error: BaseException) -> int | None:
+    """Where in the mechanism's own text it was raised, the innermost of its lines."""
+    found, at = None, error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == FILE:
+            found = at.tb_lineno
+        at = at.tb_next
+    return found
 
 
 def told(hook: str, answer: Any) -> Any:

@@ -1,0 +1,129 @@
+"""A task that stands for the real one: a model of what its trace has measured so far."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from copy import copy
+from statistics import fmean, pstdev
+from typing import Any
+
+from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Subset, Text, Tuple
+from bilevel.randomness import keyed
+from bilevel.space import Config, SearchSpace, canonical
+from bilevel.tasks.base import Task
+from bilevel.trace import Failure, FailureKind, Outcome, Proposal, Trial
+from bilevel.view import View
+
+WINDOW = 300  # of the latest trials; the cost grows with its cube
+
+
+class Fitted(Task):
+    """A Gaussian process of the values, on the configuration scaled to the unit cube, with the
+    noise that it estimates; a configuration whose nearest neighbour failed fails the same way.
+
+    With fewer than two different values it is flat and without noise. The baseline never fails.
+    """
+
+    name = "fitted"
+    _edges: Sequence[tuple[int, float]] = ()
+
+    def __init__(self, view: View) -> None:
+        self.space, self.objective = view.space, view.objective
+        self._render = view.render
+        self._seed = view.seed
+        told = [t for t in view.trace if not _invalid(t) and t.duplicate_of is None][-WINDOW:]
+        self._near = [(encoded(view.space, t.config), t.outcome.failure) for t in told]
+        valued = [(at, t.value) for (at, _), t in zip(self._near, told, strict=True)]
+        self._mean, self.noise_sd = _regression(
+            [(at, value) for at, value in valued if value is not None]
+        )
+
+    def crashing(self) -> "Fitted":
+        """The same task with regions that crash: every number of the encoding has a side, by lot,
+        on which whatever is further from the baseline than half the room there crashes."""
+        made, rng = copy(self), keyed(self._seed, "crashing")
+        numbers = range(len(encoded(self.space, self.space.baseline)))
+        made._edges = [(n, rng.choice((-1.0, 1.0))) for n in numbers]
+        return made
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        config = self.configured(parent, proposal)
+        if config != self.space.baseline:
+            failure = self._failure(config)
+            if failure is not None:
+                return Outcome(None, failure)
+        mean = self._mean(encoded(self.space, config))
+        return Outcome(mean + keyed(seed, canonical(config)).gauss(0.0, self.noise_sd))
+
+    def render(self, config: Config) -> str:
+        return self._render(config)
+
+    def _failure(self, config: Config) -> Failure | None:
+        at = encoded(self.space, config)
+        base = encoded(self.space, self.space.baseline)
+        for number, side in self._edges:
+            room = 1.0 - base[number] if side > 0 else base[number]
+            if side * (at[number] - base[number]) > room / 2:
+                return Failure(FailureKind.CRASH, "it ran out of its numbers: too far on one side")
+        if not any(failure for _, failure in self._near):
+            return None
+        return min(self._near, key=lambda known: math.dist(known[0], at))[1]
+
+
+def _invalid(trial: Trial) -> bool:
+    failure = trial.outcome.failure
+    return failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
+
+
+def encoded(space: SearchSpace, config: Config) -> list[float]:
+    """The open parameters as numbers in [0, 1]; choices and subsets as one number a member."""
+    return [x for parameter in space.active for x in _encoded(parameter, config[parameter.name])]
+
+
+def _encoded(parameter: Parameter, value: Any) -> list[float]:
+    match parameter:
+        case Float(low=low, high=high, log=log):
+            numbers = [_share(low, high, value, log)]
+        case Int(low=low, high=high) | PowerOfTwo(low=low, high=high):
+            numbers = [_share(low, high, value, isinstance(parameter, PowerOfTwo))]
+        case Tuple(low=lows, high=highs):
+            numbers = [_share(a, b, x) for a, b, x in zip(lows, highs, value, strict=True)]
+        case Choice(choices=choices):
+            numbers = [float(value == choice) for choice in choices]
+        case Subset(members=members):
+            numbers = [float(member in value) for member in members]
+        case Text(baseline=baseline):
+            numbers = [float(value != baseline)]
+        case _:
+            raise TypeError(f"{type(parameter).__name__} has no encoding")
+    return numbers
+
+
+def _share(low: float, high: float, value: float, log: bool = False) -> float:
+    """Where a value lies between the ends of its range."""
+    if log and low > 0:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low) if high > low else 0.0
+
+
+def _regression(
+    known: Sequence[tuple[list[float], float]],
+) -> tuple[Callable[[list[float]], float], float]:
+    """The predicted mean, and the standard deviation of the noise around it."""
+    values = [value for _, value in known]
+    if len(set(values)) < 2:
+        flat = values[0] if values else 0.0
+        return lambda at: flat, 0.0
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    middle, scale = fmean(values), pstdev(values)
+    kernel = ConstantKernel(1.0, (1e-2, 1e2)) * Matern(1.0, (0.1, 10.0), nu=2.5) + WhiteKernel(
+        1e-2, (1e-6, 1.0)
+    )
+    process = GaussianProcessRegressor(kernel)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a hyperparameter at its bound is good enough here
+        process.fit([at for at, _ in known], [(value - middle) / scale for value in values])
+    noise = math.sqrt(float(process.kernel_.k2.noise_level)) * scale
+    return lambda at: middle + scale * float(process.predict([at])[0]), noise

@@ -1,0 +1,85 @@
+"""A mechanism's way into a search: one gate after the other, stopping at the first that refuses."""
+
+import contextlib
+from collections.abc import Collection
+
+from bilevel.admission.contract import contract
+from bilevel.admission.fitted import Fitted
+from bilevel.admission.lint import Declared, linted
+from bilevel.admission.reading import parsed
+from bilevel.admission.rehearsal import rehearsed
+from bilevel.admission.situations import situations
+from bilevel.admission.told import KINDS, located
+from bilevel.admission.verdict import Admission, Refused, Verdict
+from bilevel.confined import ConfinedMechanism, confine
+from bilevel.errors import ConfigError
+from bilevel.mechanism import HOOKS
+from bilevel.sandbox.failures import MechanismRaised, SandboxError, SandboxUnavailable, WorkerDied
+from bilevel.sandbox.hosted import Limits
+from bilevel.view import View
+
+GATES = ("parse", "lint", "import", "contract", "dry run")
+HARMLESS = "from bilevel.mechanism import Mechanism\nclass M(Mechanism): name = 'm'\n"
+
+
+def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) -> Admission:
+    """Whether a mechanism may be attached to the loop that `view` shows, and every gate's reason.
+
+    `taken` are the names of mechanisms that exist already. No model is asked: `view.ask` is
+    answered by a double (see `bilevel.admission.asking`). Everything random is keyed by the view,
+    so that the same source and view get the same verdict. Raises SandboxUnavailable where nothing
+    can confine the source, and SandboxError where not even a harmless one can be started.
+    """
+    passed: list[Verdict] = []
+    declared = Declared("", "", (), "")
+
+    def through(reason: str) -> None:
+        passed.append(Verdict(GATES[len(passed)], True, reason))
+
+    with contextlib.ExitStack() as workers:
+        try:
+            tree = parsed(source)
+            through(f"{len(source.splitlines())} lines, {len(source)} characters")
+            declared = linted(tree, taken)
+            through(
+                f"{declared.kind}: name {declared.name}, carrier {declared.carrier}, "
+                f"hooks {', '.join(declared.hooks)}"
+            )
+            mechanism = workers.enter_context(_imported(source, declared, limits))
+            through(f"made in the sandbox ({limits.layer})")
+            task = Fitted(view)
+            through(contract(source, mechanism, situations(view, task), limits))
+            through(rehearsed(source, mechanism, view, task))
+        except Refused as refusal:
+            passed.append(Verdict(GATES[len(passed)], False, str(refusal)))
+    return Admission(
+        passed[-1].passed, tuple(passed), declared.name, declared.carrier, declared.hooks
+    )
+
+
+def _imported(source: str, declared: Declared, limits: Limits) -> ConfinedMechanism:
+    """Raises Refused, and SandboxError where the machine is to blame."""
+    try:
+        made = confine(source, limits=limits)
+    except SandboxUnavailable:
+        raise
+    except MechanismRaised as error:
+        raise Refused(
+            f"reading the module or __init__ raised {located(str(error), source)}"
+        ) from None
+    except (SandboxError, ConfigError) as error:
+        if isinstance(error, WorkerDied):
+            confine(HARMLESS, limits=limits).close()
+        kind = type(error).__name__
+        what = KINDS.get(kind, "made something else than its text says")
+        raise Refused(f"reading the module or __init__ {what} ({kind}: {error})") from None
+    hooks = tuple(hook for hook in HOOKS if hook in vars(type(made)))
+    found = (made.name, made.carrier, hooks)
+    if found != (declared.name, declared.carrier, declared.hooks):
+        made.close()
+        expected = (declared.name, declared.carrier, declared.hooks)
+        raise Refused(
+            f"the text declares name, carrier and hooks {expected}, but what it made has {found}; "
+            "write them in the class body and leave them alone"
+        )
+    return made

@@ -1,0 +1,275 @@
+"""The second gate: what can be said of the text without running it.
+
+The lint is a teacher and not a wall: it names what would fail later, at its line, with what is
+allowed. Code that means to get around it will; the sandbox is the wall.
+"""
+
+import ast
+import inspect
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bilevel.admission.verdict import Refused
+from bilevel.mechanism import HOOKS, Mechanism
+
+CARRIERS = (
+    *("code", "prompt", "skill", "workflow", "evaluator", "principle"),
+    *("world model", "memory schema"),
+)
+NAME = re.compile(r"[\w.-]{1,80}")
+DECIDING = tuple(hook for hook in HOOKS if hook != "observe")
+STANDARD = (
+    *("__future__", "abc", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses"),
+    *("decimal", "difflib", "enum", "fractions", "functools", "hashlib", "heapq", "itertools"),
+    *("json", "math", "numbers", "operator", "random", "re", "statistics", "string", "textwrap"),
+    *("types", "typing", "unicodedata", "zlib"),
+)
+LIBRARIES = ("numpy", "scipy", "sklearn")
+WORDS = ("errors", "mechanism", "parameters", "randomness", "space", "trace", "view")
+ALLOWED_IMPORTS = f"{', '.join(STANDARD)}; {', '.join(LIBRARIES)}; bilevel.{{{', '.join(WORDS)}}}"
+BUILTINS = frozenset(
+    [
+        *("exec", "eval", "compile", "open", "input", "breakpoint", "exit", "quit", "help"),
+        *("globals", "locals", "__import__", "__builtins__", "__loader__", "__spec__"),
+    ]
+)
+DUNDERS = frozenset(
+    [
+        *("__init__", "__post_init__", "__name__", "__qualname__", "__class__", "__doc__"),
+        *("__len__", "__setattr__", "__eq__", "__lt__", "__hash__", "__repr__", "__contains__"),
+    ]
+)
+SHOWN = 8  # findings in one reason
+
+Finding = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the text says of its mechanism."""
+
+    name: str
+    carrier: str
+    hooks: tuple[str, ...]
+    kind: str
+
+
+def linted(tree: ast.Module, taken: Collection[str] = ()) -> Declared:
+    """Raises Refused with every finding and its line."""
+    classes = _mechanisms(tree)
+    if len(classes) != 1:
+        named = ", ".join(f"{c.name} (line {c.lineno})" for c in classes) or "none"
+        raise Refused(
+            f"subclasses of Mechanism: {named}; expected exactly one, as in "
+            "`from bilevel.mechanism import Mechanism` and `class Mine(Mechanism):`"
+        )
+    kind = classes[0]
+    name, named_at = _literal(kind, "name", "")
+    carrier, carried_at = _literal(kind, "carrier", Mechanism.carrier)
+    hooks = {d.name: d for d in kind.body if isinstance(d, ast.FunctionDef) and d.name in HOOKS}
+    findings = [
+        *_named(name, named_at, taken),
+        *_carried(carrier, carried_at),
+        *_hooked(kind, hooks),
+        *_made(kind),
+        *_assigned(kind),
+        *_imports(tree),
+        *_tricks(tree),
+        *_chance(tree),
+    ]
+    if findings:
+        raise Refused(_told(findings))
+    own = tuple(hook for hook in HOOKS if hook in hooks)
+    return Declared(str(name), str(carrier), own, kind.name)
+
+
+def _told(findings: Collection[Finding]) -> str:
+    lines = [f"line {line}: {text}" for line, text in sorted(findings)]
+    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
+
+
+def _mechanisms(tree: ast.Module) -> list[ast.ClassDef]:
+    """The classes that are Mechanism's, or a subclass's of it, by the names of their bases."""
+    known = {"Mechanism"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "bilevel.mechanism":
+            known |= {a.asname for a in node.names if a.name == "Mechanism" and a.asname}
+    found: list[ast.ClassDef] = []
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and any(_last(base) in known for base in node.bases):
+            known.add(node.name)
+            found.append(node)
+    return found
+
+
+def _last(node: ast.AST) -> str:
+    """The last name of a dotted one."""
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _literal(kind: ast.ClassDef, key: str, default: str) -> tuple[object, int]:
+    """What the class body assigns to a name, and where; None for anything but a literal."""
+    for node in kind.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(t, ast.Name) and t.id == key for t in targets):
+            value = getattr(node, "value", None)
+            return (value.value if isinstance(value, ast.Constant) else None), node.lineno
+    return default, kind.lineno
+
+
+def _named(name: object, line: int, taken: Collection[str]) -> Iterator[Finding]:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        expected = 'of at most 80 letters, digits, "_", "." and "-", written as a literal'
+        yield line, f'the class needs a name {expected}, as in `name = "cool_down"`; got {name!r}'
+    elif name in taken:
+        yield line, f"name={name!r} is taken; taken: {', '.join(sorted(taken))}"
+
+
+def _carried(carrier: object, line: int) -> Iterator[Finding]:
+    if carrier not in CARRIERS:
+        yield line, f"carrier={carrier!r} is unknown; valid: {', '.join(CARRIERS)}"
+
+
+def _hooked(kind: ast.ClassDef, hooks: dict[str, ast.FunctionDef]) -> Iterator[Finding]:
+    if not set(hooks) & set(DECIDING):
+        own = ", ".join(hooks) or "none"
+        yield (
+            kind.lineno,
+            f"{kind.name} overrides no hook that can change anything (its hooks: {own}), so it "
+            f"would be dead; define at least one of {', '.join(DECIDING)} in the class itself",
+        )
+    for node in kind.body:
+        if isinstance(node, ast.AsyncFunctionDef) and node.name in HOOKS:
+            yield node.lineno, f"{node.name} is async; a hook is a plain `def`"
+    for name, node in hooks.items():
+        parameters = list(inspect.signature(getattr(Mechanism, name)).parameters)
+        if any(_last(decorator) != "override" for decorator in node.decorator_list):
+            yield node.lineno, f"{name} has a decorator; a hook is a plain method"
+        elif not _takes(node.args, len(parameters)):
+            signature = f"def {name}({', '.join(parameters)})"
+            yield node.lineno, f"{name} has other arguments than the loop gives it: `{signature}`"
+
+
+def _takes(arguments: ast.arguments, count: int) -> bool:
+    """Whether a call with so many positional arguments fits."""
+    listed = len(arguments.posonlyargs) + len(arguments.args)
+    needed = listed - len(arguments.defaults)
+    open_ended = arguments.vararg is not None
+    keywords = any(default is None for default in arguments.kw_defaults)
+    return needed <= count and (count <= listed or open_ended) and not keywords
+
+
+def _made(kind: ast.ClassDef) -> Iterator[Finding]:
+    for node in kind.body:
+        if not isinstance(node, ast.FunctionDef) or node.name != "__init__":
+            continue
+        if not _takes(node.args, 1):
+            yield node.lineno, "__init__ has arguments without defaults; it is called with none"
+
+
+def _assigned(kind: ast.ClassDef) -> Iterator[Finding]:
+    """Hooks, the name and the carrier belong to the class: nothing else is looked at."""
+    for node in kind.body:
+        for part in ast.walk(node) if isinstance(node, ast.Assign | ast.AnnAssign) else ():
+            if isinstance(part, ast.Name) and part.id in HOOKS and isinstance(part.ctx, ast.Store):
+                yield node.lineno, f"{part.id} is assigned; write it as `def {part.id}(...)`"
+    for one in [n for n in ast.walk(kind) if isinstance(n, ast.Attribute)]:
+        of_self = _last(one.value) == "self" and isinstance(one.ctx, ast.Store)
+        if of_self and one.attr in {*HOOKS, "name", "carrier"}:
+            text = "the hooks, the name and the carrier are the class's; choose another attribute"
+            yield one.lineno, f"self.{one.attr} is assigned: {text}"
+
+
+def _imports(tree: ast.Module) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        for module in _modules(node):
+            if not _allowed(module):
+                yield (
+                    node.lineno,  # type: ignore[attr-defined]
+                    f"import of {module} is not allowed; allowed: {ALLOWED_IMPORTS}",
+                )
+                return  # with all that is allowed, once
+
+
+def _modules(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        module = "." * node.level + (node.module or "")
+        return [f"bilevel.{a.name}" for a in node.names] if module == "bilevel" else [module]
+    return []
+
+
+def _allowed(module: str) -> bool:
+    parts = module.split(".")
+    if parts[0] == "bilevel":
+        return len(parts) == 2 and parts[1] in WORDS
+    return parts[0] in STANDARD or parts[0] in LIBRARIES
+
+
+def _tricks(tree: ast.Module) -> Iterator[Finding]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in BUILTINS:
+            yield node.lineno, f"{node.id} is not allowed; a mechanism computes from its view"
+        elif isinstance(node, ast.Attribute) and _dunder(node.attr) and node.attr not in DUNDERS:
+            yield (
+                node.lineno,
+                f".{node.attr} is not allowed; of these: {', '.join(sorted(DUNDERS))}",
+            )
+
+
+def _dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def _chance(tree: ast.Module) -> Iterator[Finding]:
+    """Draws that no seed of the search decides."""
+    modules = _bound(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "random":
+            strange = [alias.name for alias in node.names if alias.name != "Random"]
+            if strange:
+                yield node.lineno, f"random.{strange[0]} draws from no seed of the search; {KEYED}"
+        if isinstance(node, ast.Call):
+            called = _dotted(node.func)
+            first, _, rest = called.partition(".")
+            called = f"{modules.get(first, first)}.{rest}"
+            if called in SEEDED:
+                if not node.args and not node.keywords:
+                    yield node.lineno, f"{called}() without a seed; {KEYED}"
+            elif called.startswith(("random.", "numpy.random.")):
+                yield node.lineno, f"{called} draws from no seed of the search; {KEYED}"
+
+
+KEYED = (
+    "use view.rng (a random.Random keyed by seed, trial and hook), bilevel.randomness.keyed(...) "
+    "or numpy.random.default_rng(view.rng.getrandbits(32))"
+)
+_GENERATORS = ("default_rng", "Generator", "RandomState", "SeedSequence", "PCG64")
+SEEDED = frozenset(["random.Random", *(f"numpy.random.{one}" for one in _GENERATORS)])
+
+
+def _bound(tree: ast.Module) -> dict[str, str]:
+    """The names that imports give to random and numpy."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {a.asname: a.name for a in node.names if a.asname}
+            found |= {a.name: a.name for a in node.names if a.name in {"random", "numpy"}}
+        elif isinstance(node, ast.ImportFrom) and node.module in {"numpy", "numpy.random"}:
+            found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "random":
+            found |= {a.asname or a.name: f"random.{a.name}" for a in node.names}
+    return {name: module for name, module in found.items() if module.startswith(_CHANCY)}
+
+
+_CHANCY = ("random", "numpy")
+
+
+def _dotted(node: Any) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""

@@ -1,0 +1,34 @@
+"""The first gate: the text is Python, and short enough that somebody can read it."""
+
+import ast
+import warnings
+
+from bilevel.admission.verdict import Refused, quoted
+
+MAX_CHARS = 20_000
+MAX_LINES = 400
+
+
+def parsed(source: str) -> ast.Module:
+    """Raises Refused with the line and its text."""
+    lines = source.splitlines()
+    if len(source) > MAX_CHARS or len(lines) > MAX_LINES:
+        raise Refused(
+            f"{len(lines)} lines and {len(source)} characters; at most {MAX_LINES} lines and "
+            f"{MAX_CHARS} characters are read: keep one idea, and drop the rest"
+        )
+    if not source.strip():
+        raise Refused("the text is empty; give one Python module that defines a mechanism")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+            compile(source, "<mechanism>", "exec", dont_inherit=True)  # sees more than the parser
+    except SyntaxError as error:
+        number = error.lineno or 1
+        text = lines[number - 1] if 0 < number <= len(lines) else ""
+        raise Refused(f"line {number}: {error.msg}: `{quoted(text)}`") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        told = str(error) or "nested too deeply"
+        raise Refused(f"the text cannot be parsed: {type(error).__name__}: {told}") from None
+    return tree

@@ -1,0 +1,142 @@
+"""The last gate: short searches with and without the mechanism, on a surrogate of the real task.
+
+The surrogate is fitted to the trace so far, and the proposer resamples the trace: no model is
+asked, nothing is trained. In the last search regions of the space crash, for mechanisms that wait
+for failures. It is a sanity check and not a judgement: a mechanism that fails, or
+that changes nothing anywhere, is refused; one that did worse is not.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from bilevel.acceptance import Greedy
+from bilevel.admission.asking import Double
+from bilevel.admission.fitted import Fitted
+from bilevel.admission.resampling import Resampling
+from bilevel.admission.told import told
+from bilevel.admission.verdict import Refused
+from bilevel.confined import ConfinedMechanism
+from bilevel.ledger import Effect, HookCall
+from bilevel.loop import Loop
+from bilevel.mechanism import HOOKS, Mechanism
+from bilevel.pipeline import Pipeline
+from bilevel.randomness import digest
+from bilevel.trace import FailureKind, Trial
+from bilevel.view import View
+
+SEEDS, TRIALS = 3, 24
+INVALID = 0.9  # of the trials that it caused
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One search on the surrogate."""
+
+    trials: tuple[Trial, ...]
+    rows: tuple[HookCall, ...]
+    best: float
+
+    def caused(self) -> list[Trial]:
+        """The trials that were another one because of the mechanism."""
+        numbers = {
+            row.trial
+            for row in self.rows
+            if row.effect is Effect.DECISION and row.hook in {"propose", "review"}
+        }
+        return [trial for trial in self.trials if trial.number in numbers]
+
+
+def rehearsed(source: str, mechanism: ConfinedMechanism, view: View, task: Fitted) -> str:
+    """What the searches gave. Raises Refused."""
+    crashing = task.crashing()
+    with_it: list[Searched] = []
+    without: list[Searched] = []
+    for number in range(SEEDS):
+        on = task if number < SEEDS - 1 else crashing
+        mechanism.begin()
+        with_it.append(_searched(source, [mechanism], view, on, number))
+        without.append(_searched(source, [], view, on, number))
+    effects = _effects(with_it)
+    if not effects:
+        raise Refused(_dead(mechanism))
+    _check_caused([trial for searched in with_it for trial in searched.caused()])
+    return _reported(view, effects, with_it, without)
+
+
+def _searched(
+    source: str, attached: Sequence[Mechanism], view: View, task: Fitted, number: int
+) -> Searched:
+    seed = digest(view.seed, view.level, view.trial, "rehearsal", number) % 2**30
+    loop = Loop(
+        task=task,
+        proposer=Resampling(view),
+        acceptance=Greedy(),
+        level=view.level,
+        seed=seed,
+        trials=TRIALS,
+        pipeline=Pipeline(attached),
+        asker=Double(seed).asker,
+    )
+    loop.settings = view.settings
+    where = f"search {number + 1} of {SEEDS}"
+    try:
+        loop.run()
+    except Exception as error:  # whatever it is, a search would have ended with it
+        raise Refused(
+            f"in {where}, the loop could not go on at trial {len(loop.trace)}: "
+            f"{type(error).__name__}: {error}"
+        ) from None
+    rows = loop.pipeline.ledger.rows()
+    for row in rows:
+        if row.effect is Effect.ERROR:
+            raise Refused(f"in {where}, trial {row.trial}, {told(row.hook, row.error, source)}")
+    assert loop.best is not None
+    assert loop.best.value is not None
+    return Searched(tuple(loop.trace), rows, loop.best.value)
+
+
+def _effects(searches: Sequence[Searched]) -> Counter[str]:
+    """How often it changed what: hook and kind of effect."""
+    changing = (Effect.DECISION, Effect.PROMPT)
+    rows = [row for searched in searches for row in searched.rows if row.effect in changing]
+    return Counter(f"{row.hook} ({row.effect})" for row in rows)
+
+
+def _dead(mechanism: ConfinedMechanism) -> str:
+    hooks = ", ".join(hook for hook in HOOKS if hook in vars(type(mechanism)))
+    return (
+        f"dead: in {SEEDS} searches of {TRIALS} trials its hooks ({hooks}) changed no decision and "
+        "no prompt; check its conditions and thresholds: each round has the one candidate of the "
+        "proposer beside its own, and only in the last search do whole regions crash"
+    )
+
+
+def _check_caused(caused: Sequence[Trial]) -> None:
+    failures = [t.outcome.failure for t in caused]
+    invalid = [f for f in failures if f and f.kind is FailureKind.INVALID_PROPOSAL]
+    if invalid and len(invalid) >= INVALID * len(caused):
+        raise Refused(
+            f"{len(invalid)} of the {len(caused)} trials that it caused failed as invalid, the "
+            f"first one: {invalid[0].detail}; try changes with view.space.check(...) before "
+            "proposing them"
+        )
+
+
+def _reported(
+    view: View, effects: Counter[str], with_it: Sequence[Searched], without: Sequence[Searched]
+) -> str:
+    difference = fmean(a.best - b.best for a, b in zip(with_it, without, strict=True))
+    better = "lower" if view.objective.direction == "minimize" else "higher"
+    listed = ", ".join(f"{name} {count} times" for name, count in sorted(effects.items()))
+    return (
+        f"{SEEDS} searches of {TRIALS} trials on a surrogate fitted to {view.trial} trials, the "
+        f"last one with crashes: it changed {listed}; best {view.objective.metric} with it "
+        f"{_numbers(with_it)}, without {_numbers(without)}, mean difference {difference:+.4g} "
+        f"({better} is better). The surrogate is a sanity check, not a judgement"
+    )
+
+
+def _numbers(searches: Sequence[Searched]) -> str:
+    return ", ".join(f"{searched.best:.5g}" for searched in searches)
