@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from baselines.random_search import RandomSearch
 from bilevel.acceptance import Greedy
 from bilevel.confined import confine
 from bilevel.errors import BadInput
@@ -26,13 +27,16 @@ from bilevel.llm.session import Session
 from bilevel.loop import Loop
 from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.mechanism_source import load
+from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple
 from bilevel.pipeline import Pipeline
 from bilevel.proposer import LLMProposer
 from bilevel.randomness import keyed
 from bilevel.sandbox.hosted import CONFINING, Limits, missing
 from bilevel.sandbox.wire import pack
+from bilevel.space import SearchSpace
+from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import Surrogate
-from bilevel.trace import Decision, FailureKind, Outcome, Proposal, Trace
+from bilevel.trace import Decision, FailureKind, Objective, Outcome, Proposal, Trace, Trial
 from bilevel.view import Brief, View
 
 TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
@@ -256,6 +260,59 @@ def test_a_sound_source_survives_what_a_trace_can_hold(family: Family) -> None:
         for view in views:
             called(made, view)
         assert not [key for key, value in vars(made).items() if not plain(value)]
+
+
+class Mixed(Task):
+    """Every kind of parameter, more is better, and one choice always crashes."""
+
+    name = "mixed"
+    objective = Objective("score", "maximize")
+    space = SearchSpace(
+        (
+            Float("rate", 1e-4, 1.0, 0.01, log=True),
+            Float("shift", -1.0, 1.0, 0.0),
+            Int("depth", 1, 9, 3),
+            PowerOfTwo("width", 8, 512, 64),
+            Choice("mode", ("plain", "odd", "crash"), "plain"),
+            Tuple("betas", (0.0, 0.5), (0.9, 0.999), (0.5, 0.9)),
+            Subset("used", ("a", "b", "c")),
+            Text("note", 20, "hello"),
+            Float("still", 1.0, 1.0, 1.0),
+        ),
+        locked=("shift",),
+    )
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        config: Any = self.configured(parent, proposal)
+        if config["mode"] == "crash":
+            return Outcome.failed(FailureKind.CRASH, "mode=crash crashes")
+        return Outcome(config["depth"] + config["rate"] - config["betas"][0])
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.template)
+def test_a_sound_source_works_on_any_space(family: Family) -> None:
+    effects: Counter[Effect] = Counter()
+    for seed in range(3):
+        task = Mixed()
+        loop = Loop(
+            task=task,
+            proposer=RandomSearch(task.space, changes=1),
+            acceptance=Greedy(),
+            trials=50,
+            seed=seed,
+            pipeline=Pipeline([load(sound(family, seed), "my_idea")]),
+        )
+        loop.run()
+        rows = loop.pipeline.ledger.rows("my_idea")
+        assert not [row.error for row in rows if row.error]
+        effects.update(row.effect for row in rows)
+        own = [trial for trial in loop.trace if trial.proposal.origin == "my_idea"]
+        failures = [trial.outcome.failure for trial in own]
+        assert not [f for f in failures if f and f.kind is FailureKind.INVALID_PROPOSAL]
+        made = load(sound(family, seed), "my_idea")
+        frozen = {"frozen": tuple(p.name for p in task.space.active)}
+        assert not made.propose(replace(loop.view(), settings=frozen).for_("mine/propose"))
+    assert effects[Effect.DECISION] + effects[Effect.PROMPT] > 3
 
 
 def test_the_placeholders_of_a_source_cannot_be_abused() -> None:
