@@ -12,6 +12,7 @@ from bilevel.llm.endpoint import Endpoint
 from bilevel.llm.scripted.minimal import instance
 from bilevel.llm.scripted.proposing import propose
 from bilevel.llm.scripted.reading import read
+from bilevel.llm.scripted.research import answering
 from bilevel.llm.scripted.slips import RATE, slipped
 from bilevel.llm.scripted.tuning import tune
 from bilevel.llm.tokens import message_tokens, text_tokens
@@ -52,7 +53,8 @@ def scripted_client(*, base_url: str | None = None, **config: Any) -> ChatClient
 def scripted_digest() -> str:
     """Identifies the stand-in's behaviour: a digest over its source files."""
     found = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for path in [*sorted(here.glob("*.py")), *sorted(here.glob("sources/*.txt"))]:
         found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return found.hexdigest()
 
@@ -73,11 +75,14 @@ def _reply(
     question = next((m["content"] for m in messages if m["role"] == "user"), "")
     reading = read(question)
     schema = reading.schema or _asked_schema(request)
-    names = set(schema.get("properties", {}))
+    names = frozenset(schema.get("properties", {}))
+    research = answering(reading, names)
     if names == _PROPOSAL and reading.knobs:
         reply = propose(reading, rng, warmth)
     elif names == _TUNING and reading.statistics:
         reply = tune(reading, rng)
+    elif research:
+        reply = research(reading, rng)
     elif schema:
         reply = instance(schema, rng)
     else:

@@ -57,6 +57,7 @@ class Reading:
     knobs: tuple[Knob, ...] = ()
     rows: tuple[Row, ...] = ()
     statistics: tuple[tuple[str, ...], ...] = field(default_factory=tuple)
+    fenced: dict[str, str] = field(default_factory=dict)
 
     def section(self, name: str) -> str:
         return self.sections.get(name, "")
@@ -87,6 +88,7 @@ def read(prompt: str) -> Reading:
             )
         ),
         statistics=tuple(_cells(sections.get("Parameters", ""))),
+        fenced=fenced,
     )
 
 
