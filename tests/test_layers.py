@@ -33,7 +33,6 @@ LAYERS = {
         "loop",
         "mechanism_source",
         "confined",
-        "admission",
     },
     4: {"levels"},
     5: {
@@ -43,7 +42,6 @@ LAYERS = {
         "measured",
         "noise",
         "replay",
-        "admit",
         "promote",
         "ui",
         "counterfactual",

@@ -5,6 +5,7 @@ while those refuse, the exact reason and another attempt.
 """
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
 ORIGIN = "inventor"
 MAX_HYPOTHESIS = 400
-NAME = r"^[a-z][a-z0-9_]{2,39}$"
+NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 TEXT = {"type": "string", "minLength": 1}
 
 
@@ -233,6 +234,8 @@ def _specification(taken: Sequence[str]) -> Any:
     """Checks what a schema cannot say."""
 
     def check(reply: Any) -> Any:
+        if not NAME.fullmatch(reply["name"]):
+            raise ValueError(f"name {reply['name']!r}: 3 to 40 of a-z, 0-9 and _, a letter first")
         if reply["name"] in taken:
             raise ValueError(f"name {reply['name']!r} is taken; choose another one")
         if not set(reply["hooks"]) & set(DECIDING):
@@ -260,7 +263,7 @@ _IDEAS = {
 _EXPLORE = _object({"bottleneck": TEXT, "ideas": _IDEAS})
 _SPECIFY = _object(
     {
-        "name": {"type": "string", "pattern": NAME},
+        "name": TEXT,
         "domain": TEXT,
         "carrier": {"type": "string", "enum": list(CARRIERS)},
         "hooks": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(HOOKS)}},
