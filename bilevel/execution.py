@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.identity import Identity
 from bilevel.journal import Journal
-from bilevel.ledger import Effect, Liveness
+from bilevel.ledger import Effect
 from bilevel.llm.ledger import Call, Ledger
 from bilevel.llm.recorded import Silent
 from bilevel.llm.session import Client, Session
@@ -27,7 +27,7 @@ from bilevel.settings import without_passwords
 from bilevel.tasks.base import Task
 from bilevel.trace import Trial
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
-from bilevel.view import Asker, nobody
+from bilevel.view import Asker, Standing, nobody
 
 _log = logging.getLogger(__name__)
 
@@ -92,8 +92,9 @@ class Execution:
         return summary
 
     @property
-    def dead_mechanisms(self) -> list[str]:
-        return [r.name for r in self._mechanisms() if r.state == Liveness.DEAD]
+    def inventory(self) -> list[tuple[Loop, Standing]]:
+        """Every mechanism that was ever attached, as the ledger has it, with its loop."""
+        return [(loop, one) for loop in self.loops for one in loop.view().mechanisms()]
 
     def _model(self, stack: contextlib.ExitStack) -> Asker:
         """The search's model, if it has one; its settings are checked before anything is spent.

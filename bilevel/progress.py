@@ -9,6 +9,7 @@ from bilevel.loop import Loop
 from bilevel.trace import Trial
 
 MOVES_SHOWN = 3
+OUTER_CHARS = 160  # of what a level above says
 
 
 class Progress:
@@ -18,7 +19,6 @@ class Progress:
         self._title = title
         self._trials = trials
         self._stream: TextIO = sys.stderr
-        self._note = ""
         self._bar: tqdm[Never] | None = None
         if self._stream.isatty():
             self._bar = tqdm(
@@ -34,14 +34,17 @@ class Progress:
     def __call__(self, loop: Loop, trial: Trial) -> None:
         if loop.level > 1:
             if trial.number:
-                self._note = f" | {trial.proposal.origin}: {trial.proposal.hypothesis[:60]}"
+                self._say(f"{trial.proposal.origin}: {trial.proposal.hypothesis[:OUTER_CHARS]}")
             return
         status = self._status(loop, trial)
         if self._bar is None:
-            print(f"{self._title}  {trial.number}/{self._trials}  {status}", file=self._stream)
+            self._say(f"{trial.number}/{self._trials}  {status}")
             return
         self._bar.set_postfix_str(status, refresh=False)
         self._bar.update(0 if trial.number == 0 else 1)
+
+    def _say(self, line: str) -> None:
+        tqdm.write(f"{self._title}  {line}", file=self._stream)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -62,5 +65,4 @@ class Progress:
         best, first = loop.best, loop.trace[0].value
         if best is None or best.value is None or first is None:
             return told
-        note, self._note = self._note, ""
-        return f"{told} | best {best.value:.4f} ({best.value - first:+.4f}){note}"
+        return f"{told} | best {best.value:.4f} ({best.value - first:+.4f})"

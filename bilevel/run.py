@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 
 from bilevel.execution import Execution
 from bilevel.journal import Recording
+from bilevel.ledger import Liveness
 from bilevel.measured import with_measured_noise
 from bilevel.plan import plan
 from bilevel.progress import Progress
@@ -51,7 +52,7 @@ def search(settings: Mapping[str, Any], recording: Recording | None = None) -> E
             try:
                 summary = execution.to_the_end()
             finally:
-                _tell_dead(execution)
+                _tell_inventory(execution)
         _tell_end(execution, summary, settings, folder)
     return execution
 
@@ -71,11 +72,18 @@ def _tell_end(
         mark_tracked(folder, uri)
 
 
-def _tell_dead(execution: Execution) -> None:
-    for name in execution.dead_mechanisms:
+def _tell_inventory(execution: Execution) -> None:
+    """A line a mechanism: what it did, or that it did nothing."""
+    for loop, one in execution.inventory:
+        trials = len(loop.trace) - one.since
+        counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
+        said = f"{one.state} in {trials} trials ({counts})"
+        if one.state == Liveness.DEAD:
+            said = f"DEAD: in {trials} trials it changed nothing"
+        gone = "" if one.attached else ", detached"
+        error = f"; last error: {one.error}" if one.error else ""
         print(
-            f"{execution.identity.search}: mechanism {name} is DEAD: "
-            f"in {len(execution.loops[0].trace)} trials it changed nothing",
+            f"{execution.identity.search}: mechanism {one.name} is {said}{gone}{error}",
             file=sys.stderr,
         )
 
