@@ -1,6 +1,7 @@
 """Spends more calls on a trial: several proposals are asked for, and the model chooses one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bilevel.llm import prompts
@@ -9,38 +10,59 @@ from bilevel.llm.tables import best_so_far, printed
 from bilevel.proposer import LLMProposer
 from bilevel.space import SearchSpace, canonical
 from bilevel.trace import Proposal
-from bilevel.view import Brief, View
+from bilevel.view import Answer, Ask, Brief, View
+
+MOST = 12  # questions for one trial
 
 
 class BestOf:
-    """Asks an LLMProposer `candidates` times, and the model once which of the different answers is
-    to be tried: as many evaluations as level 1, for more tokens. The rest are its arguments."""
+    """Asks an LLMProposer again and again, and the model once which of the different answers is to
+    be tried: as many evaluations as level 1, for `tokens_a_trial` on average, the rest of which
+    are its arguments. A trial takes one question at least and MOST at most."""
 
-    def __init__(self, space: SearchSpace, *, candidates: int, **arguments: Any) -> None:
-        if candidates < 2:
-            raise ValueError(f"candidates={candidates}: expected at least 2; one is level 1")
+    def __init__(self, space: SearchSpace, *, tokens_a_trial: int, **arguments: Any) -> None:
+        if tokens_a_trial < 1:
+            raise ValueError(f"tokens_a_trial={tokens_a_trial}: expected a positive number")
         self._proposer = LLMProposer(space, **arguments)
-        self._candidates = candidates
+        self._tokens_a_trial = tokens_a_trial
+        self._spent = 0
         self.settings = self._proposer.settings
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         """The chosen one; the first where none or one can be used, or the choice cannot."""
-        asked = [
-            made
-            for turn in range(self._candidates)
-            for made in self._proposer.propose(view.for_(f"{view.purpose}/{turn}"), brief)
-        ]
+        asked: list[Proposal] = []
+        while not asked or (self._left(view) > 0 and len(asked) < MOST):
+            asked += self._proposer.propose(self._counted(view, len(asked)), brief)
         different = {canonical(m.changes): m for m in reversed(asked) if not m.problem}
         usable = list(reversed(different.values()))
         if len(usable) < 2:
             return usable or asked[:1]
-        answer = view.for_(f"{view.purpose}/choose").ask(
+        answer = self._counted(view, "choose").ask(
             _prompt(view, usable),
             _schema(len(usable)),
             system=prompts.render("propose_system"),
             temperature=view.settings.get("temperature"),  # type: ignore[arg-type]
         )
         return [usable[0 if answer.problem else answer.value["chosen"]]]
+
+    def _left(self, view: View) -> int:
+        """What may still be spent, of all that trials up to this one were given."""
+        return self._tokens_a_trial * view.trial - self._spent
+
+    def _counted(self, view: View, what: object) -> View:
+        """The view whose questions count here."""
+
+        def asker(level: float, trial: int, purpose: str) -> Ask:
+            ask = view.asker(level, trial, purpose)
+
+            def counting(*arguments: Any, **named: Any) -> Answer:
+                answer = ask(*arguments, **named)
+                self._spent += answer.tokens
+                return answer
+
+            return counting
+
+        return replace(view.for_(f"{view.purpose}/{what}"), asker=asker)
 
 
 def _prompt(view: View, usable: Sequence[Proposal]) -> str:

@@ -17,13 +17,15 @@ from bilevel.trace import Objective, Proposal, Trace, Trial
 class Answer:
     """What the search's model answered: a checked value, or why there is none.
 
-    `prompt` is the digest of the prompt that was asked, `texts` are the raw replies in order.
+    `prompt` is the digest of the prompt that was asked, `texts` are the raw replies in order,
+    `tokens` what was asked and replied.
     """
 
     value: Any
     problem: str = ""
     prompt: str = ""
     texts: tuple[str, ...] = ()
+    tokens: int = 0
 
 
 class Ask(Protocol):

@@ -98,6 +98,7 @@ class Session(Closing):
     def _answer(self, question: _Question, messages: tuple[Message, ...], check: Check) -> Answer:
         """The first reply, or the second one after the model was told what was wrong."""
         asked = prompts.digest(*(message["content"] for message in messages))
+        spent = self.ledger.total.tokens
         value, problem, text = self._reply(question, question.key, messages, check)
         texts: tuple[str, ...] = (text,)
         if problem:
@@ -110,7 +111,7 @@ class Session(Closing):
             key = f"{question.key}/repair"
             value, problem, text = self._reply(question, key, again, check)
             texts = (*texts, text)
-        return Answer(value, problem, asked, texts)
+        return Answer(value, problem, asked, texts, self.ledger.total.tokens - spent)
 
     def _reply(
         self, question: _Question, key: str, messages: tuple[Message, ...], check: Check
