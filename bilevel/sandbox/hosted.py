@@ -91,7 +91,7 @@ def chosen(layer: str) -> str:
             return one
     raise SandboxUnavailable(
         f"generated code cannot be confined here: {'; '.join(reasons)}. "
-        'Or trust the code with all your files and keys: Limits("unsafe")'
+        "Or trust the code with all your files and keys: sandbox=unsafe"
     )
 
 
