@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from hydra.utils import instantiate
 
+from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.identity import Identity
 from bilevel.journal import Journal
@@ -48,6 +49,7 @@ class Execution:
     ) -> None:
         self.identity = identity
         self.loops: list[Loop] = []
+        self.confirmation: Confirmation | None = None
         self.complete = False
         self.untracked = ""
         self._settings = settings
@@ -84,6 +86,7 @@ class Execution:
             except Exception:
                 self._end("failed")
                 raise
+            self._confirm(self.loops[0])
             self._end("done")
         self.untracked = self.untracked or self._tracker.problem
         self.complete = True
@@ -192,6 +195,15 @@ class Execution:
             "wall_s": self._wall_s,
         }
 
+    def _confirm(self, inner: Loop) -> None:
+        """What it costs is the search's, and no part of its budget."""
+        repeats = self._settings["search"]["confirm_seeds"]
+        if repeats and inner.best is not None:
+            executor = instantiate(self._settings["executor"])
+            self.confirmation = confirmed(
+                inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
+            )
+
     def _leave(self) -> None:
         """The search as far as it got; it may go on one day."""
         self._tracker.mechanisms(self._mechanisms())
@@ -202,6 +214,8 @@ class Execution:
         trace = self.loops[0].trace
         kept = sum(1 for trial in trace if trial.kept)
         totals = {"trials": max(0.0, len(trace) - 1.0), "kept": kept, **self._totals()}
+        if self.confirmation is not None:
+            totals |= self.confirmation.metrics()
         self._tracker.end(status, totals)
 
     def _mechanisms(self) -> list[MechanismRecord]:

@@ -24,6 +24,7 @@ from bilevel.measured import NOISE_FILE, Noise, place, save
 from bilevel.options import split
 from bilevel.overrides import composed
 from bilevel.randomness import noise_seed
+from bilevel.repeats import repeated
 from bilevel.search import JOURNAL, move_aside
 from bilevel.settings import check
 from bilevel.shell import command, console
@@ -46,22 +47,11 @@ def measure(
 
     Raises TaskError where fewer than two of them gave a value.
     """
-    seeds = [noise_seed(repeat) for repeat in range(repeats)]
-    keys = [f"seed {repeat}" for repeat in range(repeats)]
-    request = {"config": dict(task.effective(task.space.baseline))}
-    open_ = [s for s, key in zip(seeds, keys, strict=True) if not journal.holds("outcome", key)]
-    results = executor.map(lambda seed: task.evaluate(None, BASELINE, seed), open_)
+    seeds = {f"seed {repeat}": noise_seed(repeat) for repeat in range(repeats)}
     outcomes: list[Outcome] = []
-    for seed, key in zip(seeds, keys, strict=True):
-        answer = journal.once(
-            "outcome",
-            key,
-            lambda: next(results).to_json(),
-            request={**request, "seed": seed},
-            durable=True,
-        )
-        outcomes.append(Outcome.from_json(answer))
-        told(seed, outcomes[-1])
+    for outcome in repeated(task, BASELINE, seeds, journal, executor):
+        told(list(seeds.values())[len(outcomes)], outcome)
+        outcomes.append(outcome)
     values = tuple(outcome.value for outcome in outcomes if outcome.value is not None)
     if len(values) < 2:
         failures = [o.failure for o in outcomes if o.failure is not None]

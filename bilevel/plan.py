@@ -25,13 +25,15 @@ def plan(settings: Mapping[str, Any]) -> str:
         asked * llm.get("price_per_mtok_in", 0.0) + replied * llm.get("price_per_mtok_out", 0.0)
     ) / 1e6
     limit_s = settings["task"].get("limit_s")
+    runs = trials + 1 + 2 * settings["search"]["confirm_seeds"]
     hours = "microseconds a trial"
     if limit_s is not None:
-        hours = f"at most {(trials + 1) * limit_s / 3600:.2f} hours"
+        hours = f"at most {runs * limit_s / 3600:.2f} hours"
     if budget_s is not None:
-        hours = f"{(trials + 1) * budget_s / 3600:.2f} modelled hours"
+        hours = f"{runs * budget_s / 3600:.2f} modelled hours"
     return (
         f"{identity.search} task={settings['task']['name']} llm={llm['name']}: "
-        f"{trials} trials and a baseline, {hours}, about {calls} model calls, "
+        f"{trials} trials, a baseline and {runs - trials - 1} for confirming, {hours}, "
+        f"about {calls} model calls, "
         f"{asked + replied:,} tokens, {usd:.2f} US dollars"
     )

@@ -60,7 +60,7 @@ def search(settings: Mapping[str, Any], recording: Recording | None = None) -> E
 def _tell_end(
     execution: Execution, summary: Summary, settings: Mapping[str, Any], folder: Path
 ) -> None:
-    print(summary)
+    print(summary if execution.confirmation is None else f"{summary}; {execution.confirmation}")
     uri = settings["tracking"].get("uri")
     if execution.untracked:
         print(

@@ -84,6 +84,7 @@ RULES: Mapping[str, Rule] = {
     "dry_run": SWITCH,
     "results": TEXT,
     "search.trials": COUNT,
+    "search.confirm_seeds": SEED,
     "task.name": NAME,
     "task.cache": SWITCH,
     "task.budget_s": SECONDS,

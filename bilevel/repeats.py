@@ -1,0 +1,28 @@
+"""Measures one configuration at several seeds, each once: for noise, and for confirmation."""
+
+from collections.abc import Iterator, Mapping
+
+from bilevel.executor import Executor
+from bilevel.journal import Journal
+from bilevel.tasks.base import Task
+from bilevel.trace import Outcome, Proposal
+
+
+def repeated(
+    task: Task,
+    proposal: Proposal,
+    seeds: Mapping[str, int],
+    journal: Journal,
+    executor: Executor,
+) -> Iterator[Outcome]:
+    """The outcomes by the seeds' keys in the journal, in order, each there before the next is
+    looked at. The proposal changes the baseline."""
+    config = dict(task.effective(task.configured(None, proposal)))
+    requests = {key: {"config": config, "seed": seed} for key, seed in seeds.items()}
+    unknown = [seeds[k] for k, asked in requests.items() if not journal.holds("outcome", k, asked)]
+    results = executor.map(lambda seed: task.evaluate(None, proposal, seed), unknown)
+    for key, request in requests.items():
+        answer = journal.once(
+            "outcome", key, lambda: next(results).to_json(), request=request, durable=True
+        )
+        yield Outcome.from_json(answer)
