@@ -35,7 +35,8 @@ class Sampler:
         self._axes = Axes(space.active)
         self.lines = [a for a in self._axes.all if isinstance(a, Line) and a.low < a.high]
         if len(self.lines) < 2:
-            raise ConfigError(f"CMA-ES needs two numbers to search, and there are {self.lines}")
+            names = ", ".join(line.name for line in self.lines) or "none"
+            raise ConfigError(f"CMA-ES needs at least two numbers to search; there are: {names}")
         count = len(self.lines)
         bounds = np.tile([0.0, 1.0], (count, 1))
         self.cma = CMA(mean=np.full(count, 0.5), sigma=SIGMA, bounds=bounds, seed=seed)

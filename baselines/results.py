@@ -48,7 +48,7 @@ def best_trials(view: View, trials: Sequence[Trial], count: int) -> list[Trial]:
     valued = [(value, t.number, t) for t in trials if (value := loss(view, t)) is not None]
     found: dict[str, Trial] = {}
     for _, _, trial in sorted(valued, key=lambda entry: entry[:2]):
-        found.setdefault(canonical(trial.config), trial)
+        found.setdefault(canonical(dict(trial.config)), trial)
     return list(found.values())[:count]
 
 
