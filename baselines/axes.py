@@ -12,13 +12,15 @@ from bilevel.space import Config
 
 @dataclass(frozen=True)
 class Line:
-    """Numbers in [low, high], evenly or, with `log`, by their logarithm; `whole` numbers only."""
+    """Numbers in [low, high], evenly or, with `log`, by their logarithm; `whole` numbers only,
+    or the exponents of a `power` of two."""
 
     name: str
     low: float
     high: float
     log: bool = False
     whole: bool = False
+    power: bool = False
 
     def unit(self, place: float) -> float:
         """The place as a coordinate in [0, 1]; a whole number owns the half steps around it."""
@@ -28,10 +30,18 @@ class Line:
 
     def place(self, unit: float) -> float:
         """The legal place at a coordinate, which may lie outside [0, 1]."""
+        at = self._at(unit)
+        return min(max(float(round(at)) if self.whole else at, self.low), self.high)
+
+    def own(self, unit: float) -> float:
+        """The coordinate in the parameter's own units, whole or not."""
+        at = min(max(self._at(unit), self.low), self.high)
+        return 2.0**at if self.power else at
+
+    def _at(self, unit: float) -> float:
         low, high = self._ends
         at = low + min(max(unit, 0.0), 1.0) * (high - low)
-        at = math.exp(at) if self.log else at
-        return min(max(float(round(at)) if self.whole else at, self.low), self.high)
+        return math.exp(at) if self.log else at
 
     @property
     def _ends(self) -> tuple[float, float]:
@@ -60,7 +70,7 @@ def axes(parameter: Parameter) -> tuple[Axis, ...]:
         return (Line(name, parameter.low, parameter.high, whole=True),)
     if isinstance(parameter, PowerOfTwo):
         low, high = parameter.low.bit_length() - 1, parameter.high.bit_length() - 1
-        return (Line(name, low, high, whole=True),)
+        return (Line(name, low, high, whole=True, power=True),)
     if isinstance(parameter, Choice):
         return (Category(name, len(parameter.choices)),)
     if isinstance(parameter, Tuple):

@@ -170,7 +170,7 @@ def mean_table(sampler: Sampler) -> str:
     sds = sampler.sigma * np.sqrt(np.diag(sampler.covariance))
     rows = []
     for line, mean, sd in zip(sampler.lines, sampler.cma.mean, sds, strict=True):
-        ends = [f"{line.place(float(mean + by * sd)):.4g}" for by in (-1, 0, 1)]
+        ends = [f"{line.own(float(mean + by * sd)):.6g}" for by in (-1, 0, 1)]
         rows.append((line.name, ends[1], ends[0], ends[2], f"{sd:.3f}"))
     return table("| parameter | mean | one sd below | one sd above | sd / range |", rows)
 

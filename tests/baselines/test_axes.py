@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from baselines.axes import Axes, Category, Line, axes
+from baselines.axes import Axes, Line, axes
 from bilevel.errors import ConfigError
 from bilevel.parameters import PowerOfTwo, Subset, Text, Tuple
 from tests.baselines.support import spaces
@@ -34,10 +34,16 @@ def test_every_coordinate_is_a_legal_value(name: str) -> None:
 
 
 def test_a_power_of_two_is_its_exponent_and_a_tuple_one_line_a_place() -> None:
-    assert axes(PowerOfTwo("B", 2, 16, 4)) == (Line("B", 1, 4, whole=True),)
+    assert axes(PowerOfTwo("B", 2, 16, 4)) == (Line("B", 1, 4, whole=True, power=True),)
     lines = axes(Tuple("T", (0.0, 1.0), (1.0, 2.0), (0.5, 1.5)))
     assert lines == (Line("T[0]", 0.0, 1.0), Line("T[1]", 1.0, 2.0))
-    assert not isinstance(lines[0], Category)
+
+
+def test_a_coordinate_is_shown_in_the_parameter_s_own_units() -> None:
+    exponents = Line("B", 1, 4, whole=True, power=True)
+    assert [exponents.own(x) for x in (-1.0, 0.5, 0.625, 1.0)] == [2, 2**2.5, 8, 16]
+    assert Line("N", 1, 4, whole=True).own(0.5) == 2.5
+    assert Line("R", 0.01, 1.0, log=True).own(0.5) == pytest.approx(0.1)
 
 
 def test_whole_numbers_have_equal_shares_of_the_coordinates() -> None:

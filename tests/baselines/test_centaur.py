@@ -106,8 +106,9 @@ class TestThePrompt:
         assert made._sampler is not None
         rows = {row.split("|")[1].strip(): row for row in section(text, "What CMA-ES has learned")}
         below, above = 10 ** (-1.5 - 0.5), 10 ** (-1.5 + 0.5)
-        assert rows["RATE"] == f"| RATE | 0.03162 | {below:.4g} | {above:.4g} | 0.167 |"
-        assert rows["SHARE"] == "| SHARE | 0.25 | 0.1667 | 0.3333 | 0.167 |"
+        assert rows["RATE"] == f"| RATE | 0.0316228 | {below:.6g} | {above:.6g} | 0.167 |"
+        assert rows["SHARE"] == "| SHARE | 0.25 | 0.166667 | 0.333333 | 0.167 |"
+        assert rows["BATCH"] == "| BATCH | 16 | 5.65685 | 45.2548 | 0.167 |"
 
     def test_it_shows_the_five_best_and_the_last_twenty(self) -> None:
         text, _ = prompt(40)
