@@ -27,9 +27,10 @@ ARMS = (
     "centaur",
     "iid_llm",
     "sequential_llm",
+    "claw_multibatch",
     "optuna",
 )
-OWN_SPACE = ("random", "tpe", "cmaes", "centaur", "iid_llm", "sequential_llm")
+OWN_SPACE = ("random", "tpe", "cmaes", "centaur", "iid_llm", "sequential_llm", "claw_multibatch")
 
 
 @cache
@@ -63,11 +64,12 @@ def search(
     trials: int = 20,
     journal: Journal | None = None,
     noise_sd: float | None = None,
-    batch: int = 1,
+    batch: int | None = None,
 ) -> list[Loop]:
     """The loops of an arm on `trap`, run to their end with the stand-in model."""
     config = {**configured(arm), "seed": seed, "search": {"trials": trials}}
-    config["inner"] = {**config["inner"], "batch": batch}
+    if batch is not None:
+        config["inner"] = {**config["inner"], "batch": batch}
     kept = journal or Journal(None)
     client = scripted_client(name="scripted", model="scripted", base_url=None)
     with Session(client, kept, Ledger(), seed) as session:

@@ -59,7 +59,7 @@ class TestEveryProposerOfConfigurations:
     def test_what_it_proposes_is_legal(self, arm: str, space: str) -> None:
         where = spaces()[space]
         trials = [trial(where, 0, {}, 1.0, kept=True)]
-        assert len(answers(proposer(arm, where), trials, space=where)) == 1
+        assert answers(proposer(arm, where), trials, space=where)
 
     @pytest.mark.parametrize("trace", TRACES, ids=str)
     def test_any_trace_is_survived(self, arm: str, trace: str) -> None:

@@ -31,6 +31,7 @@ ARMS = (
     "optuna",
     "iid_llm",
     "sequential_llm",
+    "claw_multibatch",
 )
 
 
