@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from baselines.centaur import Centaur
 from bilevel.journal import Journal, projection, read
 from bilevel.space import SearchSpace, canonical
 from bilevel.trace import FailureKind, Outcome, Trial
@@ -100,6 +101,17 @@ class TestEverySearch:
         assert len(ran.trace) == 13
         for one in ran.trace[1:]:
             assert one.proposal.problem or ran.task.space.check(one.proposal.changes) is not None
+
+
+@pytest.mark.parametrize("arm", ["random", "tpe", "cmaes", "centaur"])
+def test_a_sampler_s_draws_depend_on_the_seed_of_the_search(arm: str) -> None:
+    def drawn(seed: int) -> object:
+        made = Centaur(EVERY_KIND, share=0.0) if arm == "centaur" else proposer(arm, EVERY_KIND)
+        at = view(TRACES["the baseline"], seed=seed).for_("propose/0")
+        return made.propose(at, Brief(at.trace))[0].changes["RATE"]
+
+    assert drawn(1) == drawn(1)
+    assert len({drawn(seed) for seed in range(5)}) == 5
 
 
 def test_the_benchmark_s_space_has_every_kind_a_sampler_meets() -> None:
