@@ -13,6 +13,7 @@ from bilevel.view import Brief, View
 ACTIVE_AT_LEAST = 4
 MAX_GUIDANCE = 1_000
 MAX_HYPOTHESIS = 400
+KEPT = "is kept only if it improves the metric"
 STRATEGIES: Mapping[str, str] = {
     "balanced": "balanced: follow up what has helped, and now and then try something untried.",
     "explore": "explore: prefer parameters and directions that were tried rarely or never, and "
@@ -26,7 +27,8 @@ class LLMProposer:
     """Asks the search's model once for one proposal; its settings are what level 1.5 tunes.
 
     `frozen` parameters are taken from the model, `history_shown` is how many of the brief's most
-    recent trials it reads. The arguments are the baseline of the settings.
+    recent trials it reads. The arguments are the baseline of the settings, but for `kept`: what
+    the prompt says becomes of a proposal, which has to fit the acceptance policy.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class LLMProposer:
         max_changes: int = 3,
         strategy: str = "balanced",
         guidance: str = "",
+        kept: str = KEPT,
     ) -> None:
+        self._kept = kept
         names = tuple(parameter.name for parameter in space.active)
         self.settings = SearchSpace(
             (
@@ -60,7 +64,7 @@ class LLMProposer:
             return _changes(view, frozen, reply["changes"]), _one_line(reply["hypothesis"])
 
         answer = view.ask(
-            _prompt(view, brief, settings),
+            _prompt(view, brief, settings, self._kept),
             _schema(view.space, frozen, settings["max_changes"]),
             check=check,
             system=prompts.render("propose_system"),
@@ -110,7 +114,7 @@ def _schema(space: SearchSpace, frozen: tuple[str, ...], max_changes: int) -> di
     }
 
 
-def _prompt(view: View, brief: Brief, settings: Mapping[str, Any]) -> str:
+def _prompt(view: View, brief: Brief, settings: Mapping[str, Any], kept: str) -> str:
     frozen = settings["frozen"]
     count = settings["history_shown"]
     shown = brief.trials[-count:] if count else ()
@@ -120,6 +124,7 @@ def _prompt(view: View, brief: Brief, settings: Mapping[str, Any]) -> str:
         at += f" with {view.objective.metric} {view.parent.value:.6g}"
     return prompts.render(
         "propose",
+        kept=kept,
         metric=view.objective.metric,
         better="lower" if view.objective.direction == "minimize" else "higher",
         current=at,

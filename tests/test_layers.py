@@ -107,6 +107,7 @@ def test_what_is_imported_in_one_place() -> None:
     assert len({path.split("/")[0] for path in users("mlflow")}) == 1
     assert users("openai") == {"llm/client.py"}
     assert users("optuna") == set()
+    assert users("cmaes") == set()
     assert {path.split("/")[0] for path in users("torch")} == {"tasks"}
 
 

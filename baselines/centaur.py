@@ -1,0 +1,226 @@
+"""Centaur: CMA-ES searches, and on a share of its trials a language model has the last word."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from cmaes import CMA
+
+from baselines.axes import Axes, Line
+from baselines.results import Results, best_trials
+from bilevel.errors import ConfigError
+from bilevel.llm.prompts import cell
+from bilevel.llm.tables import best_so_far, parameter_list, printed, table
+from bilevel.randomness import digest, keyed
+from bilevel.space import Config, SearchSpace
+from bilevel.trace import Proposal, Trial
+from bilevel.view import NO_SETTINGS, Brief, View
+
+PROMPT = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
+SIGMA = 1 / 6  # of every range: what Optuna starts CMA-ES with
+SAMPLER, MODEL = "cmaes", "llm"  # whose proposal a trial was
+MAX_HYPOTHESIS = 400
+
+
+class Sampler:
+    """CMA-ES over the numbers of a space, in coordinates that map each range to [0, 1].
+
+    It starts in the middle of the ranges. What is not a number is drawn at random, as Optuna's
+    CMA-ES does it. Raises ConfigError for parameters it cannot search.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        self._axes = Axes(space.active)
+        self.lines = [a for a in self._axes.all if isinstance(a, Line) and a.low < a.high]
+        if len(self.lines) < 2:
+            names = ", ".join(line.name for line in self.lines) or "none"
+            raise ConfigError(f"CMA-ES needs at least two numbers to search; there are: {names}")
+        count = len(self.lines)
+        bounds = np.tile([0.0, 1.0], (count, 1))
+        self.cma = CMA(mean=np.full(count, 0.5), sigma=SIGMA, bounds=bounds, seed=seed)
+        self.told = 0
+        self._waiting: list[tuple[Any, float]] = []
+
+    @property
+    def sigma(self) -> float:
+        return float(self.cma._sigma)
+
+    @property
+    def covariance(self) -> Any:
+        """C: (lines, lines), without the step size."""
+        return self.cma._C
+
+    def tell(self, config: Config, loss: float) -> None:
+        """CMA-ES moves on once it has as many results as its population."""
+        at = self._axes.encode(config)
+        point = np.array([line.unit(at[line.name]) for line in self.lines])
+        self._waiting.append((point, loss))
+        self.told += 1
+        if len(self._waiting) == self.cma.population_size:
+            self.cma.tell(self._waiting)
+            self._waiting = []
+
+    def ask(self, view: View) -> dict[str, Any]:
+        """The next configuration of the active parameters."""
+        drawn = {p.name: p.sample(view.rng) for p in view.space.active}
+        point = self.cma.ask()
+        at = {line.name: line.place(float(x)) for line, x in zip(self.lines, point, strict=True)}
+        return self._axes.decode({**self._axes.encode(drawn), **at})
+
+
+class Centaur:
+    """On a `share` of the trials, by a coin keyed to the trial, the model is shown the mean, step
+    size and covariance of CMA-ES, its suggestion, the `best` configurations and the last `shown`
+    trials, and its own configuration is run instead. CMA-ES is told every result.
+
+    Ferreira et al., arXiv 2603.24647; a reconstruction: theirs lets CMA-ES run its first ten
+    trials alone, calls the model on every third trial after that, and puts CMA-ES's own
+    suggestion in the place of a reply that cannot be used. Here that is a failed trial, as for
+    every proposer.
+    """
+
+    settings = NO_SETTINGS
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        share: float = 0.3,
+        best: int = 5,
+        shown: int = 20,
+        temperature: float | None = None,
+    ) -> None:
+        if not 0 <= share <= 1:
+            raise ConfigError(f"centaur: share={share!r}: expected a number in [0, 1]")
+        Sampler(space, seed=0)
+        self._share = share
+        self._best = best
+        self._shown = shown
+        self._temperature = temperature
+        self._sampler: Sampler | None = None
+        self._results = Results()
+
+    def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
+        if self._sampler is None:
+            self._sampler = Sampler(view.space, digest(view.seed, view.level, "centaur") % 2**32)
+        for config, loss in self._results.news(view):
+            self._sampler.tell(config, loss)
+        suggestion = self._sampler.ask(view)
+        if keyed(view.seed, view.level, view.trial, "centaur").random() >= self._share:
+            changes = _differing(view, suggestion)
+            return [Proposal(changes, "drawn by CMA-ES", SAMPLER)]
+        return [self._asked(view, brief, self._sampler, suggestion)]
+
+    def _asked(
+        self, view: View, brief: Brief, sampler: Sampler, suggestion: Mapping[str, Any]
+    ) -> Proposal:
+        """The model's configuration; an unusable reply comes back as its problem."""
+
+        def check(reply: Any) -> tuple[dict[str, Any], str]:
+            listed = {change["parameter"]: change["value"] for change in reply["changes"]}
+            if len(listed) != len(reply["changes"]):
+                raise ValueError("a parameter is listed twice in changes; list each one once")
+            legal = view.space.check(listed)
+            return {**suggestion, **legal}, cell(reply["hypothesis"], MAX_HYPOTHESIS)
+
+        answer = view.ask(
+            self._prompt(view, brief, sampler, suggestion),
+            _schema(view.space),
+            check=check,
+            temperature=self._temperature,
+        )
+        if answer.problem:
+            return Proposal({}, origin=MODEL, prompt=answer.prompt, problem=answer.problem)
+        config, hypothesis = answer.value
+        return Proposal(_differing(view, config), hypothesis, MODEL, answer.prompt)
+
+    def _prompt(
+        self, view: View, brief: Brief, sampler: Sampler, suggestion: Mapping[str, Any]
+    ) -> str:
+        recent = brief.trials[-self._shown :] if self._shown else ()
+        numbers = {line.name for line in sampler.lines}
+        random = [a.name for a in Axes(view.space.active).all if a.name not in numbers]
+        base = view.space.baseline
+        return PROMPT.substitute(
+            metric=view.objective.metric,
+            better="lower" if view.objective.direction == "minimize" else "higher",
+            best=best_so_far(view),
+            trials_left="unlimited" if view.trials_left is None else str(view.trials_left),
+            active=parameter_list(view.space.active, suggestion),
+            locked=", ".join(f"{n}={printed(base[n])}" for n in view.space.locked) or "none",
+            told=f"It was told {sampler.told} results, and has moved {sampler.cma.generation} "
+            f"times, once every {sampler.cma.population_size}.",
+            sigma=f"{sampler.sigma:.3g}",
+            first_sigma=f"{SIGMA:.3g}",
+            mean=mean_table(sampler),
+            covariance=covariance_table(sampler),
+            random=", ".join(random) or "nothing",
+            elites=config_table(best_trials(view, brief.trials, self._best), view),
+            shown=f"{len(recent)} of {len(view.trace)} shown.",
+            history=config_table(recent, view),
+            notes=brief.text.strip() or "none",
+            max_changes=str(len(view.space.active)),
+        )
+
+
+def mean_table(sampler: Sampler) -> str:
+    """The mean and one standard deviation to either side, in the parameters' own units."""
+    sds = sampler.sigma * np.sqrt(np.diag(sampler.covariance))
+    rows = []
+    for line, mean, sd in zip(sampler.lines, sampler.cma.mean, sds, strict=True):
+        ends = [f"{line.own(float(mean + by * sd)):.6g}" for by in (-1, 0, 1)]
+        rows.append((line.name, ends[1], ends[0], ends[2], f"{sd:.3f}"))
+    return table("| parameter | mean | one sd below | one sd above | sd / range |", rows)
+
+
+def covariance_table(sampler: Sampler) -> str:
+    """C, one row a line; columns have the numbers of the rows."""
+    count = len(sampler.lines)
+    rows = [
+        (f"{number} {line.name}", *(f"{entry:.3g}" for entry in row))
+        for number, (line, row) in enumerate(
+            zip(sampler.lines, sampler.covariance, strict=True), start=1
+        )
+    ]
+    return table("| C | " + " | ".join(str(n + 1) for n in range(count)) + " |", rows)
+
+
+def config_table(trials: Sequence[Trial], view: View) -> str:
+    """One row a trial with its whole configuration; CMA-ES changes everything at once."""
+    names = [parameter.name for parameter in view.space.active]
+    rows = []
+    for trial in trials:
+        failure = trial.outcome.failure
+        value = "" if trial.value is None else f"{trial.value:.6g}"
+        result = "ran" if failure is None else cell(f"{failure.kind}: {failure.detail}")
+        shown = (cell(printed(trial.config[name])) for name in names)
+        rows.append((str(trial.number), value, result, *shown))
+    if not rows:
+        return "(no experiments are shown)"
+    return table(f"| trial | {view.objective.metric} | result | {' | '.join(names)} |", rows)
+
+
+def _differing(view: View, config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if value != view.base[name]}
+
+
+def _schema(space: SearchSpace) -> dict[str, Any]:
+    numbers = {"type": "array", "items": {"type": "number"}}
+    change = {
+        "type": "object",
+        "properties": {
+            "parameter": {"type": "string", "enum": [p.name for p in space.active]},
+            "value": {"anyOf": [{"type": "number"}, {"type": "string"}, numbers]},
+        },
+        "required": ["parameter", "value"],
+        "additionalProperties": False,
+    }
+    changes = {"type": "array", "maxItems": len(space.active), "items": change}
+    return {
+        "type": "object",
+        "properties": {"hypothesis": {"type": "string"}, "changes": changes},
+        "required": ["hypothesis", "changes"],
+        "additionalProperties": False,
+    }

@@ -1,0 +1,59 @@
+"""What a trace says to a sampler: every configuration that was tried, with a number for it."""
+
+from collections.abc import Sequence
+
+from bilevel.space import Config, canonical
+from bilevel.trace import FailureKind, Trial
+from bilevel.view import View
+
+MARGIN = 10.0  # by how much of the values' size or range a failure is worse than the worst
+
+
+class Results:
+    """Remembers what it has told; the same trace is told in the same way."""
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._losses: list[float] = []
+
+    def news(self, view: View) -> list[tuple[Config, float]]:
+        """The configurations tried since the last call, each with a loss (lower is better).
+
+        A failure counts as worse than the worst value so far by a wide margin, so that samplers,
+        which go by rank, keep away. Left out are re-tests, whose other seed makes them no match
+        for the rest, and proposals that stood for no configuration.
+        """
+        fresh = [t for t in view.trace[self._told :] if t.retest_of is None and _was_tried(t)]
+        self._told = len(view.trace)
+        return [(trial.config, self._loss(view, trial)) for trial in fresh]
+
+    def _loss(self, view: View, trial: Trial) -> float:
+        known = loss(view, trial)
+        if known is not None:
+            self._losses.append(known)
+            return known
+        worst, best = max(self._losses, default=0.0), min(self._losses, default=0.0)
+        return worst + MARGIN * max(worst - best, abs(worst), 1.0)
+
+
+def loss(view: View, trial: Trial) -> float | None:
+    """The trial's value, turned so that lower is better."""
+    if trial.value is None:
+        return None
+    return trial.value if view.objective.direction == "minimize" else -trial.value
+
+
+def best_trials(view: View, trials: Sequence[Trial], count: int) -> list[Trial]:
+    """The best of these with different configurations, kept or not, best first."""
+    valued = [(value, t.number, t) for t in trials if (value := loss(view, t)) is not None]
+    found: dict[str, Trial] = {}
+    for _, _, trial in sorted(valued, key=lambda entry: entry[:2]):
+        found.setdefault(canonical(dict(trial.config)), trial)
+    return list(found.values())[:count]
+
+
+def _was_tried(trial: Trial) -> bool:
+    """A refused proposal leaves its trial with the configuration it was built on."""
+    failure = trial.outcome.failure
+    refused = failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
+    return not refused or bool(trial.moves)

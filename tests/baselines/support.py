@@ -1,0 +1,84 @@
+"""Arms as their configurations make them, and the spaces that their proposers search."""
+
+from functools import cache
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+
+from bilevel.app import CONF
+from bilevel.journal import Journal
+from bilevel.llm.ledger import Ledger
+from bilevel.llm.scripted import scripted_client
+from bilevel.llm.session import Session
+from bilevel.loop import Loop
+from bilevel.search import levels, plain
+from bilevel.space import SearchSpace, space_from
+from bilevel.tasks import constants
+from bilevel.tasks.cpu_gpt.task import SCRIPT
+from bilevel.tasks.surrogate import PARAMETERS, Surrogate
+from bilevel.view import Proposer
+from tests.mechanisms.support import EVERY_KIND
+
+ARMS = (
+    "random",
+    "tpe",
+    "cmaes",
+    "centaur",
+    "iid_llm",
+    "sequential_llm",
+    "claw_multibatch",
+    "optuna",
+)
+OWN_SPACE = ("random", "tpe", "cmaes", "centaur", "iid_llm", "sequential_llm", "claw_multibatch")
+
+
+@cache
+def configured(arm: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONF), version_base=None):
+        return plain(compose("config", overrides=[f"arm={arm}", "task=trap"]))
+
+
+@cache
+def cpu_gpt() -> SearchSpace:
+    """The benchmark's space, as its configuration and its script make it."""
+    with initialize_config_dir(str(CONF), version_base=None):
+        task = plain(compose("config", overrides=["task=cpu_gpt"]))["task"]
+    own = constants.read(SCRIPT.read_text(), list(task["parameters"]))
+    specs = {n: {**s, "baseline": own[n]} for n, s in task["parameters"].items()}
+    return space_from(specs, task["locked"])
+
+
+def spaces() -> dict[str, SearchSpace]:
+    return {"every kind": EVERY_KIND, "trap": SearchSpace(PARAMETERS), "cpu_gpt": cpu_gpt()}
+
+
+def proposer(arm: str, space: SearchSpace) -> Proposer:
+    made: Proposer = instantiate(configured(arm)["inner"]["proposer"])(space)
+    return made
+
+
+def search(
+    arm: str,
+    seed: int = 1,
+    trials: int = 20,
+    journal: Journal | None = None,
+    noise_sd: float | None = None,
+    batch: int | None = None,
+) -> list[Loop]:
+    """The loops of an arm on `trap`, run to their end with the stand-in model."""
+    config = {**configured(arm), "seed": seed, "search": {"trials": trials}}
+    if batch is not None:
+        config["inner"] = {**config["inner"], "batch": batch}
+    kept = journal or Journal(None)
+    client = scripted_client(name="scripted", model="scripted", base_url=None)
+    with Session(client, kept, Ledger(), seed) as session:
+        loops = levels(
+            config,
+            Surrogate("trap", noise_sd),
+            journal=kept,
+            asker=session.asker,
+            observers=[],
+        )
+        loops[-1].run()
+    return loops

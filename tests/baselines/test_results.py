@@ -1,0 +1,59 @@
+"""What a sampler is told: everything that was tried, once, and failures as something to avoid."""
+
+from dataclasses import replace
+
+import pytest
+
+from baselines.results import Results, best_trials
+from bilevel.trace import FailureKind, Outcome, Trial
+from tests.mechanisms.support import EVERY_KIND, trial, view
+
+TRIALS = [
+    trial(EVERY_KIND, 0, {}, 1.0, kept=True),
+    trial(EVERY_KIND, 1, {"RATE": 0.5}, 3.0),
+    trial(EVERY_KIND, 2, {"RATE": 0.9}, None),
+    trial(EVERY_KIND, 3, {"RATE": 0.2}, 0.5, kept=True),
+]
+
+
+def told(*trials: Trial, direction: str = "minimize") -> list[float]:
+    return [loss for _, loss in Results().news(view(trials, direction=direction))]
+
+
+def test_every_trial_is_told_once() -> None:
+    results = Results()
+    assert [len(results.news(view(TRIALS[:n]))) for n in (1, 3, 3, 4)] == [1, 2, 0, 1]
+    assert results.news(view(TRIALS)) == []
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_failure_is_far_worse_than_the_worst(direction: str) -> None:
+    losses = told(*TRIALS, direction=direction)
+    valued = [loss for n, loss in enumerate(losses) if n != 2]
+    spread = max(valued) - min(valued)
+    assert losses[2] > max(valued) + 5 * spread
+    assert losses[2] > told(TRIALS[0], replace(TRIALS[1], outcome=Outcome(9.0)))[1]
+
+
+def test_a_failure_without_any_value_has_a_loss() -> None:
+    assert told(trial(EVERY_KIND, 0, {}, None)) == [10.0]
+
+
+def test_a_duplicate_is_told_again() -> None:
+    again = replace(TRIALS[1], number=2, duplicate_of=1)
+    assert told(*TRIALS[:2], again) == [1.0, 3.0, 3.0]
+
+
+def test_retests_and_refused_proposals_are_left_out() -> None:
+    retest = replace(TRIALS[0], number=1, retest_of=0)
+    refused = trial(EVERY_KIND, 2, {}, None, failure=FailureKind.INVALID_PROPOSAL)
+    by_the_script = trial(EVERY_KIND, 3, {"RATE": 1.0}, None, failure=FailureKind.INVALID_PROPOSAL)
+    results = Results().news(view([TRIALS[0], retest, refused, by_the_script]))
+    assert [config["RATE"] for config, _ in results] == [0.1, 1.0]
+
+
+@pytest.mark.parametrize(("direction", "numbers"), [("minimize", [3, 0]), ("maximize", [1, 0])])
+def test_the_best_are_different_and_ran(direction: str, numbers: list[int]) -> None:
+    twice = [*TRIALS, replace(TRIALS[3], number=4), replace(TRIALS[1], number=5)]
+    found = best_trials(view(twice, direction=direction), twice, 2)
+    assert [t.number for t in found] == numbers
