@@ -40,6 +40,7 @@ LAYERS = {
         "run",
         "search",
         "settings",
+        "shell",
         "plan",
         "report",
         "__main__",

@@ -76,6 +76,13 @@ def test_these_are_refused_by_the_lint(name: str, problem: str, view: View) -> N
     assert [verdict.passed for verdict in admission.verdicts] == [True, False]
 
 
+def test_state_that_a_restart_changes_is_found_in_a_curated_one(view: View, limits: Limits) -> None:
+    """Design counts its offers in a Counter, which comes back as a dict."""
+    problem = admit(curated("design"), view, limits).problem
+    assert problem.startswith("contract: after a restart, in the situation 'no trial yet'")
+    assert "raised KeyError: 1 at line" in problem
+
+
 def test_the_files_as_they_stand_are_refused_for_what_they_share(view: View) -> None:
     text = (Path(__file__).parents[2] / "mechanisms" / "tabu.py").read_text()
     assert (
@@ -113,6 +120,7 @@ def test_the_first_gate_that_refuses_is_the_last_one(view: View) -> None:
             "from numpy import no_such_thing\n" + mine(PROPOSE),
             "ImportError: cannot import name 'no_such_thing' from 'numpy'",
         ),
+        (mine(PROPOSE) + "\nraise ValueError('two\\nlines')\n", "ValueError: two lines at line 10"),
         (mine(PROPOSE) + "\nraise SystemExit(3)\n", "raised SystemExit: 3 at line 10"),
         (
             mine(PROPOSE) + "\nMine.name = 'other'\n",
