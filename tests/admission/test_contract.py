@@ -130,7 +130,7 @@ def test_a_hook_that_fails_is_refused_with_where_and_how(
 def test_a_worker_that_fails_is_told_as_what_it_is(
     body: str, words: str, refusing: Refusing, limits: Limits
 ) -> None:
-    strict = Limits(limits.layer, call_s=1.0)
+    strict = Limits(limits.layer, call_s=1.0 if "TimeLimit" in words else 20.0)
     assert words in refusing(mine(f"def propose(self, view): {body}"), strict)
 
 
