@@ -57,6 +57,7 @@ LAYERS = {
         "run",
         "search",
         "settings",
+        "shell",
         "plan",
         "report",
         "__main__",

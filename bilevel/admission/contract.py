@@ -82,16 +82,16 @@ def contract(
     source: str, mechanism: ConfinedMechanism, situations: Sequence[Situation], limits: Limits
 ) -> str:
     """What was seen. Raises Refused."""
-    legality, calls = Legality(), 0
+    legality = Legality()
+    firsts = [_passed(source, mechanism, situation, legality) for situation in situations]
+    legality.check()
     with confine(source, limits=limits) as again:
-        for situation in situations:
-            first = _passed(source, mechanism, situation, legality)
+        for situation, first in zip(situations, firsts, strict=True):
             second = _passed(source, again, situation, Legality())
             _compare(situation, first.rounds, second.rounds, 0, TWICE)
             rebuilt = _resumed(source, again, situation, first)
             _compare(situation, first.rounds[HALF:], rebuilt, HALF, RESTARTED + _kept(first.lost))
-            calls += sum(len(answers) for answers in first.rounds)
-    legality.check()
+    calls = sum(len(answers) for first in firsts for answers in first.rounds)
     return (
         f"{calls} hook calls in {len(situations)} situations ({', '.join(_names(situations))}), "
         f"{legality}; the same answers in a second worker and after a restart"

@@ -10,7 +10,7 @@ from bilevel.admission.reading import parsed
 from bilevel.admission.rehearsal import rehearsed
 from bilevel.admission.situations import situations
 from bilevel.admission.told import KINDS, located
-from bilevel.admission.verdict import Admission, Refused, Verdict
+from bilevel.admission.verdict import Admission, Refused, Verdict, quoted
 from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import ConfigError
 from bilevel.mechanism import HOOKS
@@ -18,6 +18,7 @@ from bilevel.sandbox.failures import MechanismRaised, SandboxError, SandboxUnava
 from bilevel.sandbox.hosted import Limits
 from bilevel.view import View
 
+MAX_REASON = 3_000  # characters; exceptions may say anything
 GATES = ("parse", "lint", "import", "contract", "dry run")
 HARMLESS = "from bilevel.mechanism import Mechanism\nclass M(Mechanism): name = 'm'\n"
 
@@ -51,7 +52,8 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
             through(contract(source, mechanism, situations(view, task), limits))
             through(rehearsed(source, mechanism, view, task))
         except Refused as refusal:
-            passed.append(Verdict(GATES[len(passed)], False, str(refusal)))
+            reason = quoted(str(refusal), MAX_REASON)
+            passed.append(Verdict(GATES[len(passed)], False, reason))
     return Admission(
         passed[-1].passed, tuple(passed), declared.name, declared.carrier, declared.hooks
     )

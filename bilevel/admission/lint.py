@@ -9,8 +9,8 @@ import inspect
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from bilevel.admission.names import Finding, chance, imports, tricks
 from bilevel.admission.verdict import Refused
 from bilevel.mechanism import HOOKS, Mechanism
 
@@ -20,30 +20,7 @@ CARRIERS = (
 )
 NAME = re.compile(r"[\w.-]{1,80}")
 DECIDING = tuple(hook for hook in HOOKS if hook != "observe")
-STANDARD = (
-    *("__future__", "abc", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses"),
-    *("decimal", "difflib", "enum", "fractions", "functools", "hashlib", "heapq", "itertools"),
-    *("json", "math", "numbers", "operator", "random", "re", "statistics", "string", "textwrap"),
-    *("types", "typing", "unicodedata", "zlib"),
-)
-LIBRARIES = ("numpy", "scipy", "sklearn")
-WORDS = ("errors", "mechanism", "parameters", "randomness", "space", "trace", "view")
-ALLOWED_IMPORTS = f"{', '.join(STANDARD)}; {', '.join(LIBRARIES)}; bilevel.{{{', '.join(WORDS)}}}"
-BUILTINS = frozenset(
-    [
-        *("exec", "eval", "compile", "open", "input", "breakpoint", "exit", "quit", "help"),
-        *("globals", "locals", "__import__", "__builtins__", "__loader__", "__spec__"),
-    ]
-)
-DUNDERS = frozenset(
-    [
-        *("__init__", "__post_init__", "__name__", "__qualname__", "__class__", "__doc__"),
-        *("__len__", "__setattr__", "__eq__", "__lt__", "__hash__", "__repr__", "__contains__"),
-    ]
-)
 SHOWN = 8  # findings in one reason
-
-Finding = tuple[int, str]
 
 
 @dataclass(frozen=True)
@@ -75,9 +52,9 @@ def linted(tree: ast.Module, taken: Collection[str] = ()) -> Declared:
         *_hooked(kind, hooks),
         *_made(kind),
         *_assigned(kind),
-        *_imports(tree),
-        *_tricks(tree),
-        *_chance(tree),
+        *imports(tree),
+        *tricks(tree),
+        *chance(tree),
     ]
     if findings:
         raise Refused(_told(findings))
@@ -111,13 +88,14 @@ def _last(node: ast.AST) -> str:
 
 
 def _literal(kind: ast.ClassDef, key: str, default: str) -> tuple[object, int]:
-    """What the class body assigns to a name, and where; None for anything but a literal."""
+    """What the class body last assigns to a name, and where; None for anything but a literal."""
+    found: tuple[object, int] = default, kind.lineno
     for node in kind.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(isinstance(t, ast.Name) and t.id == key for t in targets):
             value = getattr(node, "value", None)
-            return (value.value if isinstance(value, ast.Constant) else None), node.lineno
-    return default, kind.lineno
+            found = (value.value if isinstance(value, ast.Constant) else None), node.lineno
+    return found
 
 
 def _named(name: object, line: int, taken: Collection[str]) -> Iterator[Finding]:
@@ -181,95 +159,3 @@ def _assigned(kind: ast.ClassDef) -> Iterator[Finding]:
         if of_self and one.attr in {*HOOKS, "name", "carrier"}:
             text = "the hooks, the name and the carrier are the class's; choose another attribute"
             yield one.lineno, f"self.{one.attr} is assigned: {text}"
-
-
-def _imports(tree: ast.Module) -> Iterator[Finding]:
-    for node in ast.walk(tree):
-        for module in _modules(node):
-            if not _allowed(module):
-                yield (
-                    node.lineno,  # type: ignore[attr-defined]
-                    f"import of {module} is not allowed; allowed: {ALLOWED_IMPORTS}",
-                )
-                return  # with all that is allowed, once
-
-
-def _modules(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        module = "." * node.level + (node.module or "")
-        return [f"bilevel.{a.name}" for a in node.names] if module == "bilevel" else [module]
-    return []
-
-
-def _allowed(module: str) -> bool:
-    parts = module.split(".")
-    if parts[0] == "bilevel":
-        return len(parts) == 2 and parts[1] in WORDS
-    return parts[0] in STANDARD or parts[0] in LIBRARIES
-
-
-def _tricks(tree: ast.Module) -> Iterator[Finding]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in BUILTINS:
-            yield node.lineno, f"{node.id} is not allowed; a mechanism computes from its view"
-        elif isinstance(node, ast.Attribute) and _dunder(node.attr) and node.attr not in DUNDERS:
-            yield (
-                node.lineno,
-                f".{node.attr} is not allowed; of these: {', '.join(sorted(DUNDERS))}",
-            )
-
-
-def _dunder(name: str) -> bool:
-    return name.startswith("__") and name.endswith("__")
-
-
-def _chance(tree: ast.Module) -> Iterator[Finding]:
-    """Draws that no seed of the search decides."""
-    modules = _bound(tree)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "random":
-            strange = [alias.name for alias in node.names if alias.name != "Random"]
-            if strange:
-                yield node.lineno, f"random.{strange[0]} draws from no seed of the search; {KEYED}"
-        if isinstance(node, ast.Call):
-            called = _dotted(node.func)
-            first, _, rest = called.partition(".")
-            called = f"{modules.get(first, first)}.{rest}"
-            if called in SEEDED:
-                if not node.args and not node.keywords:
-                    yield node.lineno, f"{called}() without a seed; {KEYED}"
-            elif called.startswith(("random.", "numpy.random.")):
-                yield node.lineno, f"{called} draws from no seed of the search; {KEYED}"
-
-
-KEYED = (
-    "use view.rng (a random.Random keyed by seed, trial and hook), bilevel.randomness.keyed(...) "
-    "or numpy.random.default_rng(view.rng.getrandbits(32))"
-)
-_GENERATORS = ("default_rng", "Generator", "RandomState", "SeedSequence", "PCG64")
-SEEDED = frozenset(["random.Random", *(f"numpy.random.{one}" for one in _GENERATORS)])
-
-
-def _bound(tree: ast.Module) -> dict[str, str]:
-    """The names that imports give to random and numpy."""
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {a.asname: a.name for a in node.names if a.asname}
-            found |= {a.name: a.name for a in node.names if a.name in {"random", "numpy"}}
-        elif isinstance(node, ast.ImportFrom) and node.module in {"numpy", "numpy.random"}:
-            found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "random":
-            found |= {a.asname or a.name: f"random.{a.name}" for a in node.names}
-    return {name: module for name, module in found.items() if module.startswith(_CHANCY)}
-
-
-_CHANCY = ("random", "numpy")
-
-
-def _dotted(node: Any) -> str:
-    if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
-    return node.id if isinstance(node, ast.Name) else ""

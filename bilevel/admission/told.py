@@ -11,6 +11,7 @@ KINDS = {
     "WorkerDied": "ended its worker process",
     "BadFrame": "answered with what cannot be sent",
 }
+NOT_FINITE = "'float' is not expected"  # as the wire says it
 REMEDIES = {
     "TimeLimit": "do less in a call, for instance look at the latest trials only",
     "MemoryLimit": "keep less",
@@ -26,7 +27,8 @@ def told(hook: str, error: str, source: str) -> str:
         return f"{hook} raised {located(message, source)}"
     if kind in KINDS:
         return f"{hook} {KINDS[kind]} ({error}); {REMEDIES[kind]}"
-    return f"{hook} answered with what the loop cannot use: {error}"
+    hint = "; every number has to be finite" if NOT_FINITE in error else ""
+    return f"{hook} answered with what the loop cannot use: {error}{hint}"
 
 
 def located(message: str, source: str) -> str:

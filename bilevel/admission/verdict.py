@@ -57,6 +57,6 @@ class Refused(Exception):
 
 
 def quoted(text: str, most: int = 120) -> str:
-    """A line of source as reasons show it."""
+    """A text as reasons show it: in one line, and cut."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -6,7 +6,7 @@ SandboxError
 ├── MemoryLimit          more memory than the worker may have
 ├── WorkerDied           the process ended, or could not be started
 ├── BadFrame             what it sent is no frame that was asked for
-└── MechanismRaised      the mechanism's own code raised: its type and message
+└── MechanismRaised      the mechanism's own code raised: its type, message and line
 """
 
 from bilevel.errors import BadInput, BilevelError

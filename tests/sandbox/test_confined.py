@@ -161,10 +161,25 @@ def test_only_the_hooks_that_the_class_overrides_are_called() -> None:
         assert isinstance(confined, Mechanism)
 
 
-def test_an_error_comes_back_with_its_type_and_message() -> None:
+def test_it_begins_anew_or_from_a_state() -> None:
+    view = ran_loop().view()
+    with mine("self.n = getattr(self, 'n', 0) + 1; return [Proposal({'n': self.n})]") as confined:
+        made = [confined.propose(view)[0].changes["n"] for _ in range(2)]
+        state = confined.state
+        confined.begin()
+        made.append(confined.propose(view)[0].changes["n"])
+        confined.begin(state)
+        made.append(confined.propose(view)[0].changes["n"])
+        confined.close()
+        confined.begin(state)
+        made.append(confined.propose(view)[0].changes["n"])
+    assert made == [1, 2, 1, 3, 3]
+
+
+def test_an_error_comes_back_with_its_type_message_and_line() -> None:
     with mine("raise LookupError('no such thing')") as confined:
         for _ in range(2):
-            with pytest.raises(MechanismRaised, match="LookupError: no such thing"):
+            with pytest.raises(MechanismRaised, match=r"LookupError: no such thing \(line 8\)$"):
                 confined.propose(ran_loop().view())
         assert not confined.kills
 
