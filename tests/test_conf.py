@@ -42,7 +42,7 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda x: x)
 def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> None:
-    assert "trials and a baseline" in plan(composed(f"{group}={choice}"))
+    assert "trials, a baseline" in plan(composed(f"{group}={choice}"))
 
 
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])

@@ -57,7 +57,6 @@ LAYERS = {
         "run",
         "search",
         "settings",
-        "shell",
         "plan",
         "report",
         "__main__",

@@ -110,8 +110,8 @@ def _kept(lost: Sequence[str]) -> str:
     cannot = f"{', '.join(lost)} can not be kept over a restart; " if lost else ""
     return (
         f"{cannot}only the attributes of self are, if made of numbers, texts, lists, tuples, sets, "
-        "dicts and random.Random (a Counter or defaultdict comes back as a dict, a deque as a "
-        "list); compute anything else from view.trace again"
+        "dicts, Counter, defaultdict, deque and random.Random; compute anything else from "
+        "view.trace again"
     )
 
 

@@ -12,12 +12,8 @@ from dataclasses import dataclass
 
 from bilevel.admission.names import Finding, chance, imports, tricks
 from bilevel.admission.verdict import Refused
-from bilevel.mechanism import HOOKS, Mechanism
+from bilevel.mechanism import CARRIERS, HOOKS, Mechanism
 
-CARRIERS = (
-    *("code", "prompt", "skill", "workflow", "evaluator", "principle"),
-    *("world model", "memory schema"),
-)
 NAME = re.compile(r"[\w.-]{1,80}")
 DECIDING = tuple(hook for hook in HOOKS if hook != "observe")
 SHOWN = 8  # findings in one reason

@@ -11,7 +11,8 @@ from typing import Any
 
 from bilevel import loop, mechanism, parameters, space, trace, view
 from bilevel.admission import Admission, admit
-from bilevel.admission.lint import DECIDING, LIBRARIES
+from bilevel.admission.lint import DECIDING
+from bilevel.admission.names import LIBRARIES
 from bilevel.behaviour import described as behaviour
 from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts

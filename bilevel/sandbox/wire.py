@@ -5,6 +5,7 @@ Lists, texts, numbers and objects with text keys stand for themselves. Everythin
 """
 
 import math
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from enum import Enum
@@ -28,7 +29,9 @@ _FIELDS = {
 }
 _NAMED_ENUMS = {kind.__name__: kind for kind in _ENUMS}
 _PLAIN = {str, int, bool, type(None)}
-_OTHERS = ("tuple", "set", "frozenset", "dict", "mappingproxy", "float", "Random")
+_FACTORIES = {kind.__name__: kind for kind in (int, float, str, list, dict, set)}
+_COLLECTIONS = ("Counter", "defaultdict", "deque")
+_OTHERS = (*_COLLECTIONS, "tuple", "set", "frozenset", "dict", "mappingproxy", "float", "Random")
 ALL = frozenset({*_FIELDS, *_NAMED_ENUMS, *_OTHERS})
 MAX_DEPTH = 20
 
@@ -54,11 +57,10 @@ def _container(value: Any, depth: int) -> Packed:
     kind = type(value)
     if isinstance(value, Mapping):
         return _mapping(value, depth)
-    if kind is Random:
-        return {"!": "Random", "of": pack(value.getstate(), depth + 1)}
-    if kind in {set, frozenset}:
-        packed = sorted((pack(v, depth + 1) for v in value), key=repr)
-        return {"!": kind.__name__, "of": packed}
+    if kind in {deque, Random, set, frozenset}:
+        return {"!": kind.__name__, "of": _parts(value, depth + 1)}
+    if kind.__module__ == "numpy" and hasattr(value, "item") and not hasattr(value, "__len__"):
+        return pack(value.item(), depth)
     if isinstance(value, int | float | str) and not isinstance(value, Enum):
         base = next(b for b in (int, float, str) if isinstance(value, b))
         return pack(base(value), depth)
@@ -68,9 +70,24 @@ def _container(value: Any, depth: int) -> Packed:
     raise TypeError(f"{kind.__name__} cannot be sent; use numbers, texts, lists, tuples, dicts")
 
 
+def _parts(value: Any, depth: int) -> Packed:
+    if isinstance(value, Random):
+        return pack(value.getstate(), depth)
+    if isinstance(value, deque):
+        return [[pack(v, depth) for v in value], value.maxlen]
+    return sorted((pack(v, depth) for v in value), key=repr)
+
+
 def _mapping(value: Mapping[Any, Any], depth: int) -> Packed:
     if type(value) is MappingProxyType:
         return {"!": "mappingproxy", "of": pack(dict(value), depth + 1)}
+    if type(value) is Counter:
+        return {"!": "Counter", "of": _mapping(dict(value), depth + 1)}
+    if type(value) is defaultdict:
+        factory = getattr(value.default_factory, "__name__", "")
+        if _FACTORIES.get(factory) is not value.default_factory:
+            raise TypeError(f"a defaultdict can be sent with one of {', '.join(_FACTORIES)}")
+        return {"!": "defaultdict", "of": [factory, _mapping(dict(value), depth + 1)]}
     if all(type(key) is str and key != "!" for key in value):
         return {key: pack(v, depth + 1) for key, v in value.items()}
     pairs = [[pack(k, depth + 1), pack(v, depth + 1)] for k, v in value.items()]
@@ -100,6 +117,8 @@ def unpack(packed: Packed, allowed: Collection[str] = ALL) -> Any:
 def _made(name: str, of: Packed, allowed: Collection[str]) -> Any:
     if name == "float":
         return float(of)
+    if name in _COLLECTIONS:
+        return _collection(name, of, allowed)
     if name == "dict":
         return {unpack(k, allowed): unpack(v, allowed) for k, v in _listed(of)}
     if name == "Random":
@@ -110,6 +129,17 @@ def _made(name: str, of: Packed, allowed: Collection[str]) -> Any:
         return MappingProxyType(unpack(of, allowed))
     kinds: dict[str, Any] = {"tuple": tuple, "set": set, "frozenset": frozenset}
     return kinds[name](unpack(v, allowed) for v in _listed(of))
+
+
+def _collection(name: str, of: Packed, allowed: Collection[str]) -> Any:
+    if name == "Counter":
+        return Counter(unpack(of, allowed))
+    first, second = _listed(of, 2)
+    if name == "deque":
+        return deque(unpack(first, allowed), second)
+    if first not in _FACTORIES:
+        raise ValueError(f"a defaultdict of {str(first)[:40]!r}")
+    return defaultdict(_FACTORIES[first], unpack(second, allowed))
 
 
 def _listed(of: Packed, length: int | None = None) -> list[Any]:

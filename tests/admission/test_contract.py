@@ -157,13 +157,12 @@ def test_a_worker_that_fails_is_told_as_what_it_is(
             [
                 "def __init__(self):",
                 "    import collections",
-                "    self.seen = collections.Counter()",
+                "    self.seen = collections.defaultdict(lambda: 1)",
                 "def propose(self, view):",
-                "    self.seen[str(view.trial)] = self.seen[str(view.trial)] + 1",
-                "    return []",
+                "    self.seen[str(view.trial)] += 1",
+                f"    {MORE % 'len(self.seen)'}",
             ],
-            "after a restart, in the situation 'no trial yet' (view.trial=2), propose raised "
-            "KeyError: '2' at line 18",
+            "answered otherwise; seen can not be kept over a restart; only the attributes of self",
         ),
     ],
 )

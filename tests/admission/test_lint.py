@@ -2,10 +2,10 @@
 
 import pytest
 
-from bilevel.admission.lint import CARRIERS, linted
+from bilevel.admission.lint import linted
 from bilevel.admission.reading import parsed
 from bilevel.admission.verdict import Refused
-from bilevel.mechanism import HOOKS
+from bilevel.mechanism import CARRIERS, HOOKS
 from tests.admission.support import HEAD, curated, mine
 
 PROPOSE = "def propose(self, view): return []"
