@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bilevel.workers.server import die_with_parent
 
-CONTEXT_TOKENS = 8192
+CONTEXT_TOKENS = 16384
 
 
 def weights() -> Path | None:
