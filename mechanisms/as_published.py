@@ -46,4 +46,4 @@ class AsPublished(Mechanism):
 
     def _restart(self, trial: int) -> int:
         """The last trial before the stretch that this one is in; 0 in the first stretch."""
-        return (trial - 1) // self.period * self.period
+        return max(0, trial - 1) // self.period * self.period
