@@ -30,8 +30,11 @@ class BestOf:
             for turn in range(self._candidates)
             for made in self._proposer.propose(view.for_(f"{view.purpose}/{turn}"), brief)
         ]
-        different = {canonical(m.changes): m for m in reversed(asked) if not m.problem}
-        usable = list(reversed(different.values()))
+        different: dict[str, Proposal] = {}
+        for made in asked:
+            if not made.problem:
+                different.setdefault(canonical(made.changes), made)
+        usable = list(different.values())
         if len(usable) < 2:
             return usable or asked[:1]
         answer = view.for_(f"{view.purpose}/choose").ask(
