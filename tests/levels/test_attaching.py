@@ -127,8 +127,8 @@ def test_a_placebo_in_the_place_of_every_mechanism_that_was_admitted() -> None:
     sham = Attaching(UNSAFE, instead=PLACEBO)
     inner, _ = searched(sham, made("one"), made("no", admitted=False), made("two"))
     assert [m.name for m in inner.pipeline.known] == ["placebo_for_one", "placebo_for_two"]
-    assert [inner.pipeline._roster.since(m.name) for m in inner.pipeline.known] == [11, 31]
-    assert {str(inner.pipeline.liveness(m.name, 99)) for m in inner.pipeline.known} == {"dead"}
+    assert [one.since for one in inner.pipeline.standings(99)] == [11, 31]
+    assert {one.state for one in inner.pipeline.standings(99)} == {"dead"}
     plain = loop(*DOWN, trials=40)
     plain.run()
     assert [t.value for t in inner.trace] == [t.value for t in plain.trace]
@@ -143,7 +143,7 @@ def test_only_what_is_to_be_confined_needs_a_sandbox(monkeypatch: pytest.MonkeyP
         Attaching(Limits())
     assert chosen("unsafe") == "unsafe"
     inner, outer = searched(Attaching(Limits(), instead="nothing"), made())
-    assert inner.pipeline.known == ()
+    assert not inner.pipeline.standings(11)
     assert not outer.trace[1].outcome.notes
     Attaching(Limits(), instead=PLACEBO).attach(inner, made())
-    assert [m.name for m in inner.pipeline.known] == ["placebo_for_noting"]
+    assert {one.name for one in inner.pipeline.standings(11)} == {"placebo_for_noting"}

@@ -178,7 +178,7 @@ def test_the_words() -> None:
 
 
 def judged_trial(ran: Loop, admitted: bool, value: float | None = 0.1, **metrics: float) -> Trial:
-    base = ran.trace[0]
+    base: Trial = ran.trace[0]
     made: dict[str, Any] = {"admitted": admitted}
     outcome = base.outcome if value is None else Outcome(value, metrics=metrics)
     return replace(base, proposal=Proposal({}, mechanism=made), outcome=outcome)

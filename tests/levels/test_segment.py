@@ -114,7 +114,7 @@ def trials_of(arm: str) -> tuple[list[int], list[int]]:
     """After how many of 30 trials levels 2 and 1.5 are asked in this arm."""
     with initialize_config_dir(str(CONF), version_base=None):
         spec = plain(compose("config", ["task=trap", f"arm={arm}"]))["outer"]["levels"]
-    loops = [loop(*([{"X": 1.0}] * 30), trials=30)]
+    loops = [loop({"X": 1.0}, trials=30)]
     asked: dict[str, Sessions] = {}
     for name, level in spec.items():
         asked[name] = Sessions()
