@@ -68,9 +68,11 @@ class Invention:
 def told(mechanism: Mapping[str, Any]) -> str:
     """One line on what a proposal's mechanism came to, for people and for the next session."""
     if mechanism["admitted"]:
-        return f"{mechanism['name']} from {mechanism['domain']}: {mechanism['behaviour']}"
-    name, tries = mechanism["name"] or "nothing", len(mechanism["attempts"])
-    return f"{name}, {tries} texts, not admitted: {mechanism['problem']}"
+        said = f"{mechanism['name']} from {mechanism['domain']}: {mechanism['behaviour']}"
+    else:
+        name, tries = mechanism["name"] or "nothing", len(mechanism["attempts"])
+        said = f"{name}, {tries} texts, not admitted: {mechanism['problem']}"
+    return " ".join(said.split())
 
 
 def suggested(domain: str, prompt: str) -> bool:
