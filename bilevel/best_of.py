@@ -12,29 +12,33 @@ from bilevel.space import SearchSpace, canonical
 from bilevel.trace import Proposal
 from bilevel.view import Answer, Ask, Brief, View
 
-MOST = 12  # questions for one trial
-
 
 class BestOf:
     """Asks an LLMProposer again and again, and the model once which of the different answers is to
     be tried: as many evaluations as level 1, for `tokens_a_trial` on average, the rest of which
-    are its arguments. A trial takes one question at least and MOST at most."""
+    are its arguments. A trial takes one candidate at least, `most` at most."""
 
-    def __init__(self, space: SearchSpace, *, tokens_a_trial: int, **arguments: Any) -> None:
+    def __init__(
+        self, space: SearchSpace, *, tokens_a_trial: int, most: int = 12, **arguments: Any
+    ) -> None:
         if tokens_a_trial < 1:
             raise ValueError(f"tokens_a_trial={tokens_a_trial}: expected a positive number")
         self._proposer = LLMProposer(space, **arguments)
         self._tokens_a_trial = tokens_a_trial
+        self._most = most
         self._spent = 0
         self.settings = self._proposer.settings
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         """The chosen one; the first where none or one can be used, or the choice cannot."""
         asked: list[Proposal] = []
-        while not asked or (self._left(view) > 0 and len(asked) < MOST):
+        while not asked or (self._left(view) > 0 and len(asked) < self._most):
             asked += self._proposer.propose(self._counted(view, len(asked)), brief)
-        different = {canonical(m.changes): m for m in reversed(asked) if not m.problem}
-        usable = list(reversed(different.values()))
+        different: dict[str, Proposal] = {}
+        for made in asked:
+            if not made.problem:
+                different.setdefault(canonical(made.changes), made)
+        usable = list(different.values())
         if len(usable) < 2:
             return usable or asked[:1]
         answer = self._counted(view, "choose").ask(

@@ -141,12 +141,22 @@ class Journal(Closing):
         """Whether everything it holds was asked for or noted again, in the recorded order."""
         return list(self._touched) == list(self._recorded)
 
+    @property
+    def repeating(self) -> bool:
+        """Whether something recorded was not asked for or noted again yet."""
+        return len(self._touched) < len(self._recorded)
+
     def holds(self, kind: str, key: str, request: Mapping[str, Any] | None = None) -> bool:
         """Whether `once` would find an answer instead of producing one."""
         if (kind, key) in self._recorded:
             return True
         asked = request_digest(request) if request is not None else ""
         return self.recording.answer(kind, key, asked) is not None
+
+    def peek(self, kind: str, key: str) -> Data | None:
+        """What is recorded there; it is still to be asked for."""
+        found = self._recorded.get((kind, key))
+        return None if found is None else found["data"]
 
     def _look_up(self, kind: str, key: str) -> Data | None:
         found = self._recorded.get((kind, key))

@@ -24,6 +24,7 @@ from bilevel.errors import BudgetExhausted, EndpointError, JournalError
 from bilevel.journal import Journal
 from bilevel.ledger import COIN, Effect, HookCall, Ledger, Liveness
 from bilevel.mechanism import Mechanism
+from bilevel.questions import Questions, ask_again
 from bilevel.roster import Coin, Roster
 from bilevel.sandbox.failures import STOPS, SandboxUnavailable
 from bilevel.trace import Proposal, Trial
@@ -244,7 +245,7 @@ class Pipeline:
         at = view.trial if trial is None else trial
         try:
             asked = view.for_(f"{mechanism.name}/{hook}")
-            answer = self._once(mechanism, f"L{view.level}/T{at}", hook, lambda: call(asked))
+            answer = self._once(mechanism, f"L{view.level}/T{at}/{asked.purpose}", asked, call)
             effect, did, without = judge(answer)
         except (BudgetExhausted, EndpointError, JournalError, SandboxUnavailable):
             raise  # these end the search, whoever was asking
@@ -256,25 +257,27 @@ class Pipeline:
         self.ledger.add(HookCall(at, mechanism.name, hook, effect, did, without, error, seconds))
         return answer
 
-    def _once(self, mechanism: Mechanism, place: str, hook: str, call: Callable[[], T]) -> T:
+    def _once(self, mechanism: Mechanism, name: str, view: View, call: Callable[[View], T]) -> T:
         """Calls are executed again from a journal and compared, but for those that ran out of
         time or memory: another execution might have more of them, so they fail as they did."""
-        name = f"{place}/{mechanism.name}/{hook}"
         key = f"{name}/{self._calls[name]}"
         self._calls[name] += 1
-        if self._journal.holds(STOPPED, key):
-            stopped = self._journal.once(STOPPED, key, dict)
+        stopped = self._journal.peek(STOPPED, key)
+        if stopped is not None:
+            ask_again(view, stopped["asked"])
+            self._journal.once(STOPPED, key, dict)
             mechanism.close()
             raise STOPS[stopped["kind"]](stopped["message"])
+        questions = Questions(view)
         try:
-            return call()
+            return call(questions.view)
         except tuple(STOPS.values()) as stop:
-            if self._journal.holds("hooks", place):
+            if self._journal.repeating:
                 raise JournalError(
                     f"mechanism {mechanism.name} had an answer at {name} and now: {stop}; give it "
                     "more (sandbox.call_s, sandbox.memory_mib), or a quieter machine, and run the "
                     "same command again"
                 ) from stop
-            kind, message = type(stop).__name__, str(stop)
-            self._journal.once(STOPPED, key, lambda: {"kind": kind, "message": message})
+            told = {"kind": type(stop).__name__, "message": str(stop), "asked": questions.asked}
+            self._journal.once(STOPPED, key, lambda: told)
             raise

@@ -5,6 +5,7 @@ from typing import Any
 
 from bilevel.identity import identify
 
+SESSION_CALLS = 4  # explore, critique, specify, generate
 CALL_TOKENS = (4750, 80)  # a prompt and a reply of level 1, as measured on cpu_gpt
 
 
@@ -19,7 +20,8 @@ def plan(settings: Mapping[str, Any]) -> str:
     steps = trials
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
-        calls += max(0, steps - 1) if llm.get("_target_") else 0
+        asks = SESSION_CALLS if spec.get("attaching") else 1
+        calls += asks * max(0, steps - 1) if llm.get("_target_") else 0
     asked, replied = (calls * tokens for tokens in CALL_TOKENS)
     usd = (
         asked * llm.get("price_per_mtok_in", 0.0) + replied * llm.get("price_per_mtok_out", 0.0)

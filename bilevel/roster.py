@@ -15,6 +15,7 @@ class Roster:
         self._attached: list[Mechanism] = []
         self._known: dict[str, Mechanism] = {}
         self._since: dict[str, int] = {}
+        self._hooks: dict[str, tuple[str, ...]] = {}
         self._coins: dict[str, Coin] = {}
         self._off: set[str] = set()
 
@@ -38,7 +39,8 @@ class Roster:
         if not name or name in self._known:
             taken = ", ".join(self._known) or "none"
             raise ValueError(f"a mechanism needs a name not in: {taken}; got {name!r}")
-        if not any(overrides(mechanism, hook) for hook in HOOKS):
+        hooks = tuple(hook for hook in HOOKS if overrides(mechanism, hook))
+        if not hooks:
             raise ValueError(
                 f"mechanism {name} would never be called: its class overrides none of the hooks "
                 f"{', '.join(HOOKS)}"
@@ -48,6 +50,7 @@ class Roster:
         self._attached.append(mechanism)
         self._known[name] = mechanism
         self._since[name] = trial
+        self._hooks[name] = hooks
         if coin is not None:
             self._coins[name] = coin
 
@@ -71,11 +74,13 @@ class Roster:
         return tossed
 
     def acting(self, hook: str) -> list[Mechanism]:
-        """The mechanisms to call at this hook; they observe whether they are on or off."""
+        """The mechanisms to call at this hook, those that had it when they were attached, whatever
+        became of their class since; they observe whether they are on or off."""
         return [
             mechanism
             for mechanism in self._attached
-            if overrides(mechanism, hook) and (hook == "observe" or mechanism.name not in self._off)
+            if hook in self._hooks[mechanism.name]
+            and (hook == "observe" or mechanism.name not in self._off)
         ]
 
 

@@ -17,7 +17,8 @@ class AsPublished(Mechanism):
     """Every `period` trials the proposer forgets, the next trial builds on the last tried one
     whether it was kept or not, and the first later trial that has a value is kept.
 
-    Not reproduced: the extra baseline evaluations that one of the groups spent.
+    The runner of arXiv 2603.23420 as it was published. Not reproduced: the extra baseline
+    evaluations that one of its groups spent.
     """
 
     name: ClassVar[str] = "as_published"
@@ -46,4 +47,4 @@ class AsPublished(Mechanism):
 
     def _restart(self, trial: int) -> int:
         """The last trial before the stretch that this one is in; 0 in the first stretch."""
-        return (trial - 1) // self.period * self.period
+        return max(0, trial - 1) // self.period * self.period

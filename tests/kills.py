@@ -24,7 +24,10 @@ from typing import Any
 from bilevel.journal import Data, projection, read
 
 ROOT = Path(__file__).parents[1]
-LAST = {"journal": 70, "trial": 20, "call": 20, "fork": 20, "logging": 100, "time": 40}
+LAST = {
+    **{"journal": 70, "trial": 20, "call": 20, "fork": 20, "logging": 100, "time": 40},
+    **{"gate": 40, "hook": 20},
+}
 """The points at which a search of 20 trials is killed, and how often it reaches each at most."""
 
 
@@ -33,6 +36,7 @@ _IMPORTED = (
     "bilevel.run",
     "bilevel.tracking.store",
     "mechanisms.tabu",
+    "bilevel.levels.inventor",
 )
 
 
@@ -153,7 +157,9 @@ def _search(folder: Path, arguments: list[str], kill: Kill | None) -> None:
 
 def _arm(kill: Kill) -> None:
     from bilevel import journal as journals
+    from bilevel.levels import attaching
     from bilevel.llm.client import ChatClient
+    from bilevel.sandbox.hosted import Hosted
     from bilevel.tasks.surrogate import Surrogate
     from bilevel.tracking.store import Store
     from bilevel.workers.pool import _ServerProcess
@@ -172,6 +178,10 @@ def _arm(kill: Kill) -> None:
         _strike(Surrogate, "evaluate", kill.share, due)
     elif kill.point == "call":
         _strike(ChatClient, "complete", kill.share, due)
+    elif kill.point == "gate":
+        _strike(Hosted, "call", kill.share, due)  # the first ones are of a session's gates
+    elif kill.point == "hook":
+        _strike_attached(attaching, kill.share, due)
     elif kill.point == "fork":
         _strike(_ServerProcess, "_send", kill.share, due)
     else:
@@ -192,6 +202,18 @@ def _strike(owner: Any, name: str, share: float, due: Callable[[], bool]) -> Non
         return answer
 
     setattr(owner, name, struck)
+
+
+def _strike_attached(module: Any, share: float, due: Callable[[], bool]) -> None:
+    """At an answer of a mechanism that was attached, and at none that the gates hear."""
+    real = module.proxy
+
+    def proxy(*args: Any, **kwargs: Any) -> Any:
+        made = real(*args, **kwargs)
+        _strike(made, "_remember", share, due)
+        return made
+
+    module.proxy = proxy
 
 
 class _TornWrites:
@@ -227,6 +249,10 @@ CASES: Mapping[str, Case] = {
     "level 1.5": Case(("arm=level1_5", "task=trap", "tracking=none"), MODEL),
     "a batch and a mechanism": Case(
         ("arm=tabu", "task=interaction", "tracking=none", "inner.batch=2"), MODEL
+    ),
+    "level 2": Case(("arm=bilevel", "task=trap", "tracking=none"), (*MODEL, "gate", "hook")),
+    "level 2, judged": Case(
+        ("arm=bilevel_judged", "task=trap", "tracking=none"), (*MODEL, "gate", "hook")
     ),
     "no model": Case(("arm=random", "task=noisy", "tracking=none"), ("journal", "trial", "time")),
     "recorded replies": Case(

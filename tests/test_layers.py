@@ -25,6 +25,7 @@ LAYERS = {
         "roster",
         "answers",
         "pipeline",
+        "questions",
         "acceptance",
         "proposer",
         "best_of",

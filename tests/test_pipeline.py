@@ -1,17 +1,26 @@
 """Hooks that fail, lie or do nothing: recorded, stepped over, and never silent."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bilevel.errors import BudgetExhausted
-from bilevel.journal import projection
+from bilevel.confined import proxy
+from bilevel.errors import BudgetExhausted, JournalError
+from bilevel.journal import Data, Journal, projection, read
 from bilevel.ledger import Effect, Liveness
+from bilevel.llm.ledger import Call
+from bilevel.loop import Loop
 from bilevel.mechanism import HOOKS, Mechanism
+from bilevel.pipeline import STOPPED, Pipeline
+from bilevel.sandbox.hosted import Limits
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
-from tests.helpers import loop
+from tests.helpers import Listed, loop
+from tests.llm.support import Canned, session
 
 FIVE: list[dict[str, object]] = [{"X": x} for x in (4.0, 3.0, 2.0, 1.0, 0.0)]
 
@@ -138,3 +147,127 @@ def test_probation_counts_from_attaching() -> None:
     search.run()
     assert search.pipeline.liveness("quiet", trial=11) is Liveness.PROBATION
     assert search.pipeline.liveness("quiet", trial=17) is Liveness.DEAD
+
+
+SLOW = """
+import itertools
+
+from bilevel.mechanism import Mechanism
+
+
+class Slow(Mechanism):
+    name = "slow"
+
+    def __init__(self):
+        self.seen = 0
+
+    def {hook}(self, view, *given):
+        self.seen += 1
+        if view.trial == 5:
+            {body}
+        {rest}
+"""
+ENDLESS = "for _ in itertools.count(): pass"
+NOTING = "return given[0].add(f'seen {self.seen}')"
+ASK_FIRST = """def check(value):
+                if "seen" not in value:
+                    raise ValueError("say what you have seen")
+                return value
+            view.ask("What have you seen?", {"type": "object"}, check=check)
+            for _ in itertools.count(): pass"""
+ASK_ENDLESSLY = """def check(value):
+                for _ in itertools.count(): pass
+            view.ask("What have you seen?", {"type": "object"}, check=check)"""
+SEVEN: list[dict[str, object]] = [{"X": x} for x in (4.0, 3.0, 2.0, 1.0, 0.5, 0.2, 0.0)]
+
+
+def slow(body: str, call_s: float = 0.3, hook: str = "brief", rest: str = NOTING) -> Mechanism:
+    text = SLOW.format(hook=hook, body=body, rest=rest)
+    return proxy(text, "slow", "code", [hook], Limits("unsafe", call_s=call_s))
+
+
+def searched(path: Path, mechanism: Mechanism, app: Any = None) -> tuple[Loop, list[Call]]:
+    """The loop with this mechanism, and what its model was asked."""
+    with Journal(path) as journal, session(app or Canned("{}"), journal) as asked:
+        pipeline = Pipeline([mechanism], journal=journal)
+        made = loop(*SEVEN, pipeline=pipeline, journal=journal, asker=asked.asker)
+        try:
+            made.run()
+        finally:
+            pipeline.close()
+        assert journal.in_order
+        return made, [replace(call, replayed=True) for call in asked.ledger.since(0)]
+
+
+def stops(path: Path) -> list[Data]:
+    return [entry for entry in read(path) if entry["kind"] == STOPPED]
+
+
+@pytest.mark.parametrize("hook", ["brief", "observe"])
+def test_a_hook_that_ran_out_of_time_fails_again_without_waiting(hook: str, tmp_path: Path) -> None:
+    path, again = tmp_path / "j.jsonl", tmp_path / "again.jsonl"
+    rest = NOTING if hook == "brief" else "return None"
+    live, _ = searched(path, slow(ENDLESS, hook=hook, rest=rest))
+    [stop] = stops(path)
+    place = {"brief": 5, "observe": 4}[hook]  # the view of an observer is the next trial's
+    assert (stop["key"], stop["data"]["kind"]) == (f"L1/T{place}/slow/{hook}/0", "TimeLimit")
+    [failed] = [r for r in live.pipeline.ledger.rows("slow") if r.effect is Effect.ERROR]
+    assert failed.trial == place
+    assert failed.error.startswith("TimeLimit: ")
+    # with a limit that would outlast the test: it is not called where it was stopped
+    lines = path.read_text().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if json.loads(line)["kind"] == STOPPED)
+    for cut in (len(lines), at + 1):
+        again.write_text("".join(lines[:cut]))
+        repeated, _ = searched(again, slow(ENDLESS, call_s=3600.0, hook=hook, rest=rest))
+        assert projection(read(again)) == projection(read(path))
+        assert [*repeated.trace] == [*live.trace]
+
+
+def test_after_a_stop_it_goes_on_with_the_state_of_its_last_answer(tmp_path: Path) -> None:
+    ran, _ = searched(tmp_path / "j.jsonl", slow(ENDLESS))
+    assert isinstance(ran._proposer, Listed)
+    said = [brief.text for brief in ran._proposer.briefs]
+    assert said == ["seen 1", "seen 2", "seen 3", "seen 4", "", "seen 5", "seen 6"]
+
+
+@pytest.mark.parametrize("kept", [1, 3])
+def test_an_answer_that_was_recorded_and_does_not_come_again_ends_the_execution(
+    kept: int, tmp_path: Path
+) -> None:
+    """Whatever was recorded after the answer: an outcome, or the whole trial."""
+    whole, path = tmp_path / "whole.jsonl", tmp_path / "j.jsonl"
+    searched(whole, slow("pass"))
+    lines = whole.read_text().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if json.loads(line)["key"] == "L1/T5")
+    path.write_text("".join(lines[: at + kept]))
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match=r"had an answer at L1/T5/slow/brief .*sandbox\.call_s"):
+        searched(path, slow(ENDLESS))
+    assert path.read_bytes() == before
+    searched(path, slow("pass"))
+    assert projection(read(path)) == projection(read(whole))
+
+
+@pytest.mark.parametrize(
+    ("body", "replies"),
+    [
+        (ASK_FIRST, ['{"heard": 1}', '{"seen": 1}']),
+        (ASK_ENDLESSLY, ['{"seen": 1}']),
+    ],
+)
+def test_what_a_stopped_hook_asked_is_asked_again_and_charged_alike(
+    body: str, replies: list[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "j.jsonl"
+    app = Canned(*replies)
+    live, calls = searched(path, slow(body), app)
+    assert len(stops(path)) == 1
+    assert len(app.requests) == len(replies)
+    whole = path.read_bytes()
+    silent = Canned("nobody is asked")
+    repeated, charged = searched(path, slow(body, call_s=3600.0), silent)
+    assert not silent.requests
+    assert charged == calls
+    assert path.read_bytes() == whole
+    assert [*repeated.trace] == [*live.trace]

@@ -68,12 +68,15 @@ class Invention:
 def told(mechanism: Mapping[str, Any]) -> str:
     """One line on what a proposal's mechanism came to, for people and for the next session."""
     if mechanism["admitted"]:
-        return f"{mechanism['name']} from {mechanism['domain']}: {mechanism['behaviour']}"
-    name, tries = mechanism["name"] or "nothing", len(mechanism["attempts"])
-    return f"{name}, {tries} texts, not admitted: {mechanism['problem']}"
+        said = f"{mechanism['name']} from {mechanism['domain']}: {mechanism['behaviour']}"
+    else:
+        name, tries = mechanism["name"] or "nothing", len(mechanism["attempts"])
+        said = f"{name}, {tries} texts, not admitted: {mechanism['problem']}"
+    return " ".join(said.split())
 
 
 def suggested(domain: str, prompt: str) -> bool:
-    """Whether a word of five letters or more that names the domain stands in the prompt."""
+    """Whether every word of five letters or more that names the domain stands in the prompt."""
     known = set(_WORD.findall(prompt.lower()))
-    return any(word in known for word in _WORD.findall(domain.lower()))
+    named = _WORD.findall(domain.lower())
+    return bool(named) and all(word in known for word in named)

@@ -188,7 +188,6 @@ class Inventor:
             "trace": _source(trace),
             "space": f"{_source(space)}\n\n{_source(parameters)}",
             "libraries": ", ".join(LIBRARIES),
-            "call_s": f"{self._limits.call_s:g}",
         }
 
 

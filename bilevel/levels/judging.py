@@ -7,7 +7,7 @@ from statistics import NormalDist, fmean, stdev
 
 from bilevel.ledger import COIN
 from bilevel.loop import Loop
-from bilevel.trace import Trial
+from bilevel.trace import Trace, Trial
 
 SIGNIFICANCE, POWER = 0.05, 0.8
 
@@ -83,11 +83,16 @@ class Judgement:
 
 
 def judgement(loop: Loop, name: str, since: int) -> Judgement:
-    """Of the trials from `since` on; without a coin the mechanism was on in all of them."""
-    tossed = {r.trial: r.did == "on" for r in loop.pipeline.ledger.rows(name) if r.hook == COIN}
+    """Of the trials from `since` on, as long as it was attached; without a coin the mechanism was
+    on in all of them."""
+    rows = loop.pipeline.ledger.rows(name)
+    tossed = {row.trial: row.did == "on" for row in rows if row.hook == COIN}
+    last = len(loop.trace)
+    if name not in {mechanism.name for mechanism in loop.pipeline.attached}:
+        last = max((row.trial for row in rows), default=-1)  # it failed too often, or was left out
     earned: dict[bool, list[float]] = {True: [], False: []}
     on = True
-    for trial in loop.trace[since:]:
+    for trial in loop.trace[since : last + 1]:
         on = tossed.get(trial.number, on)
         if trial.retest_of is None:
             earned[on].append(_improvement(loop, trial))
@@ -95,11 +100,10 @@ def judgement(loop: Loop, name: str, since: int) -> Judgement:
 
 
 def _improvement(loop: Loop, trial: Trial) -> float:
-    """By how much a trial improved the best value that was kept before it."""
-    before: Sequence[Trial] = loop.trace[: trial.number]
-    values = [t.value for t in before if t.kept and t.value is not None]
-    if not trial.kept or trial.value is None or not values:
+    """By how much a trial improved the best value that stood before it, if it stands itself."""
+    best = Trace(loop.trace[: trial.number]).best(loop.task.objective)
+    if trial not in loop.trace.standing or best is None or best.value is None:
         return 0.0
-    if loop.task.objective.direction == "minimize":
-        return max(0.0, min(values) - trial.value)
-    return max(0.0, trial.value - max(values))
+    assert trial.value is not None  # what stands has a value
+    lower_is_better = loop.task.objective.direction == "minimize"
+    return max(0.0, best.value - trial.value if lower_is_better else trial.value - best.value)

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
+
 from bilevel.acceptance import Always
+from bilevel.app import CONF
 from bilevel.journal import Journal, projection, read
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop
-from bilevel.trace import Trial
-from bilevel.view import View
+from bilevel.search import plain
+from bilevel.trace import Proposal, Trial
+from bilevel.view import NO_SETTINGS, Brief, View
 from tests.helpers import GUIDED, Listed, loop
 
 SIX: list[dict[str, object]] = [{"X": x} for x in (4.0, 3.0, 9.0, 8.0, 7.0, 2.0)]
@@ -91,3 +95,39 @@ def test_three_levels_run_and_resume_to_the_same_journal(tmp_path: Path) -> None
         (tmp_path / "b.jsonl").write_bytes(whole[:cut])
         run(tmp_path / "b.jsonl")
         assert projection(read(tmp_path / "b.jsonl")) == expected
+
+
+class Sessions:
+    """Notes after how many trials of the task it is asked."""
+
+    settings = NO_SETTINGS
+
+    def __init__(self) -> None:
+        self.after: list[int] = []
+
+    def propose(self, view: View, brief: Brief) -> list[Proposal]:
+        self.after.append(len(view.innermost.trace) - 1)
+        return [Proposal({}, origin="inventor")]
+
+
+def trials_of(arm: str) -> tuple[list[int], list[int]]:
+    """After how many of 30 trials levels 2 and 1.5 are asked in this arm."""
+    with initialize_config_dir(str(CONF), version_base=None):
+        spec = plain(compose("config", ["task=trap", f"arm={arm}"]))["outer"]["levels"]
+    loops = [loop({"X": 1.0}, trials=30)]
+    asked: dict[str, Sessions] = {}
+    for name, level in spec.items():
+        asked[name] = Sessions()
+        below = Segment(loops[-1], level["every"])
+        loops.append(
+            Loop(task=below, proposer=asked[name], acceptance=Always(), level=level["level"])
+        )
+    loops[-1].run()
+    assert len(loops[0].trace) == 31
+    return asked["inventor"].after, asked["tuner"].after if "tuner" in asked else []
+
+
+def test_level_2_has_its_sessions_after_ten_and_twenty_of_thirty_trials() -> None:
+    """The paper's cadence, alone and above level 1.5, where it counts segments of five."""
+    assert trials_of("level2") == ([10, 20], [])
+    assert trials_of("bilevel") == ([10, 20], [5, 10, 15, 20, 25])

@@ -1,0 +1,196 @@
+"""What a mechanism earned, by hand; how surely, by counting; and what Gain makes of it."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from statistics import fmean, stdev
+from typing import Any
+
+import pytest
+
+from bilevel.acceptance import Gain, NoiseAware
+from bilevel.levels.judging import Judgement, judgement
+from bilevel.loop import Loop
+from bilevel.mechanism import Mechanism
+from bilevel.trace import Objective, Outcome, Proposal, Trial
+from bilevel.view import View
+from tests.helpers import Parabola, loop
+
+
+class Watching(Mechanism):
+    name = "watching"
+
+    def observe(self, view: View, trial: Trial) -> None:
+        return
+
+
+class Failing(Mechanism):
+    name = "failing"
+
+    def propose(self, view: View) -> Sequence[Proposal]:
+        raise ZeroDivisionError
+
+
+class Negative(Parabola):
+    objective = Objective("score", "maximize")
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        found = super().evaluate(parent, proposal, seed)
+        return found if found.value is None else replace(found, value=-found.value)
+
+
+# values 25 + 6 at the baseline, then 22, 24.25 (discarded), failed, 15, 10
+CHANGES: list[dict[str, object]] = [{"X": 4.0}, {"X": 4.5}, {"MODE": "crash"}, {"X": 3.0}, {"X": 2}]
+
+
+def odd(trial: int) -> bool:
+    return trial % 2 == 1
+
+
+@pytest.mark.parametrize("task", [Parabola, Negative])
+def test_what_each_trial_earned(task: type[Parabola]) -> None:
+    ran = loop(*CHANGES, task=task())
+    ran.pipeline.attach(Watching(), 1, odd)
+    ran.run()
+    judged = judgement(ran, "watching", 1)
+    assert judged == Judgement(on=(9.0, 0.0, 5.0), off=(0.0, 7.0))
+    assert judged.gain == pytest.approx(14 / 3 - 3.5)
+    assert judged.metrics()["on_trials"] == 3.0
+
+
+def test_from_where_it_was_attached_and_without_a_coin_always_on() -> None:
+    ran = loop(*CHANGES)
+    ran.run(3)
+    ran.pipeline.attach(Watching(), 4)
+    ran.run()
+    judged = judgement(ran, "watching", 4)
+    assert judged == Judgement(on=(7.0, 5.0), off=())
+    assert (judged.gain, judged.p_value, judged.detectable) == (None, None, None)
+    assert judged.metrics() == {"on_trials": 2.0, "off_trials": 0.0}
+    assert str(judged) == "on in 2 trials, off in 0: nothing to compare"
+
+
+def test_the_trials_of_a_batch_share_their_rounds_coin() -> None:
+    ran = loop(*CHANGES, batch=2)
+    ran.pipeline.attach(Watching(), 1, lambda trial: trial == 3)
+    ran.run()
+    # rounds 1-2, 3-4 and 5
+    assert judgement(ran, "watching", 1) == Judgement(on=(0.0, 7.0), off=(9.0, 0.0, 5.0))
+
+
+class Lucky(Parabola):
+    """The first gain is luck: measured again, it is gone."""
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        if proposal.origin == "retest":
+            return Outcome(99.0)
+        return super().evaluate(parent, proposal, seed)
+
+
+def test_re_tests_are_left_out_and_luck_earns_nothing() -> None:
+    policy = NoiseAware(sd=2.0, threshold_sds=0.0, lucky_sds=4.0)  # lucky below 11.3
+    ran = loop({"X": 4.0}, {"X": 0}, {"X": 4.5}, {"X": 5}, task=Lucky(), acceptance=policy)
+    ran.pipeline.attach(Watching(), 1, odd)
+    ran.run()
+    assert [trial.retest_of for trial in ran.trace] == [None, None, 1, None, None]
+    assert [str(t.decision) for t in ran.trace[1:]] == ["keep", "discard", "keep", "discard"]
+    # the 22 of trial 1 was luck: trial 3 is compared with the baseline
+    assert [trial.value for trial in ran.trace] == [31.0, 22.0, 99.0, 6.0, 26.25]
+    assert judgement(ran, "watching", 1) == Judgement(on=(0.0, 25.0), off=(0.0,))
+
+
+def test_what_came_after_it_failed_too_often_is_not_counted() -> None:
+    ran = loop(*CHANGES)
+    ran.pipeline.attach(Failing(), 1, lambda trial: True)
+    ran.run()
+    assert ran.pipeline.attached == ()
+    assert judgement(ran, "failing", 1) == Judgement(on=(9.0, 0.0, 0.0), off=())
+
+
+def test_what_was_left_out_was_never_on() -> None:
+    ran = loop(*CHANGES)
+    ran.run()
+    assert judgement(ran, "nobody", 1) == Judgement((), ())
+
+
+def enumerated(on: Sequence[float], off: Sequence[float]) -> float:
+    """The share of all ways to choose who was on that earn as much or more."""
+    every = [*on, *off]
+    reached = [
+        fmean(chosen) - (sum(every) - sum(chosen)) / len(off) >= fmean(on) - fmean(off) - 1e-12
+        for chosen in itertools.combinations(every, len(on))
+    ]
+    return sum(reached) / len(reached)
+
+
+@pytest.mark.parametrize(
+    ("on", "off"),
+    [
+        ((0.3, 0.0, 0.2, 0.0, 0.1), (0.0, 0.0, 0.0, 0.05, 0.0)),
+        ((0.0, 0.0, 0.0), (0.4, 0.0, 0.0, 0.0, 0.1, 0.0, 0.0)),
+        ((0.5, 0.2), (0.1, 0.0, 0.3, 0.05)),
+        ((0.0, 0.0), (0.0, 0.0)),
+    ],
+)
+def test_p_is_the_share_of_all_assignments(on: tuple[float, ...], off: tuple[float, ...]) -> None:
+    assert Judgement(on, off).p_value == pytest.approx(enumerated(on, off))
+
+
+def test_p_needs_two_of_each() -> None:
+    assert Judgement((1.0,), (0.0, 0.5, 0.2)).p_value is None
+    assert Judgement((1.0, 0.0, 0.2), (0.5,)).p_value is None
+
+
+def test_a_difference_that_is_told_detectable_is_detected_four_times_in_five() -> None:
+    """Normal earnings of known spread, and a z-test with that spread."""
+    rng, sizes, sd = Random(7), (12, 8), 1.0
+    on, off = (tuple(rng.gauss(0, sd) for _ in range(n)) for n in sizes)
+    told = Judgement(on, off).detectable
+    assert told is not None
+    shift = told / stdev((*on, *off)) * sd
+    scale = sd * math.sqrt(1 / sizes[0] + 1 / sizes[1])
+    found = sum(
+        fmean(rng.gauss(shift, sd) for _ in range(sizes[0]))
+        - fmean(rng.gauss(0, sd) for _ in range(sizes[1]))
+        > 1.6449 * scale
+        for _ in range(4000)
+    )
+    assert found / 4000 == pytest.approx(0.8, abs=0.03)
+
+
+def test_the_words() -> None:
+    judged = Judgement((0.3, 0.0, 0.2), (0.0, 0.1))
+    assert str(judged) == (
+        "3 trials with it earned 0.166667 each, 2 without 0.050000: a difference of +0.116667, "
+        f"p = {judged.p_value:.3f}. So few trials find a difference of {judged.detectable:.6f} in "
+        "80 % of cases; a smaller one is mostly missed"
+    )
+    assert str(Judgement((0.0, 0.0), (0.0,))).endswith(
+        "+0.000000. Nothing varied, so nothing can be told of its worth"
+    )
+    one = Judgement((0.5,), (0.0, 0.1))
+    assert ", p =" not in str(one)
+    assert one.metrics().keys() == {
+        "on_trials", "off_trials", "mechanism_gain", "detectable_gain",
+    }  # fmt: skip
+
+
+def judged_trial(ran: Loop, admitted: bool, value: float | None = 0.1, **metrics: float) -> Trial:
+    base: Trial = ran.trace[0]
+    made: dict[str, Any] = {"admitted": admitted}
+    outcome = base.outcome if value is None else Outcome(value, metrics=metrics)
+    return replace(base, proposal=Proposal({}, mechanism=made), outcome=outcome)
+
+
+def test_gain_keeps_what_earned_more_and_whatever_brings_no_mechanism() -> None:
+    ran = loop(*CHANGES)
+    ran.run(1)
+    view, gain = ran.view(), Gain()
+    assert gain.accept(view, judged_trial(ran, True, mechanism_gain=1e-9))
+    assert not gain.accept(view, judged_trial(ran, True, mechanism_gain=0.0))
+    assert not gain.accept(view, judged_trial(ran, True, value=5.0, mechanism_gain=-0.1))
+    assert not gain.accept(view, judged_trial(ran, True, value=5.0))  # never on, or never off
+    assert gain.accept(view, judged_trial(ran, False, value=0.0))
+    assert gain.accept(view, ran.trace[0])
