@@ -223,13 +223,14 @@ def test_fields_are_suggested_only_where_they_are_configured(gates: Any) -> None
 @pytest.mark.parametrize(
     ("domain", "prompt", "found"),
     [
-        ("optimal foraging", "ideas from Foraging", True),
+        ("optimal foraging", "ideas on optimal FORAGING", True),
+        ("optimal foraging", "an optimal search", False),
         ("optimal foraging", "forage", False),
         ("ants", "ants", False),  # too short to tell anything
         ("", "anything", False),
     ],
 )
-def test_a_domain_was_suggested_if_a_long_word_of_it_was(
+def test_a_domain_was_suggested_if_all_its_long_words_were(
     domain: str, prompt: str, found: bool
 ) -> None:
     assert suggested(domain, prompt) is found
