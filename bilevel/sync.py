@@ -107,7 +107,7 @@ def _synced(path: Path, overrides: tuple[str, ...]) -> Count:
 
 def _write(path: Path, settings: Settings, uri: str) -> int:
     """Returns how many trials the search has, the baseline included."""
-    tracker = _tracker(json.dumps(settings["tracking"], sort_keys=True))
+    tracker = _tracker(json.dumps(settings["tracking"], sort_keys=True), Path.cwd())
     with _held(path):
         execution = exactly(settings, path, tracker)
         if tracker.problem:
@@ -135,8 +135,8 @@ def _uri(settings: Settings) -> str:
 
 
 @lru_cache(maxsize=8)
-def _tracker(tracking: str) -> Tracker:
-    """Opening a store takes seconds: once a process."""
+def _tracker(tracking: str, folder: Path) -> Tracker:
+    """Opening a store takes seconds: once a process, and a folder that addresses start from."""
     made: Tracker = instantiate({**json.loads(tracking), "_target_": BULK})
     return made
 

@@ -32,7 +32,7 @@ def test_a_killed_search_ends_with_the_journal_of_an_unbroken_one(
     name: str, warm: Searches, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     @settings(
-        max_examples=4,
+        max_examples=2,
         deadline=None,
         derandomize=True,
         database=None,

@@ -76,7 +76,7 @@ def test_promoted_it_is_in_the_library_and_a_search_can_have_it(
         f"Bottleneck, as the model saw it: {invented['bottleneck']}",
         f"Behaviour, as specified: {invented['behaviour']}",
         "Prompts, by digest: explore ",
-        ", mend ",
+        *([", mend "] if len(invented["attempts"]) > 1 else []),
         "coin.none 2",
         "Its segment of 2 trials gained ",
         f"Judgement of {name}: ",

@@ -143,7 +143,7 @@ class TestAboveALoop:
         below = loop({"X": 4.0}, {"X": 3.0}, proposer=Listed({"X": 4.0}, settings=GUIDED))
         made = OptunaSearch(sampler=TPE, only=["temperature", "guidance"])
         outer = Loop(
-            task=Segment(below, 1), proposer=made, acceptance=Always(), level=1.5, trials=1
+            task=Segment(below, 1), proposer=made, acceptance=Always(), level=1.5, trials=2
         )
         outer.run()
         changes: Mapping[str, object] = outer.trace[1].proposal.changes

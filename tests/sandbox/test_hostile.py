@@ -227,7 +227,7 @@ def test_a_worker_goes_with_the_search(tmp_path: Path) -> None:
 
 def test_without_a_layer_it_refuses_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hosted, "missing", lambda layer: f"{layer} is not here")
-    with pytest.raises(SandboxUnavailable, match="Limits") as refused:
+    with pytest.raises(SandboxUnavailable, match="sandbox=unsafe") as refused:
         confine(CODE.format(body="pass"))
     assert refused.value.exit_code == 2
     with pytest.raises(ConfigError, match="valid: confined, sandlock, bwrap, unsafe"):
