@@ -9,13 +9,14 @@ import numpy as np
 from cmaes import CMA
 
 from baselines.axes import Axes, Line
-from baselines.results import Results, best_trials
+from baselines.results import Results
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
+from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import best_so_far, parameter_list, printed, table
 from bilevel.randomness import digest, keyed
 from bilevel.space import Config, SearchSpace
-from bilevel.trace import Proposal, Trial
+from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import NO_SETTINGS, Brief, View
 
 PROMPT = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
@@ -145,7 +146,7 @@ class Centaur:
         base = view.space.baseline
         return PROMPT.substitute(
             metric=view.objective.metric,
-            better="lower" if view.objective.direction == "minimize" else "higher",
+            better=view.objective.wanted,
             best=best_so_far(view),
             trials_left="unlimited" if view.trials_left is None else str(view.trials_left),
             active=parameter_list(view.space.active, suggestion),
@@ -157,7 +158,7 @@ class Centaur:
             mean=mean_table(sampler),
             covariance=covariance_table(sampler),
             random=", ".join(random) or "nothing",
-            elites=config_table(best_trials(view, brief.trials, self._best), view),
+            elites=config_table(elites(brief.trials, view.objective, self._best), view),
             shown=f"{len(recent)} of {len(view.trace)} shown.",
             history=config_table(recent, view),
             notes=brief.text.strip() or "none",
@@ -207,20 +208,6 @@ def _differing(view: View, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _schema(space: SearchSpace) -> dict[str, Any]:
-    numbers = {"type": "array", "items": {"type": "number"}}
-    change = {
-        "type": "object",
-        "properties": {
-            "parameter": {"type": "string", "enum": [p.name for p in space.active]},
-            "value": {"anyOf": [{"type": "number"}, {"type": "string"}, numbers]},
-        },
-        "required": ["parameter", "value"],
-        "additionalProperties": False,
-    }
-    changes = {"type": "array", "maxItems": len(space.active), "items": change}
-    return {
-        "type": "object",
-        "properties": {"hypothesis": {"type": "string"}, "changes": changes},
-        "required": ["hypothesis", "changes"],
-        "additionalProperties": False,
-    }
+    names = [parameter.name for parameter in space.active]
+    listed = changes(names, most=len(names), least=0)
+    return record({"hypothesis": TEXT, "changes": listed})

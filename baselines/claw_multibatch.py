@@ -6,12 +6,12 @@ from string import Template
 from typing import Any
 
 from baselines.lessons import Lesson, weightiest
-from baselines.results import best_trials
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
+from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import best_so_far, parameter_list, printed, trial_table
 from bilevel.space import Config, SearchSpace, canonical
-from bilevel.trace import Proposal, Trial
+from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
 
 _HERE = Path(__file__).parent
@@ -98,7 +98,7 @@ class ClawMultibatch:
         if not self._branch:
             return view.base
         branch = [*view.trace[:1], *view.trace[self._branch :]]
-        return best_trials(view, branch, 1)[0].config
+        return elites(branch, view.objective, 1)[0].config
 
     def _decide(self, view: View) -> None:
         left = self._max_pivots - self.pivots
@@ -173,7 +173,7 @@ class ClawMultibatch:
     def _common(self, view: View, trials: Sequence[Trial]) -> dict[str, str]:
         return {
             "metric": view.objective.metric,
-            "better": "lower" if view.objective.direction == "minimize" else "higher",
+            "better": view.objective.wanted,
             "best": best_so_far(view),
             "trials_left": "unlimited" if view.trials_left is None else str(view.trials_left),
             "active": parameter_list(view.space.active, self._base),
@@ -214,29 +214,15 @@ def _moves(config: Mapping[str, Any], base: Config) -> str:
 
 
 def _proposal_schema(space: SearchSpace, max_changes: int) -> dict[str, Any]:
-    numbers = {"type": "array", "items": {"type": "number"}}
-    change = {
-        "parameter": {"type": "string", "enum": [p.name for p in space.active]},
-        "value": {"anyOf": [{"type": "number"}, {"type": "string"}, numbers]},
-    }
-    changes = {"type": "array", "minItems": 1, "maxItems": max_changes, "items": _object(change)}
-    return _object({"hypothesis": {"type": "string"}, "changes": changes})
+    names = [parameter.name for parameter in space.active]
+    return record({"hypothesis": TEXT, "changes": changes(names, most=max_changes)})
 
 
 def _decision_schema(decisions: Sequence[str]) -> dict[str, Any]:
-    return _object(
+    return record(
         {
             "decision": {"type": "string", "enum": list(decisions)},
             "steps": {"type": "string", "enum": list(STEPS)},
             "reason": {"type": "string"},
         }
     )
-
-
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }

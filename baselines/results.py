@@ -1,8 +1,6 @@
 """What a trace says to a sampler: every configuration that was tried, with a number for it."""
 
-from collections.abc import Sequence
-
-from bilevel.space import Config, canonical
+from bilevel.space import Config
 from bilevel.trace import FailureKind, Trial
 from bilevel.view import View
 
@@ -28,28 +26,11 @@ class Results:
         return [(trial.config, self._loss(view, trial)) for trial in fresh]
 
     def _loss(self, view: View, trial: Trial) -> float:
-        known = loss(view, trial)
-        if known is not None:
-            self._losses.append(known)
-            return known
+        if trial.value is not None:
+            self._losses.append(view.objective.loss(trial.value))
+            return self._losses[-1]
         worst, best = max(self._losses, default=0.0), min(self._losses, default=0.0)
         return worst + MARGIN * max(worst - best, abs(worst), 1.0)
-
-
-def loss(view: View, trial: Trial) -> float | None:
-    """The trial's value, turned so that lower is better."""
-    if trial.value is None:
-        return None
-    return trial.value if view.objective.direction == "minimize" else -trial.value
-
-
-def best_trials(view: View, trials: Sequence[Trial], count: int) -> list[Trial]:
-    """The best of these with different configurations, kept or not, best first."""
-    valued = [(value, t.number, t) for t in trials if (value := loss(view, t)) is not None]
-    found: dict[str, Trial] = {}
-    for _, _, trial in sorted(valued, key=lambda entry: entry[:2]):
-        found.setdefault(canonical(dict(trial.config)), trial)
-    return list(found.values())[:count]
 
 
 def _was_tried(trial: Trial) -> bool:

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Protocol
 
 from bilevel.errors import ConfigError
-from bilevel.trace import Objective, Trial
+from bilevel.trace import Trial
 from bilevel.view import View
 
 
@@ -90,7 +90,7 @@ class NoiseAware(Acceptance):
             return trial.value is not None
         if trial.duplicate_of in {t.refutes for t in view.trace if t.refutes is not None}:
             return False  # the lucky value would come straight back
-        return _gain(view.objective, incumbent.value, trial.value) > self._threshold
+        return view.objective.gain(incumbent.value, trial.value) > self._threshold
 
     def retest(self, view: View) -> Trial | None:
         """The incumbent, if it looks lucky and was not measured again often enough."""
@@ -101,7 +101,7 @@ class NoiseAware(Acceptance):
         tried = sum(trial.retest_of == now.number for trial in view.trace)
         if before.value is None or now.value is None or tried >= self._retests:
             return None
-        return now if _gain(view.objective, before.value, now.value) < self._lucky else None
+        return now if view.objective.gain(before.value, now.value) < self._lucky else None
 
     def _stands(self, view: View, retest: Trial) -> bool:
         before, now = view.trace.standing[-2:]
@@ -109,12 +109,7 @@ class NoiseAware(Acceptance):
         again = [t for t in (*view.trace, retest) if t.retest_of == now.number]
         new = [t.value for t in again if t.value is not None]
         scale = math.sqrt((1 / len(old) + 1 / len(new)) / 2)
-        return _gain(view.objective, fmean(old), fmean(new)) > self._threshold * scale
-
-
-def _gain(objective: Objective, before: float, after: float) -> float:
-    """By how much `after` is better."""
-    return before - after if objective.direction == "minimize" else after - before
+        return view.objective.gain(fmean(old), fmean(new)) > self._threshold * scale
 
 
 def _values(trials: Sequence[Trial], trial: Trial) -> list[float]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bilevel.llm import prompts
+from bilevel.llm import prompts, schemas
 from bilevel.llm.prompts import cell
 from bilevel.llm.tables import best_so_far, printed
 from bilevel.proposer import LLMProposer
@@ -77,19 +77,12 @@ def _prompt(view: View, usable: Sequence[Proposal]) -> str:
     return prompts.render(
         "choose",
         metric=view.objective.metric,
-        better="lower" if view.objective.direction == "minimize" else "higher",
+        better=view.objective.wanted,
         best=best_so_far(view),
         candidates="\n".join(lines),
     )
 
 
 def _schema(count: int) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {
-            "reason": {"type": "string"},
-            "chosen": {"type": "integer", "enum": list(range(count))},
-        },
-        "required": ["reason", "chosen"],
-        "additionalProperties": False,
-    }
+    chosen = {"type": "integer", "enum": list(range(count))}
+    return schemas.record({"reason": schemas.TEXT, "chosen": chosen})

@@ -77,6 +77,7 @@ class Execution:
             self._start(self.loops[0])
             try:
                 self.loops[-1].run()
+                self._confirm(self.loops[0])
             except Unrecorded:
                 self._leave()
                 raise
@@ -86,7 +87,6 @@ class Execution:
             except Exception:
                 self._end("failed")
                 raise
-            self._confirm(self.loops[0])
             self._end("done")
         self.untracked = self.untracked or self._tracker.problem
         self.complete = True

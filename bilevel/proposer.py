@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bilevel.llm import prompts
+from bilevel.llm import prompts, schemas
 from bilevel.llm.tables import best_so_far, parameter_list, printed, shown_source, trial_table
 from bilevel.parameters import Choice, Float, Int, Subset, Text, Value
 from bilevel.space import SearchSpace
@@ -93,25 +93,9 @@ def _changes(
 
 def _schema(space: SearchSpace, frozen: tuple[str, ...], max_changes: int) -> dict[str, Any]:
     names = [parameter.name for parameter in space.active if parameter.name not in frozen]
-    numbers = {"type": "array", "items": {"type": "number"}}
-    change = {
-        "type": "object",
-        "properties": {
-            "parameter": {"type": "string", "enum": names},
-            "value": {"anyOf": [{"type": "number"}, {"type": "string"}, numbers]},
-        },
-        "required": ["parameter", "value"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {
-            "hypothesis": {"type": "string"},
-            "changes": {"type": "array", "minItems": 1, "maxItems": max_changes, "items": change},
-        },
-        "required": ["hypothesis", "changes"],
-        "additionalProperties": False,
-    }
+    return schemas.record(
+        {"hypothesis": schemas.TEXT, "changes": schemas.changes(names, most=max_changes)}
+    )
 
 
 def _prompt(view: View, brief: Brief, settings: Mapping[str, Any], kept: str) -> str:
@@ -126,7 +110,7 @@ def _prompt(view: View, brief: Brief, settings: Mapping[str, Any], kept: str) ->
         "propose",
         kept=kept,
         metric=view.objective.metric,
-        better="lower" if view.objective.direction == "minimize" else "higher",
+        better=view.objective.wanted,
         current=at,
         best=best_so_far(view),
         trials_left="unlimited" if view.trials_left is None else str(view.trials_left),

@@ -13,6 +13,8 @@ from bilevel.search import JOURNAL
 from bilevel.settings import check
 
 Settings = dict[str, Any]
+BEFORE = {"search.confirm_seeds": 0, "without": []}
+"""What decided a search that was begun before these settings were there."""
 
 
 def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
@@ -43,7 +45,7 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     chosen = str(deciding.get("llm.name", "none"))
     settings = _today(conf, chosen, tuple(overrides))
     kept = {key: value for key, value in flat(settings) if is_free(key)}
-    made = _nested({**deciding, **kept})
+    made = _nested({**BEFORE, **deciding, **kept})
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
     check(made)
     return made

@@ -17,6 +17,7 @@ from bilevel.journal import Journal, Recording, hold, mend, salvaged
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
 from bilevel.pipeline import Pipeline
+from bilevel.sandbox.hosted import chosen
 from bilevel.space import Config
 from bilevel.tasks.base import Task
 from bilevel.view import Asker
@@ -88,7 +89,8 @@ def levels(
     asker: Asker,
     observers: Sequence[Observer],
 ) -> list[Loop]:
-    """The nested loops that a configuration describes, innermost first; run the last one."""
+    """The nested loops that a configuration describes, innermost first; run the last one. Raises
+    SandboxUnavailable where what a model would write could not be confined."""
     inner, seed = config["inner"], config["seed"]
     mechanisms = [instantiate(spec) for spec in (config["mechanisms"] or {}).values()]
     shared: dict[str, Any] = {
@@ -115,8 +117,10 @@ def levels(
             **shared,
         )
     ]
-    limits = instantiate(config["sandbox"])
-    for spec in config["outer"]["levels"].values():
+    outer, limits = config["outer"]["levels"].values(), instantiate(config["sandbox"])
+    if not journal.sealed and any("attaching" in spec for spec in outer):
+        chosen(limits.layer)  # now, and not after ten trials
+    for spec in outer:
         attaching = spec.get("attaching") and instantiate(spec["attaching"])(limits)
         proposer = instantiate(spec["proposer"])
         loops.append(

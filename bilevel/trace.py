@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from bilevel.space import Config
+from bilevel.space import Config, canonical
 
 
 class FailureKind(StrEnum):
@@ -151,7 +151,20 @@ class Objective:
     direction: str = "minimize"
 
     def better(self, value: float, than: float) -> bool:
-        return value < than if self.direction == "minimize" else value > than
+        return self.loss(value) < self.loss(than)
+
+    @property
+    def wanted(self) -> str:
+        """Which values are better, as prompts say it."""
+        return "lower" if self.direction == "minimize" else "higher"
+
+    def loss(self, value: float) -> float:
+        """The value, turned so that lower is better."""
+        return value if self.direction == "minimize" else -value
+
+    def gain(self, before: float, after: float) -> float:
+        """By how much `after` is better."""
+        return self.loss(before) - self.loss(after)
 
 
 class Trace(Sequence[Trial]):
@@ -196,6 +209,14 @@ class Trace(Sequence[Trial]):
 
     def best(self, objective: Objective) -> Trial | None:
         """The standing trial with the best value ever, whatever the incumbent is now."""
-        sign = 1 if objective.direction == "minimize" else -1
         valued = [trial for trial in self.standing if trial.value is not None]
-        return min(valued, key=lambda trial: sign * (trial.value or 0.0), default=None)
+        return min(valued, key=lambda trial: objective.loss(trial.value or 0.0), default=None)
+
+
+def elites(trials: Sequence[Trial], objective: Objective, count: int) -> list[Trial]:
+    """The best trials with different configurations, kept or not, best first."""
+    valued = [(objective.loss(t.value), t.number, t) for t in trials if t.value is not None]
+    found: dict[str, Trial] = {}
+    for _, _, trial in sorted(valued, key=lambda entry: entry[:2]):
+        found.setdefault(canonical(dict(trial.config)), trial)
+    return list(found.values())[:count]

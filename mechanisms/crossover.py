@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
 from bilevel.space import Config, canonical
-from bilevel.trace import Proposal, Trial
+from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import View
 from mechanisms.shared.moves import differing, open_parameters
-from mechanisms.shared.trials import elites, own_first, tried, whole
+from mechanisms.shared.trials import own_first, tried, whole
 
 
 class Crossover(Mechanism):
@@ -48,7 +48,7 @@ class Crossover(Mechanism):
         if view.trial % self.every:
             return None
         rng, seen = view.for_("crossover/pair").rng, tried(view)
-        pairs = list(combinations(elites(view, self.pool), 2))
+        pairs = list(combinations(elites(view.trace, view.objective, self.pool), 2))
         rng.shuffle(pairs)
         names = [parameter.name for parameter in open_parameters(view)]
         for one, other in pairs:

@@ -5,10 +5,10 @@ from itertools import takewhile
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
-from bilevel.trace import Proposal
+from bilevel.trace import Proposal, elites
 from bilevel.view import View
 from mechanisms.shared.moves import open_parameters, steps
-from mechanisms.shared.trials import elites, own_first, tried_moves, whole
+from mechanisms.shared.trials import own_first, tried_moves, whole
 
 FAR = 1 / 2  # of a parameter's whole range
 
@@ -35,7 +35,7 @@ class Diversification(Mechanism):
         turn = self._turn(view)
         if turn is None or turn % 2:
             return None
-        best = elites(view, self.pool)
+        best = elites(view.trace, view.objective, self.pool)
         return best[turn // 2 % len(best)].number if best else None
 
     def propose(self, view: View) -> Sequence[Proposal]:

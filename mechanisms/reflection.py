@@ -6,6 +6,7 @@ from string import Template
 from typing import Any, ClassVar
 
 from bilevel.errors import ConfigError
+from bilevel.llm.schemas import record
 from bilevel.llm.tables import parameter_list, trial_table
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Proposal
@@ -77,7 +78,7 @@ class Reflection(Mechanism):
 def _prompt(view: View, moves: Sequence[str]) -> str:
     return PROMPT.substitute(
         metric=view.objective.metric,
-        better="lower" if view.objective.direction == "minimize" else "higher",
+        better=view.objective.wanted,
         history=trial_table(view.trace[-SHOWN:], view),
         parameters=parameter_list(open_parameters(view), view.base),
         moves="\n".join(f"- {move}" for move in moves),
@@ -85,14 +86,10 @@ def _prompt(view: View, moves: Sequence[str]) -> str:
 
 
 def _schema(moves: Sequence[str]) -> dict[str, Any]:
-    fields = {
-        "move": {"type": "string", "enum": list(moves)},
-        "size": {"type": "string", "enum": list(SIZES)},
-        "reason": {"type": "string", "minLength": 1, "maxLength": 400},
-    }
-    return {
-        "type": "object",
-        "properties": fields,
-        "required": list(fields),
-        "additionalProperties": False,
-    }
+    return record(
+        {
+            "move": {"type": "string", "enum": list(moves)},
+            "size": {"type": "string", "enum": list(SIZES)},
+            "reason": {"type": "string", "minLength": 1, "maxLength": 400},
+        }
+    )

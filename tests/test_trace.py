@@ -1,10 +1,12 @@
 """The trace: an immutable picture however it is grown."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bilevel.trace import Decision, FailureKind, Objective, Outcome, Proposal, Trace, Trial
+from bilevel.trace import Decision, FailureKind, Objective, Outcome, Proposal, Trace, Trial, elites
 
 
 def trial(number: int, value: float | None, kept: bool = True) -> Trial:
@@ -50,3 +52,25 @@ def test_an_outcome_is_a_value_or_a_failure() -> None:
     failed = Outcome.failed(FailureKind.TIMEOUT, "slow", cost={"modelled_s": 1.0})
     assert Outcome.from_json(failed.to_json()) == failed
     assert Outcome.from_json(Outcome(1.5).to_json()) == Outcome(1.5)
+
+
+@pytest.mark.parametrize(("direction", "numbers"), [("minimize", [3, 0]), ("maximize", [1, 0])])
+def test_elites_are_different_and_ran(direction: str, numbers: list[int]) -> None:
+    """The best first, kept or not; of equal configurations the first one."""
+    tried = [
+        replace(trial(number, value, kept=False), config={"X": x})
+        for number, (x, value) in enumerate(
+            [(0.0, 1.0), (1.0, 3.0), (2.0, None), (3.0, 0.5), (3.0, 0.5), (1.0, 3.0)]
+        )
+    ]
+    found = elites(tried, Objective("val_bpb", direction), 2)
+    assert [t.number for t in found] == numbers
+
+
+def test_what_is_better_is_said_in_one_way() -> None:
+    lower, higher = Objective("loss"), Objective("accuracy", "maximize")
+    assert (lower.wanted, higher.wanted) == ("lower", "higher")
+    assert (lower.gain(3.0, 1.0), higher.gain(3.0, 1.0)) == (2.0, -2.0)
+    assert lower.better(1.0, than=3.0)
+    assert higher.better(3.0, than=1.0)
+    assert not lower.better(1.0, than=1.0)

@@ -128,7 +128,7 @@ def _reported(
     view: View, effects: Counter[str], with_it: Sequence[Searched], without: Sequence[Searched]
 ) -> str:
     difference = fmean(a.best - b.best for a, b in zip(with_it, without, strict=True))
-    better = "lower" if view.objective.direction == "minimize" else "higher"
+    better = view.objective.wanted
     listed = ", ".join(f"{name} {count} times" for name, count in sorted(effects.items()))
     return (
         f"{SEEDS} searches of {TRIALS} trials on a surrogate fitted to {view.trial} trials, the "

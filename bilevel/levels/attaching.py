@@ -10,7 +10,7 @@ from bilevel.ledger import COIN
 from bilevel.loop import Loop
 from bilevel.mechanism import Mechanism
 from bilevel.randomness import keyed
-from bilevel.sandbox.hosted import Limits, chosen
+from bilevel.sandbox.hosted import Limits
 
 
 class Attaching:
@@ -27,9 +27,6 @@ class Attaching:
         coin: bool = False,
         instead: Mapping[str, Any] | str | None = None,
     ) -> None:
-        """Raises SandboxUnavailable where nothing could be confined."""
-        if instead is None:
-            chosen(limits.layer)
         self._limits = limits
         self._coin = coin
         self._instead = instead

@@ -12,10 +12,11 @@ from typing import Any
 from bilevel import loop, mechanism, parameters, space, trace, view
 from bilevel.admission import Admission, admit
 from bilevel.admission.lint import DECIDING
-from bilevel.admission.names import LIBRARIES
+from bilevel.admission.names import ALLOWED_IMPORTS
 from bilevel.behaviour import described as behaviour
 from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts
+from bilevel.llm.schemas import record
 from bilevel.llm.tables import best_so_far, described, trial_table
 from bilevel.mechanism import CARRIERS, HOOKS
 from bilevel.randomness import digest
@@ -148,7 +149,7 @@ class Inventor:
         below = view.innermost
         return {
             "metric": below.objective.metric,
-            "better": "lower" if below.objective.direction == "minimize" else "higher",
+            "better": below.objective.wanted,
             "trials_left": "unlimited" if below.trials_left is None else str(below.trials_left),
             "hooks": _source(mechanism),
             "behaviour": behaviour(below.space, below.trace),
@@ -187,7 +188,7 @@ class Inventor:
             "view": _source(view),
             "trace": _source(trace),
             "space": f"{_source(space)}\n\n{_source(parameters)}",
-            "libraries": ", ".join(LIBRARIES),
+            "imports": ALLOWED_IMPORTS,
         }
 
 
@@ -245,23 +246,14 @@ def _specification(taken: Sequence[str]) -> Any:
     return check
 
 
-def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": dict(properties),
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
 _IDEAS = {
     "type": "array",
     "minItems": 1,
     "maxItems": 5,
-    "items": _object({"domain": TEXT, "idea": TEXT}),
+    "items": record({"domain": TEXT, "idea": TEXT}),
 }
-_EXPLORE = _object({"bottleneck": TEXT, "ideas": _IDEAS})
-_SPECIFY = _object(
+_EXPLORE = record({"bottleneck": TEXT, "ideas": _IDEAS})
+_SPECIFY = record(
     {
         "name": TEXT,
         "domain": TEXT,
@@ -270,9 +262,9 @@ _SPECIFY = _object(
         "behaviour": TEXT,
     }
 )
-_GENERATE = _object({"source": TEXT})
+_GENERATE = record({"source": TEXT})
 
 
 def _critique(ideas: int) -> dict[str, Any]:
     chosen = {"type": "integer", "minimum": 0, "maximum": ideas - 1}
-    return _object({"critique": TEXT, "chosen": chosen})
+    return record({"critique": TEXT, "chosen": chosen})

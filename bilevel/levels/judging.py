@@ -105,5 +105,4 @@ def _improvement(loop: Loop, trial: Trial) -> float:
     if trial not in loop.trace.standing or best is None or best.value is None:
         return 0.0
     assert trial.value is not None  # what stands has a value
-    lower_is_better = loop.task.objective.direction == "minimize"
-    return max(0.0, best.value - trial.value if lower_is_better else trial.value - best.value)
+    return max(0.0, loop.task.objective.gain(best.value, trial.value))

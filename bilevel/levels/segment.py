@@ -53,8 +53,7 @@ class Segment(Task):
         start = best_before if best_before is not None else self.innermost.trace[0].value
         gain = 0.0
         if start is not None and best_after is not None:
-            lower_is_better = self.innermost.task.objective.direction == "minimize"
-            gain = start - best_after if lower_is_better else best_after - start
+            gain = self.innermost.task.objective.gain(start, best_after)
         kept = sum(1 for trial in ran if trial.kept)
         metrics = {"trials": len(ran), "kept": kept, "first_trial": first}
         if not self._attached:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bilevel.errors import ConfigError, SpaceError
-from bilevel.llm import prompts
+from bilevel.llm import prompts, schemas
 from bilevel.llm.prompts import cell
 from bilevel.llm.tables import best_so_far, change_of_metric, described, printed, table, trial_table
 from bilevel.parameters import Choice, Text, Value
@@ -159,7 +159,7 @@ class LLMTuner:
         return prompts.render(
             "tune",
             metric=below.objective.metric,
-            better="lower" if below.objective.direction == "minimize" else "higher",
+            better=below.objective.wanted,
             best=best_so_far(below),
             baseline="none" if baseline is None else f"{baseline:.6g}",
             trials_run=str(max(0, len(below.trace) - 1)),
@@ -208,17 +208,13 @@ def _max_guidance(space: SearchSpace) -> int:
 
 
 def _schema(strategies: Sequence[str]) -> dict[str, Any]:
-    names = {"type": "array", "items": {"type": "string"}}
-    properties = {
-        "analysis": {"type": "string"},
-        "freeze": names,
-        "unfreeze": names,
-        "strategy": {"type": "string", "enum": list(strategies)},
-        "guidance": {"type": "string"},
-    }
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    names = {"type": "array", "items": schemas.TEXT}
+    return schemas.record(
+        {
+            "analysis": schemas.TEXT,
+            "freeze": names,
+            "unfreeze": names,
+            "strategy": {**schemas.TEXT, "enum": list(strategies)},
+            "guidance": schemas.TEXT,
+        }
+    )

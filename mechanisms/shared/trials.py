@@ -44,18 +44,7 @@ def tried_moves(view: View) -> set[tuple[str, str]]:
 
 def loss(view: View, trial: Trial) -> float | None:
     """The trial's value, turned so that lower is better."""
-    if trial.value is None:
-        return None
-    return trial.value if view.objective.direction == "minimize" else -trial.value
-
-
-def elites(view: View, count: int) -> list[Trial]:
-    """The best trials with different configurations, kept or not, best first."""
-    valued = [(value, t.number, t) for t in view.trace if (value := loss(view, t)) is not None]
-    found: dict[str, Trial] = {}
-    for _, _, trial in sorted(valued, key=lambda entry: entry[:2]):
-        found.setdefault(canonical(dict(trial.config)), trial)
-    return list(found.values())[:count]
+    return None if trial.value is None else view.objective.loss(trial.value)
 
 
 def own_first(name: str, candidates: Sequence[Proposal]) -> list[Proposal]:

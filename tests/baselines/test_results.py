@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from baselines.results import Results, best_trials
+from baselines.results import Results
 from bilevel.trace import FailureKind, Outcome, Trial
 from tests.mechanisms.support import EVERY_KIND, trial, view
 
@@ -50,10 +50,3 @@ def test_retests_and_refused_proposals_are_left_out() -> None:
     by_the_script = trial(EVERY_KIND, 3, {"RATE": 1.0}, None, failure=FailureKind.INVALID_PROPOSAL)
     results = Results().news(view([TRIALS[0], retest, refused, by_the_script]))
     assert [config["RATE"] for config, _ in results] == [0.1, 1.0]
-
-
-@pytest.mark.parametrize(("direction", "numbers"), [("minimize", [3, 0]), ("maximize", [1, 0])])
-def test_the_best_are_different_and_ran(direction: str, numbers: list[int]) -> None:
-    twice = [*TRIALS, replace(TRIALS[3], number=4), replace(TRIALS[1], number=5)]
-    found = best_trials(view(twice, direction=direction), twice, 2)
-    assert [t.number for t in found] == numbers

@@ -5,12 +5,10 @@ from typing import Any
 import pytest
 
 from bilevel.acceptance import Always, Gain
-from bilevel.levels import attaching
 from bilevel.levels.attaching import Attaching
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop
-from bilevel.sandbox.failures import SandboxUnavailable
-from bilevel.sandbox.hosted import Limits, chosen
+from bilevel.sandbox.hosted import Limits
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 from tests.helpers import loop
@@ -134,14 +132,7 @@ def test_a_placebo_in_the_place_of_every_mechanism_that_was_admitted() -> None:
     assert [t.value for t in inner.trace] == [t.value for t in plain.trace]
 
 
-def test_only_what_is_to_be_confined_needs_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere(layer: str) -> str:
-        raise SandboxUnavailable(f"no {layer}")
-
-    monkeypatch.setattr(attaching, "chosen", nowhere)
-    with pytest.raises(SandboxUnavailable, match="no confined"):
-        Attaching(Limits())
-    assert chosen("unsafe") == "unsafe"
+def test_in_its_place_nothing_or_another_is_attached_without_a_worker() -> None:
     inner, outer = searched(Attaching(Limits(), instead="nothing"), made())
     assert not inner.pipeline.standings(11)
     assert not outer.trace[1].outcome.notes
