@@ -158,4 +158,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    from bilevel.sync import main as imported  # other processes find its functions by this name
+
+    sys.exit(imported(sys.argv[1:]))

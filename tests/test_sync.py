@@ -1,6 +1,9 @@
 """What was run untracked is in the store afterwards, as if it had been tracked all along."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +73,21 @@ def test_an_untracked_study_is_synced_as_if_it_had_been_tracked(
     assert held(untracked) == held(searched / "tracked")
     assert main(["study=s"]) == 0
     assert "0 searches with 0 trials written, 3 were there already" in capsys.readouterr().out
+    assert held(untracked) == held(searched / "tracked")
+
+
+def test_in_several_processes_it_is_the_same(searched: Path, untracked: Path) -> None:
+    """As a shell starts it: what is sent to the processes has to be found there."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "bilevel.sync", "study=s", "processes=2"],
+        cwd=untracked,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "3 searches with 21 trials written, 0 were there already, 0 could not" in ran.stdout
     assert held(untracked) == held(searched / "tracked")
 
 
