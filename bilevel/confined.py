@@ -9,6 +9,7 @@ from typing import Any
 from bilevel.closing import Closing
 from bilevel.errors import BilevelError, ConfigError
 from bilevel.mechanism import HOOKS, Mechanism
+from bilevel.sandbox import spare
 from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
 from bilevel.sandbox.hosted import Hosted, Limits
 from bilevel.sandbox.showing import Showing, candidates, given, shown_again
@@ -54,7 +55,7 @@ class ConfinedMechanism(Mechanism, Closing):
     def begin(self, state: Mapping[str, Any] | None = None) -> None:
         """Makes the mechanism anew, with this state or none. Raises SandboxError."""
         if self._hosted is None or not self._hosted.open:
-            self._hosted, self._showing = Hosted(self._limits), Showing()
+            self._hosted, self._showing = spare.take(self._limits), Showing()
         self._state = dict(state or {})
         self._load(self._hosted)
 
@@ -192,7 +193,7 @@ def confine(
     """
     limits = limits or Limits()
     first = ConfinedMechanism(source, arguments or {}, limits)
-    first._hosted = Hosted(limits)
+    first._hosted = spare.take(limits)
     try:
         told = first._load(first._hosted)
         return _named(first, *(told.get(key) for key in ("name", "carrier", "hooks")))

@@ -1,9 +1,11 @@
 """The host's end of a confined worker: starts, calls, ends it, and counts how it failed."""
 
+import base64
 import contextlib
 import functools
 import importlib.util
 import json
+import marshal
 import os
 import secrets
 import shutil
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,15 +115,20 @@ def readable() -> list[str]:
 
 
 @functools.cache
-def _texts() -> dict[str, str]:
-    """The platform's words, sent to a worker, which can read no file of the project."""
+def _words() -> dict[str, str]:
+    """The platform's words, compiled; sent to a worker, which can read no file of the project."""
     texts = {"bilevel": "", "bilevel.sandbox": ""}
     for name in (*WORDS, *(f"sandbox.{inside}" for inside in INSIDE)):
         spec = importlib.util.find_spec(f"bilevel.{name}")
         if spec is None or spec.origin is None:
             raise SandboxError(f"bilevel.{name} has no source file to send")
         texts[f"bilevel.{name}"] = Path(spec.origin).read_text()
-    return texts
+    return {name: _compiled(name, text) for name, text in texts.items()}
+
+
+def _compiled(name: str, text: str) -> str:
+    code = compile(text, f"<{name}>", "exec", dont_inherit=True)
+    return base64.b64encode(zlib.compress(marshal.dumps(code))).decode()
 
 
 class Hosted(Closing):
@@ -160,7 +168,7 @@ class Hosted(Closing):
         self._open = True
         self._number, self._left_s = "", 0.0
         self.said = ""
-        first = {"modules": _texts(), "libraries": _libraries()}
+        first = {"modules": _words(), "libraries": _libraries()}
         self._begin({**first, "memory_mib": limits.memory_mib})
 
     @property
@@ -235,6 +243,10 @@ class Hosted(Closing):
     @property
     def open(self) -> bool:
         return self._open
+
+    @property
+    def alive(self) -> bool:
+        return self._open and self._keeper.poll() is None
 
     def close(self) -> int:  # type: ignore[override]
         """Ends the worker, and says how it ended (128 + signal for a killed one)."""

@@ -9,7 +9,7 @@ import pytest
 from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import BilevelError, ConfigError
 from bilevel.ledger import Effect
-from bilevel.sandbox import hosted
+from bilevel.sandbox import hosted, spare
 from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
@@ -199,6 +199,7 @@ def test_the_environment_of_keeper_and_worker_holds_no_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    spare.close()  # it was started before there was a key
     with mine("return [Proposal({'environment': dict(os.environ)})]") as confined:
         inside = confined.propose(loop({}).view())[0].changes["environment"]
         keeper = Path(f"/proc/{confined.worker.pid}/environ").read_text()

@@ -1,0 +1,32 @@
+"""One worker is started before it is wanted, so that a mechanism need not wait for a process."""
+
+import atexit
+import os
+
+from bilevel.sandbox.hosted import Hosted, Limits, chosen
+
+_spares: dict[int, tuple[Limits, Hosted]] = {}
+"""By process: a fork does not talk to the worker of its parent."""
+
+
+def take(limits: Limits) -> Hosted:
+    """A worker that holds nothing yet. Raises SandboxUnavailable, WorkerDied."""
+    chosen(limits.layer)
+    own = os.getpid()
+    kept_for, kept = _spares.pop(own, (None, None))
+    if kept is not None and (kept_for != limits or not kept.alive):
+        kept.close()
+        kept = None
+    taken = kept or Hosted(limits)
+    _spares[own] = (limits, Hosted(limits))
+    return taken
+
+
+def close() -> None:
+    """Ends the spare one, if there is one."""
+    _, kept = _spares.pop(os.getpid(), (None, None))
+    if kept is not None:
+        kept.close()
+
+
+atexit.register(close)
