@@ -4,12 +4,14 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept.
 the gravest of its searches' codes (1 before 2 before 3), and tells every one that did not end well.
 """
 
+import json
 import multiprocessing
 import os
 import sys
 import tempfile
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ CONF = Path(__file__).resolve().parent.parent / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
 VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
 CODES = "BILEVEL_EXIT_CODES"  # names the folder in which the searches of a command leave theirs
+PLAN = ".plan"  # ends the names of the plans that they leave there on a dry run
 GRAVITY = (1, 2, 3)
 
 USAGE = """\
@@ -60,7 +63,9 @@ def job(config: "DictConfig") -> None:
         die_with_parent(launcher.pid)  # a sweep that is killed leaves no search running
     codes = os.environ.get(CODES)
     try:
-        run(config)
+        planned = run(config)
+        if planned is not None and codes is not None and Path(codes).is_dir():
+            (Path(codes) / f"{uuid.uuid4().hex}{PLAN}").write_text(json.dumps(asdict(planned)))
     except TOLD as error:
         failure = told_by(error)
         if VERBOSE in os.environ or codes is None or not Path(codes).is_dir():
@@ -107,8 +112,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("\nstopped; the same command continues from here", file=sys.stderr)
             return 130
-        left = {int(note.read_text()) for note in Path(codes).iterdir()}
+        _tell_plans([note.read_text() for note in Path(codes).glob(f"*{PLAN}")])
+        left = {int(note.read_text()) for note in Path(codes).iterdir() if note.suffix != PLAN}
     return next((code for code in GRAVITY if code in left), 0)
+
+
+def _tell_plans(left: Sequence[str]) -> None:
+    """What a sweep would cost as a whole."""
+    if len(left) > 1:
+        from bilevel.plan import Plan, together
+
+        print(together([Plan(**json.loads(one)) for one in left]))
 
 
 def _tell(error: BilevelError, search: str = "") -> None:

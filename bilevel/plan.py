@@ -1,41 +1,82 @@
-"""What a search would run and cost, before it is run."""
+"""What searches would run and cost, before they are run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from bilevel.identity import identify
 
 SESSION_CALLS = 4  # explore, critique, specify, generate
 CALL_TOKENS = (4750, 80)  # a prompt and a reply of level 1, as measured on cpu_gpt
+SESSION_TOKENS = (6200, 700)  # one of a research session's
 
 
-def plan(settings: Mapping[str, Any]) -> str:
-    """Trials and modelled time are what the search will be charged; calls, tokens and money are
-    an estimate without repair rounds."""
-    identity = identify(settings)
-    trials = settings["search"]["trials"]
-    budget_s = settings["task"].get("budget_s")
-    llm = settings["llm"]
-    calls = trials if llm.get("_target_") and "proposer" in settings["inner"] else 0
-    steps = trials
+@dataclass(frozen=True)
+class Plan:
+    """Trials and time are what would be charged; calls, tokens and money are estimates without
+    repair rounds. `limit_h` is what the tasks with a time limit take at most."""
+
+    search: str
+    trials: int
+    others: int  # baselines and confirmations
+    modelled_h: float
+    limit_h: float
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
+
+    def __str__(self) -> str:
+        hours = [f"{self.modelled_h:.2f} modelled hours"] if self.modelled_h else []
+        hours += [f"at most {self.limit_h:.2f} hours"] if self.limit_h else []
+        return (
+            f"{self.search}: {self.trials:,} trials, {self.others} for baselines and confirming, "
+            f"{', '.join(hours) or 'microseconds a trial'}, about {self.calls:,} model calls, "
+            f"{self.tokens_in + self.tokens_out:,} tokens, {self.usd:.2f} US dollars"
+        )
+
+
+def plan(settings: Mapping[str, Any]) -> Plan:
+    search, task, llm = settings["search"], settings["task"], settings["llm"]
+    runs = search["trials"] + 1 + 2 * search["confirm_seeds"]
+    calls, tokens_in, tokens_out = _asked(settings) if llm.get("_target_") else (0, 0, 0)
+    prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
+    modelled = task.get("budget_s")
+    return Plan(
+        search=f"{identify(settings).search} task={task['name']} llm={llm['name']}",
+        trials=search["trials"],
+        others=runs - search["trials"],
+        modelled_h=runs * (modelled or 0) / 3600,
+        limit_h=0 if modelled else runs * task.get("limit_s", 0) / 3600,
+        calls=calls,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        usd=(tokens_in * prices[0] + tokens_out * prices[1]) / 1e6,
+    )
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    names = [field.name for field in fields(Plan) if field.name != "search"]
+    sums = {name: sum(getattr(one, name) for one in plans) for name in names}
+    return Plan(search=f"{len(plans)} searches", **sums)
+
+
+def _asked(settings: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Calls, and the tokens of their prompts and replies."""
+    trials = steps = settings["search"]["trials"]
+    proposer = settings["inner"].get("proposer") or settings["baseline"].get("proposer") or {}
+    calls = round(trials * proposer.get("share", 1))
+    sessions = 0
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
-        asks = SESSION_CALLS if spec.get("attaching") else 1
-        calls += asks * max(0, steps - 1) if llm.get("_target_") else 0
-    asked, replied = (calls * tokens for tokens in CALL_TOKENS)
-    usd = (
-        asked * llm.get("price_per_mtok_in", 0.0) + replied * llm.get("price_per_mtok_out", 0.0)
-    ) / 1e6
-    limit_s = settings["task"].get("limit_s")
-    runs = trials + 1 + 2 * settings["search"]["confirm_seeds"]
-    hours = "microseconds a trial"
-    if limit_s is not None:
-        hours = f"at most {runs * limit_s / 3600:.2f} hours"
-    if budget_s is not None:
-        hours = f"{runs * budget_s / 3600:.2f} modelled hours"
-    return (
-        f"{identity.search} task={settings['task']['name']} llm={llm['name']}: "
-        f"{trials} trials, a baseline and {runs - trials - 1} for confirming, {hours}, "
-        f"about {calls} model calls, "
-        f"{asked + replied:,} tokens, {usd:.2f} US dollars"
+        if spec.get("attaching"):
+            sessions += SESSION_CALLS * max(0, steps - 1)
+        elif "temperature" in spec["proposer"]:
+            calls += max(0, steps - 1)
+    enough = proposer.get("tokens_a_trial", 0) * trials
+    calls = max(calls, enough // sum(CALL_TOKENS))
+    asked, replied = (
+        calls * one + sessions * other
+        for one, other in zip(CALL_TOKENS, SESSION_TOKENS, strict=True)
     )
+    return calls + sessions, asked, replied

@@ -16,7 +16,7 @@ from bilevel.execution import Execution
 from bilevel.journal import Recording
 from bilevel.ledger import Liveness
 from bilevel.measured import with_measured_noise
-from bilevel.plan import plan
+from bilevel.plan import Plan, plan
 from bilevel.progress import Progress
 from bilevel.search import Summary, begin, opened, plain
 from bilevel.settings import check
@@ -24,14 +24,17 @@ from bilevel.settings import check
 TRACKED = "tracked"  # names the store that holds the whole of a finished search
 
 
-def run(config: DictConfig) -> None:
-    """One search, new, continued or finished already. Raises what its exit code says."""
+def run(config: DictConfig) -> Plan | None:
+    """One search, new, continued or finished already; only its plan where that is asked for.
+    Raises what its exit code says."""
     settings = with_measured_noise(plain(config))
     check(settings)
     if settings["dry_run"]:
-        print(plan(settings))
-        return
+        planned = plan(settings)
+        print(planned)
+        return planned
     search(settings)
+    return None
 
 
 def search(settings: Mapping[str, Any], recording: Recording | None = None) -> Execution | None:

@@ -147,7 +147,7 @@ def test_a_key_that_is_missing_is_told_before_anything_is_spent(tmp_path: Path) 
 def test_dry_run_spends_nothing(tmp_path: Path) -> None:
     ran = bilevel(tmp_path, "dry_run=true", "llm=deepseek", "arm=level1_5")
     assert ran.returncode == 0, ran.stderr
-    assert "30 trials, a baseline" in ran.stdout
+    assert "30 trials, 11 for baselines and confirming" in ran.stdout
     assert "35 model calls" in ran.stdout
     assert not (tmp_path / "mlruns").exists()
 

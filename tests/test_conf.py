@@ -42,12 +42,12 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda x: x)
 def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> None:
-    assert "trials, a baseline" in plan(composed(f"{group}={choice}"))
+    assert plan(composed(f"{group}={choice}")).others == 11
 
 
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
 def test_every_experiment_composes(experiment: str) -> None:
-    assert plan(composed(f"+experiment={experiment}"))
+    assert plan(composed(f"+experiment={experiment}")).trials > 0
 
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])
