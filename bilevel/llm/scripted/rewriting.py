@@ -4,10 +4,10 @@ from random import Random
 from typing import Any
 
 from bilevel.llm.scripted.moves import moved
-from bilevel.llm.scripted.proposing import propose
+from bilevel.llm.scripted.proposing import BATCH, propose
 from bilevel.llm.scripted.reading import Move, Reading, moves_in
 
-DRIFTS = 0.12  # that it also touches a parameter that it had no plan for
+DRIFTS = 0.12  # that it also touches a parameter that it had no plan for; batches it holds settled
 DRIFT = 0.3
 FORGETS = 0.04
 OVERSHOOTS = 0.03
@@ -21,7 +21,7 @@ def rewrite(reading: Reading, rng: Random, temperature: float) -> dict[str, Any]
     planned = propose(reading, rng, temperature)
     values = {change["parameter"]: change["value"] for change in planned["changes"]}
     for knob in reading.knobs:
-        if knob.name not in values and rng.random() < DRIFTS:
+        if knob.name not in {*values, *BATCH} and rng.random() < DRIFTS:
             value = moved(knob, rng.choice(("up", "down")), rng, DRIFT)
             if value is not None:
                 values[knob.name] = value

@@ -47,8 +47,8 @@ def directions(reading: Reading, rng: Random) -> dict[str, Any]:
         if not avoided.avoids(*aim) or rng.random() < STUBBORN:
             aims.append(aim)
     named = [_direction(reading, aim, rng) for aim in dict.fromkeys(aims)][:most]
-    if named and len(named) < most and rng.random() < REPEATS:
-        named.append(rng.choice(named))
+    if len(named) > 1 and rng.random() < REPEATS:
+        named[-1] = named[0]
     return {"directions": named}
 
 
