@@ -6,10 +6,11 @@ from string import Template
 from typing import Any
 
 from baselines.lessons import Lesson, weightiest
+from baselines.situation import last, locked, situation
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
 from bilevel.llm.schemas import TEXT, changes, record
-from bilevel.llm.tables import best_so_far, parameter_list, printed, trial_table
+from bilevel.llm.tables import printed
 from bilevel.space import Config, SearchSpace, canonical
 from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
@@ -155,12 +156,12 @@ class ClawMultibatch:
                 raise ValueError("nothing differs from the current values")
             return config, cell(reply["hypothesis"], MAX_HYPOTHESIS)
 
-        recent = brief.trials[-self._shown :] if self._shown else ()
+        recent = last(brief.trials, self._shown)
         prompt = PROPOSE.substitute(
             **self._common(view, recent),
             role=role,
             stance=ROLES[role],
-            locked=", ".join(f"{n}={printed(self._base[n])}" for n in view.space.locked) or "none",
+            locked=locked(view, self._base),
             shown=f"{len(recent)} of {len(view.trace)} shown.",
             lessons=self._listed(view, "propose"),
             advice=self._advice,
@@ -171,14 +172,7 @@ class ClawMultibatch:
         return view.ask(prompt, schema, check=check, temperature=self._temperature)
 
     def _common(self, view: View, trials: Sequence[Trial]) -> dict[str, str]:
-        return {
-            "metric": view.objective.metric,
-            "better": view.objective.wanted,
-            "best": best_so_far(view),
-            "trials_left": "unlimited" if view.trials_left is None else str(view.trials_left),
-            "active": parameter_list(view.space.active, self._base),
-            "history": trial_table(trials[-self._shown :] if self._shown else (), view),
-        }
+        return situation(view, self._base, last(trials, self._shown))
 
     def _listed(self, view: View, stage: str) -> str:
         found = weightiest(

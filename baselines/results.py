@@ -21,7 +21,7 @@ class Results:
         which go by rank, keep away. Left out are re-tests, whose other seed makes them no match
         for the rest, and proposals that stood for no configuration.
         """
-        fresh = [t for t in view.trace[self._told :] if t.retest_of is None and _was_tried(t)]
+        fresh = [t for t in view.trace[self._told :] if t.retest_of is None and was_tried(t)]
         self._told = len(view.trace)
         return [(trial.config, self._loss(view, trial)) for trial in fresh]
 
@@ -33,7 +33,7 @@ class Results:
         return worst + MARGIN * max(worst - best, abs(worst), 1.0)
 
 
-def _was_tried(trial: Trial) -> bool:
+def was_tried(trial: Trial) -> bool:
     """A refused proposal leaves its trial with the configuration it was built on."""
     failure = trial.outcome.failure
     refused = failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL

@@ -11,8 +11,8 @@ from bilevel.space import canonical
 
 SHOWN_CHARS = 120
 
-# What may differ between two commands that continue the same search: where it runs and is
-# tracked, how patient it is, and what it may spend.
+# What may differ between two commands that continue the same search: where it runs, is tracked and
+# shares what it learns, how patient it is, and what it may spend.
 FREE = {
     "study",
     "arm",
@@ -39,6 +39,8 @@ FREE = {
     "llm.max_usd",
     "llm.price_per_mtok_in",
     "llm.price_per_mtok_out",
+    "baseline.proposer.shared",
+    "inner.proposer.shared",
 }
 
 

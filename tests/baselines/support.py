@@ -28,9 +28,11 @@ ARMS = (
     "iid_llm",
     "sequential_llm",
     "claw_multibatch",
+    "claw_refine",
+    "evoscientist",
     "optuna",
 )
-OWN_SPACE = ("random", "tpe", "cmaes", "centaur", "iid_llm", "sequential_llm", "claw_multibatch")
+OWN_SPACE = tuple(arm for arm in ARMS if arm != "optuna")
 
 
 @cache

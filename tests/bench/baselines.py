@@ -1,7 +1,8 @@
 """What other people's searches come to on a landscape whose exact values are known.
 
-`python -m tests.bench.baselines --seeds 20` prints markdown. The stand-in model proposes where an
-arm asks one, so those rows say nothing about language models.
+`python -m tests.bench.baselines --seeds 20` prints markdown; `--arms` chooses some, `--with` gives
+overrides for all of them. The stand-in model proposes where an arm asks one, so those rows say
+nothing about language models.
 """
 
 import argparse
@@ -32,6 +33,8 @@ ARMS = (
     "iid_llm",
     "sequential_llm",
     "claw_multibatch",
+    "claw_refine",
+    "evoscientist",
 )
 
 
@@ -46,10 +49,10 @@ class Ran:
     tokens: int
 
 
-def run(arm: str, landscape: str, seed: int, trials: int) -> Ran:
-    overrides = [f"arm={arm}", f"task={landscape}", f"seed={seed}", f"search.trials={trials}"]
+def run(arm: str, landscape: str, seed: int, trials: int, overrides: Sequence[str] = ()) -> Ran:
+    own = [f"arm={arm}", f"task={landscape}", f"seed={seed}", f"search.trials={trials}"]
     with initialize_config_dir(str(CONF), version_base=None):
-        config = plain(compose("config", overrides=overrides))
+        config = plain(compose("config", overrides=[*own, *overrides]))
     task = instantiate(config["task"], _convert_="all")
     client = scripted_client(name="scripted", model="scripted", base_url=None)
     journal = Journal(None)
@@ -86,15 +89,18 @@ def main() -> None:
     parser.add_argument("--landscape", choices=LANDSCAPES, default="trap")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--trials", type=int, default=30)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=ARMS)
+    parser.add_argument("--with", nargs="+", dest="overrides", default=[], metavar="KEY=VALUE")
     given = parser.parse_args()
     task = Surrogate(given.landscape)
     best = task.exact(task.optimum) - task.exact(task.space.baseline)
     print(f"`{given.landscape}`, {given.seeds} seeds, {given.trials} trials; stand-in: scripted.\n")
     print("| arm | delta | failed | repeated | calls | tokens |\n|" + " --- |" * 6)
     print(f"| the optimum | {best:+.4f} |" + " |" * 4)
-    for arm in ARMS:
+    for arm in given.arms:
         seeds = range(1, given.seeds + 1)
-        print(row(arm, [run(arm, given.landscape, s, given.trials) for s in seeds]), flush=True)
+        ran = [run(arm, given.landscape, s, given.trials, given.overrides) for s in seeds]
+        print(row(arm, ran), flush=True)
 
 
 if __name__ == "__main__":

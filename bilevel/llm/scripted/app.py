@@ -9,10 +9,11 @@ from typing import Any
 
 from bilevel.llm.client import ChatClient
 from bilevel.llm.endpoint import Endpoint
+from bilevel.llm.scripted import research, scientist
 from bilevel.llm.scripted.minimal import instance
 from bilevel.llm.scripted.proposing import propose
-from bilevel.llm.scripted.reading import read
-from bilevel.llm.scripted.research import answering
+from bilevel.llm.scripted.reading import Reading, read
+from bilevel.llm.scripted.rewriting import rewrite
 from bilevel.llm.scripted.slips import RATE, slipped
 from bilevel.llm.scripted.tuning import tune
 from bilevel.llm.tokens import message_tokens, text_tokens
@@ -20,7 +21,9 @@ from bilevel.randomness import digest, keyed
 
 MODEL = "scripted"
 _PROPOSAL = {"hypothesis", "changes"}
+_REWRITE = {"plan", "configuration"}
 _TUNING = {"analysis", "freeze", "unfreeze", "strategy", "guidance"}
+_ANSWERS = {**research.ANSWERS, **scientist.ANSWERS}
 
 
 def respond(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,13 +79,15 @@ def _reply(
     reading = read(question)
     schema = reading.schema or _asked_schema(request)
     names = frozenset(schema.get("properties", {}))
-    research = answering(reading, names)
+    answer = _answering(reading, names)
     if names == _PROPOSAL and reading.knobs:
         reply = propose(reading, rng, warmth)
+    elif names == _REWRITE and reading.knobs:
+        reply = rewrite(reading, rng, warmth)
     elif names == _TUNING and reading.statistics:
         reply = tune(reading, rng)
-    elif research:
-        reply = research(reading, rng)
+    elif answer:
+        reply = answer(reading, rng)
     elif schema:
         reply = instance(schema, rng)
     else:
@@ -91,6 +96,12 @@ def _reply(
     if first_round and isinstance(reply, dict) and rng.random() < RATE:
         return slipped(reply, rng)
     return json.dumps(reply)
+
+
+def _answering(reading: Reading, properties: frozenset[str]) -> research.Answer | None:
+    """Who answers a question with these properties, if the prompt has what that needs."""
+    answer, headings = _ANSWERS.get(properties, (None, frozenset[str]()))
+    return answer if headings & {*reading.sections, *reading.fenced} else None
 
 
 def _asked_schema(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -144,13 +144,18 @@ def _knob(cells: tuple[str, ...]) -> Knob | None:
 
 def _row(cells: tuple[str, ...]) -> Row:
     changes, decision = (cells[1], cells[4]) if len(cells) >= 5 else ("", "")
+    return Row(moves_in(changes), decision.startswith("keep"), changes == "(baseline)")
+
+
+def moves_in(changes: str) -> tuple[Move, ...]:
+    """The moves of a text as `NAME old -> new; NAME old -> new`."""
     moves = []
     for part in changes.split("; "):
         name, _, rest = part.partition(" ")
         old, arrow, new = rest.partition(" -> ")
         if arrow:
             moves.append(Move(name, _json(old), _json(new)))
-    return Row(tuple(moves), decision.startswith("keep"), changes == "(baseline)")
+    return tuple(moves)
 
 
 def _json(text: str) -> Any:

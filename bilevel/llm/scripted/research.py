@@ -112,12 +112,6 @@ ANSWERS: Mapping[frozenset[str], tuple[Answer, frozenset[str]]] = {
 }
 
 
-def answering(reading: Reading, properties: frozenset[str]) -> Answer | None:
-    """Who answers a question with these properties, if the prompt has what that needs."""
-    answer, headings = ANSWERS.get(properties, (None, frozenset[str]()))
-    return answer if headings & {*reading.sections, *reading.fenced} else None
-
-
 def _weight(family: Family, seen: tuple[str, ...], used: str) -> float:
     known = family.domain in used or any(name in used for name in family.names)
     return (BOOST if set(seen) & set(family.helps_with) else 1.0) * (USED if known else 1.0)

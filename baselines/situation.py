@@ -1,0 +1,29 @@
+"""How a search stands, as the prompts of other people's searches show it."""
+
+from collections.abc import Sequence
+
+from bilevel.llm.tables import best_so_far, parameter_list, printed, trial_table
+from bilevel.space import Config
+from bilevel.trace import Trial
+from bilevel.view import View
+
+
+def situation(view: View, base: Config, trials: Sequence[Trial]) -> dict[str, str]:
+    """What the placeholders of every such prompt stand for; `base` holds the current values."""
+    return {
+        "metric": view.objective.metric,
+        "better": view.objective.wanted,
+        "best": best_so_far(view),
+        "trials_left": "unlimited" if view.trials_left is None else str(view.trials_left),
+        "active": parameter_list(view.space.active, base),
+        "history": trial_table(trials, view),
+    }
+
+
+def locked(view: View, base: Config) -> str:
+    return ", ".join(f"{n}={printed(base[n])}" for n in view.space.locked) or "none"
+
+
+def last(trials: Sequence[Trial], count: int) -> Sequence[Trial]:
+    """The most recent ones."""
+    return trials[-count:] if count else ()
