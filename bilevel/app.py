@@ -1,7 +1,8 @@
 """The command `python -m bilevel`: composes what the overrides say, runs it, sets the exit code.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept. A sweep ends with
-the gravest of its searches' codes (1 before 2 before 3), and tells every one that did not end well.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 143 stopped by
+SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2 before 3 before 143), and
+tells every one that did not end well.
 """
 
 import json
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bilevel.errors import BadInput, BilevelError, ConfigError
+from bilevel.stopping import EXIT_CODE as STOPPED
+from bilevel.stopping import Stopped, stoppable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,7 +28,9 @@ FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
 VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
 CODES = "BILEVEL_EXIT_CODES"  # names the folder in which the searches of a command leave theirs
 PLAN = ".plan"  # ends the names of the plans that they leave there on a dry run
-GRAVITY = (1, 2, 3)
+GRAVITY = (1, 2, 3, STOPPED)
+
+CONTINUES = "stopped; the same command continues from here"
 
 USAGE = """\
 python -m bilevel study=NAME arm=ARM task=TASK llm=LLM seed=N search.trials=N   one search
@@ -62,17 +67,33 @@ def job(config: "DictConfig") -> None:
     if launcher is not None and launcher.pid is not None:
         die_with_parent(launcher.pid)  # a sweep that is killed leaves no search running
     codes = os.environ.get(CODES)
+    noted = codes is not None and Path(codes).is_dir()
+    search = f"study={config.study} arm={config.arm} seed={config.seed}"
     try:
-        planned = run(config)
-        if planned is not None and codes is not None and Path(codes).is_dir():
-            (Path(codes) / f"{uuid.uuid4().hex}{PLAN}").write_text(json.dumps(asdict(planned)))
+        with stoppable():
+            planned = run(config)
+        if planned is not None and codes is not None and noted:
+            _leave(codes, json.dumps(asdict(planned)), PLAN)
+    except Stopped:
+        if codes is None or not noted or not _launched():
+            raise
+        print(f"{search} {CONTINUES}", file=sys.stderr)
+        _leave(codes, STOPPED)
     except TOLD as error:
         failure = told_by(error)
-        if VERBOSE in os.environ or codes is None or not Path(codes).is_dir():
+        if VERBOSE in os.environ or codes is None or not noted:
             raise failure from error
-        search = f"study={config.study} arm={config.arm} seed={config.seed}"
         _tell(failure, search)
-        (Path(codes) / uuid.uuid4().hex).write_text(str(failure.exit_code))
+        _leave(codes, failure.exit_code)
+
+
+def _launched() -> bool:
+    """Whether this process is one that a sweep's launcher made, here or on another machine."""
+    return multiprocessing.parent_process() is not None or "SUBMITIT_FOLDER" in os.environ
+
+
+def _leave(codes: str, note: object, suffix: str = "") -> None:
+    (Path(codes) / f"{uuid.uuid4().hex}{suffix}").write_text(str(note))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,37 +102,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(help_text())
         return 0
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from bilevel.overrides import explain
 
     if os.environ.get(FULL_ERROR) == "1":
         os.environ[VERBOSE] = "1"
     os.environ[FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
     sys.argv = [sys.argv[0], *given]
     decorated = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
-    with tempfile.TemporaryDirectory(prefix="bilevel-") as codes:
+    with _folder_for_codes(given) as codes:
         os.environ[CODES] = codes
         try:
             decorated()
-        except BilevelError as error:
-            if VERBOSE in os.environ:
+        except KeyboardInterrupt as stop:
+            print(f"\n{CONTINUES}", file=sys.stderr)
+            return STOPPED if isinstance(stop, Stopped) else 130
+        except Exception as error:
+            failure = _failure(error, given)
+            if failure is None or (failure is error and VERBOSE in os.environ):
                 raise
-            _tell(error)
-            return error.exit_code
-        except (HydraException, OmegaConfBaseException) as error:
-            failure = explain(error, CONF, given)
             _tell(failure)
             return failure.exit_code
-        except ValueError as error:
-            if "Config group override" not in str(error):  # Hydra's own word for group=null
-                raise
-            _tell(ConfigError(str(error)))
-            return ConfigError.exit_code
-        except KeyboardInterrupt:
-            print("\nstopped; the same command continues from here", file=sys.stderr)
-            return 130
         _tell_plans([note.read_text() for note in Path(codes).glob(f"*{PLAN}")])
         left = {int(note.read_text()) for note in Path(codes).iterdir() if note.suffix != PLAN}
     return next((code for code in GRAVITY if code in left), 0)
@@ -123,6 +132,40 @@ def _tell_plans(left: Sequence[str]) -> None:
         from bilevel.plan import Plan, together
 
         print(together([Plan(**json.loads(one)) for one in left]))
+
+
+def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:
+    """What ended the command, as it is told; None for what nobody expected."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from bilevel.overrides import explain
+
+    if isinstance(error, BilevelError):
+        return error
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error, CONF, given)
+    if isinstance(error, ValueError) and "Config group override" in str(error):
+        return ConfigError(str(error))  # Hydra's own word for group=null
+    if type(error).__module__.startswith("submitit."):
+        return BilevelError(_lost(error))
+    return None
+
+
+def _folder_for_codes(given: Sequence[str]) -> "tempfile.TemporaryDirectory[str]":
+    """For a sweep where its jobs see it too, which may run on other machines of a cluster."""
+    here = Path.cwd()
+    shared = {"-m", "--multirun"} & set(given) and os.access(here, os.W_OK)
+    return tempfile.TemporaryDirectory(prefix=".bilevel-", dir=here if shared else None)
+
+
+def _lost(error: Exception) -> str:
+    """One line for a job of a scheduler that ended without a word."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (
+        f"a job of the sweep did not come back ({(lines or [type(error).__name__])[0]}); the "
+        "others go on, and the same command continues what is left"
+    )
 
 
 def _tell(error: BilevelError, search: str = "") -> None:

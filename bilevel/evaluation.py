@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bilevel.errors import SpaceError
-from bilevel.executor import Executor
+from bilevel.executor import Executor, Request
 from bilevel.journal import Journal
 from bilevel.randomness import retest_seed, training_seed
 from bilevel.space import Config, canonical
@@ -64,10 +64,11 @@ class Evaluation:
         repeat = sum(trial.retest_of == tested.number for trial in view.trace)
         seed = retest_seed(self._seed, repeat)
         proposal = Proposal({}, f"trial {tested.number} on another seed", origin="retest")
+        result = self._executor.outcomes(self._task, [Request(tested, proposal, seed)])
         answer = self._journal.once(
             "outcome",
             f"L{self._level}/T{view.trial}",
-            lambda: self._task.evaluate(tested, proposal, seed).to_json(),
+            lambda: next(result).to_json(),
             request={"config": dict(self._task.effective(tested.config)), "seed": seed},
             durable=True,
         )
@@ -97,11 +98,14 @@ class Evaluation:
 
     def _outcomes(self, view: View, attempts: Sequence[_Attempt]) -> list[Outcome]:
         """In order, each in the journal before the next one is looked at."""
-
-        def run(attempt: _Attempt) -> Outcome:
-            return self._task.evaluate(view.parent, attempt.proposal, self._training_seed)
-
-        results = self._executor.map(run, [a for a in attempts if self._is_open(a)])
+        results = self._executor.outcomes(
+            self._task,
+            [
+                Request(view.parent, attempt.proposal, self._training_seed)
+                for attempt in attempts
+                if self._is_open(attempt)
+            ],
+        )
         outcomes: list[Outcome] = []
         for attempt in attempts:
             if attempt.problem:

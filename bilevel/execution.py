@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
+from bilevel.executor import Executor
 from bilevel.identity import Identity
 from bilevel.journal import Journal
 from bilevel.ledger import Effect
@@ -68,16 +69,22 @@ class Execution:
         with contextlib.ExitStack() as stack:
             asker = self._model(stack)
             task = self._task(stack)
-            observers = [self._track, *self._observers]
+            executor: Executor = instantiate(self._settings["executor"])
+            stack.callback(executor.close)
             self.loops = levels(
-                self._settings, task, journal=self._journal, asker=asker, observers=observers
+                self._settings,
+                task,
+                journal=self._journal,
+                asker=asker,
+                observers=[self._track, *self._observers],
+                executor=executor,
             )
             for loop in self.loops:
                 stack.callback(loop.pipeline.close)
             self._start(self.loops[0])
             try:
                 self.loops[-1].run()
-                self._confirm(self.loops[0])
+                self._confirm(self.loops[0], executor)
             except Unrecorded:
                 self._leave()
                 raise
@@ -195,11 +202,10 @@ class Execution:
             "wall_s": self._wall_s,
         }
 
-    def _confirm(self, inner: Loop) -> None:
+    def _confirm(self, inner: Loop, executor: Executor) -> None:
         """What it costs is the search's, and no part of its budget."""
         repeats = self._settings["search"]["confirm_seeds"]
         if repeats and inner.best is not None:
-            executor = instantiate(self._settings["executor"])
             self.confirmation = confirmed(
                 inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
             )

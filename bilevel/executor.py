@@ -1,26 +1,48 @@
 """How the evaluations of one round are run: one after another, or several at a time."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Protocol
 
-A = TypeVar("A")
-B = TypeVar("B")
+from bilevel.trace import Outcome, Proposal, Trial
+
+
+@dataclass(frozen=True)
+class Request:
+    """One evaluation: what is tried, on which trial, and the training seed."""
+
+    parent: Trial | None
+    proposal: Proposal
+    seed: int
+
+
+class Evaluator(Protocol):
+    """What an executor needs of a task; one that leaves the process is copied by pickling."""
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome: ...
 
 
 class Executor(Protocol):
-    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-        """Results in the order of the items, each as soon as it and those before it are done."""
+    def outcomes(self, task: Evaluator, requests: Sequence[Request]) -> Iterator[Outcome]:
+        """In the order of the requests, each as soon as it and those before it are done. Whatever
+        the task raises is raised here."""
+
+    def close(self) -> None:
+        """Ends whatever the executor started."""
 
 
 class Serial:
     """One at a time, in this thread."""
 
-    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-        return map(function, items)
+    def outcomes(self, task: Evaluator, requests: Sequence[Request]) -> Iterator[Outcome]:
+        return (task.evaluate(r.parent, r.proposal, r.seed) for r in requests)
+
+    def close(self) -> None:
+        return
 
 
-class Local:
+class Local(Serial):
     """Up to `workers` at a time; tasks evaluate in processes of their own, so threads suffice."""
 
     def __init__(self, workers: int = 1) -> None:
@@ -28,9 +50,12 @@ class Local:
             raise ValueError(f"executor.workers={workers}: expected at least 1")
         self.workers = workers
 
-    def map(self, function: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+    def outcomes(self, task: Evaluator, requests: Sequence[Request]) -> Iterator[Outcome]:
         if self.workers == 1:
-            yield from map(function, items)
+            yield from super().outcomes(task, requests)
             return
-        with ThreadPoolExecutor(self.workers) as pool:
-            yield from pool.map(function, items)
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            yield from pool.map(lambda r: task.evaluate(r.parent, r.proposal, r.seed), requests)
+        finally:  # nobody waits for what is running when a search is stopped: its task ends that
+            pool.shutdown(wait=False, cancel_futures=True)

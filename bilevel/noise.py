@@ -80,7 +80,9 @@ def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
                 value = outcome.value if outcome.value is not None else outcome.failure
                 print(f"{task.name} baseline  {len(outcomes)}/{repeats}  {value}", file=sys.stderr)
 
-        noise = measure(task, repeats, journal, instantiate(settings["executor"]), told)
+        executor: Executor = instantiate(settings["executor"])
+        stack.callback(executor.close)
+        noise = measure(task, repeats, journal, executor, told)
     save(noise, folder)
     try:
         _track(settings, noise, outcomes)

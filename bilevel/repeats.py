@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from bilevel.executor import Executor
+from bilevel.executor import Executor, Request
 from bilevel.journal import Journal
 from bilevel.tasks.base import Task
 from bilevel.trace import Outcome, Proposal
@@ -20,7 +20,7 @@ def repeated(
     config = dict(task.effective(task.configured(None, proposal)))
     requests = {key: {"config": config, "seed": seed} for key, seed in seeds.items()}
     unknown = [seeds[k] for k, asked in requests.items() if not journal.holds("outcome", k, asked)]
-    results = executor.map(lambda seed: task.evaluate(None, proposal, seed), unknown)
+    results = executor.outcomes(task, [Request(None, proposal, seed) for seed in unknown])
     for key, request in requests.items():
         answer = journal.once(
             "outcome", key, lambda: next(results).to_json(), request=request, durable=True

@@ -12,6 +12,7 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from bilevel.executor import Executor
 from bilevel.identity import Identity, identify
 from bilevel.journal import Journal, Recording, hold, mend, salvaged
 from bilevel.levels.segment import Segment
@@ -88,9 +89,11 @@ def levels(
     journal: Journal,
     asker: Asker,
     observers: Sequence[Observer],
+    executor: Executor | None = None,
 ) -> list[Loop]:
-    """The nested loops that a configuration describes, innermost first; run the last one. Raises
-    SandboxUnavailable where what a model would write could not be confined."""
+    """The nested loops that a configuration describes, innermost first; run the last one. The
+    executor is the innermost one's: a segment runs alone. Raises SandboxUnavailable where what a
+    model would write could not be confined."""
     inner, seed = config["inner"], config["seed"]
     mechanisms = [instantiate(spec) for spec in (config["mechanisms"] or {}).values()]
     shared: dict[str, Any] = {
@@ -113,7 +116,7 @@ def levels(
                 left_out=config["without"],
                 journal=journal,
             ),
-            executor=instantiate(config["executor"]),
+            executor=executor,
             **shared,
         )
     ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 
 from bilevel.overrides import TOLD, told_by
+from bilevel.stopping import EXIT_CODE, Stopped, stoppable
 
 TABLE_COLUMNS = 140  # where the output is no terminal
 
@@ -19,14 +20,15 @@ def command(
         print(f"{doc or ''}\nusage: {usage}")
         return 0
     try:
-        code = body(arguments)
+        with stoppable():
+            code = body(arguments)
     except TOLD as error:
         failure = told_by(error)
         print(f"error: {failure}", file=sys.stderr)
         return failure.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nstopped; the same command continues from here", file=sys.stderr)
-        return 130
+        return EXIT_CODE if isinstance(stop, Stopped) else 130
     return code if isinstance(code, int) else 0
 
 

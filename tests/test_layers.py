@@ -12,13 +12,14 @@ LAYERS = {
         "closing",
         "errors",
         "randomness",
+        "stopping",
         "parameters",
         "space",
         "trace",
         "view",
         "mechanism",
     },
-    1: {"journal", "executor", "llm", "workers", "tracking", "sandbox"},
+    1: {"journal", "executor", "ray_executor", "llm", "workers", "tracking", "sandbox"},
     2: {"tasks"},
     3: {
         "ledger",
@@ -107,6 +108,7 @@ def users(package: str) -> set[str]:
 def test_what_is_imported_in_one_place() -> None:
     assert len({path.split("/")[0] for path in users("mlflow")}) == 1
     assert users("openai") == {"llm/client.py"}
+    assert users("ray") == {"ray_executor.py"}
     assert users("optuna") == set()
     assert users("cmaes") == set()
     assert {path.split("/")[0] for path in users("torch")} == {"tasks"}

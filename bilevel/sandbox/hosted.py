@@ -30,6 +30,7 @@ from bilevel.sandbox.failures import (
     WorkerDied,
 )
 from bilevel.sandbox.frames import Channel
+from bilevel.stopping import await_own_signal, told_to_end
 from bilevel.workers.job import scrubbed_environment
 
 WORDS = ("errors", "randomness", "parameters", "space", "trace", "view", "mechanism")
@@ -235,6 +236,8 @@ class Hosted(Closing):
             raise
         except WorkerDied as error:
             code, said = self.close(), self.said
+            if told_to_end(code):
+                await_own_signal()
             raise WorkerDied(f"{error}; exit code {code}; it said: {said[-500:]!r}") from None
         except BaseException:
             self.close()

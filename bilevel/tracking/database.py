@@ -1,20 +1,41 @@
-"""The local database file: made whole, in WAL mode, by one process, before anyone sees it."""
+"""A database is made whole by one process before anyone else uses it, and one that refuses is
+told at once."""
 
 import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import sqlalchemy
 from filelock import FileLock
 
 from bilevel.errors import TrackingError
 from bilevel.tracking.location import REMEDY
 
 _LOCK_S = 120.0
+_LOGIN_S = 10
+_ADVISORY_LOCK = 0x62696C6576656C  # "bilevel": a number that nobody else takes by chance
+
+
+def log_in(uri: str, migrate: Callable[[str], None]) -> None:
+    """Logs in to a database server once, where mlflow would try for minutes, and has `migrate` make
+    or check the tables; on PostgreSQL one process at a time. Raises what the driver says."""
+    postgres = uri.startswith("postgresql")
+    engine = sqlalchemy.create_engine(
+        uri,
+        poolclass=sqlalchemy.NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"connect_timeout": _LOGIN_S} if postgres else {},
+    )
+    with engine.connect() as connection:  # what it holds is let go when it closes
+        if postgres:
+            connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})"))
+        migrate(uri)
 
 
 def prepare(path: Path, migrate: Callable[[str], None], *, write: bool) -> None:
-    """Makes the file if it is not there; `migrate` fills the database at the URI it is given.
+    """Makes the local file, in WAL mode, if it is not there; `migrate` fills the database at the
+    URI it is given.
 
     It is made under another name and moved into place, so that a killed process leaves nothing
     half made. Raises OSError where it cannot be written.

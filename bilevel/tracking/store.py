@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import TrackingError
-from bilevel.tracking.database import prepare
+from bilevel.tracking.database import log_in, prepare
 from bilevel.tracking.location import (
     REMEDY,
     artifacts_root,
@@ -54,6 +54,8 @@ class Store:
             path = local_path(self.uri)
             if path is not None:
                 prepare(path, _migrate, write=write)
+            elif not self.uri.startswith(("http", "databricks")):
+                log_in(self.uri, _migrate)
             self._client = mlflow.MlflowClient(tracking_uri=self.uri)
             self._tracing = TracingClient(self.uri)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bilevel.errors import TaskError
+from bilevel.stopping import await_own_signal, told_to_end
 from bilevel.workers.job import LOG, Finished, Job, flooded, printed, scrubbed_environment
 
 KILL_GRACE_S = 5.0
@@ -23,7 +24,8 @@ class ForkedRunner:
     """Jobs call their `target` in a worker forked from a server that has run the `preloads`.
 
     The server starts with the first job, with a scrubbed environment. If it dies, the job that
-    was running is told as a crash and the next one starts a new server.
+    was running is told as a crash and the next one starts a new server. A copy in another process
+    has a server of its own.
     """
 
     def __init__(
@@ -33,6 +35,9 @@ class ForkedRunner:
         self._environment = dict(environment or {})
         self._lock = threading.Lock()
         self._server: _ServerProcess | None = None
+
+    def __reduce__(self) -> tuple[type["ForkedRunner"], tuple[object, ...]]:
+        return ForkedRunner, (self._preloads, self._environment)
 
     def run(self, job: Job) -> Finished:
         log = job.folder / LOG
@@ -44,9 +49,12 @@ class ForkedRunner:
         if ended is None and timed_out:
             return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, output, too_much)
         if ended is None:
+            await_own_signal()
             output += "\nthe worker server died while this job was running\n"
             return Finished(1, 0, False, wall_s, 0.0, output, too_much)
         code, by_signal, peak_mib = ended["code"], ended["signal"], ended["peak_mib"]
+        if told_to_end(code, by_signal):
+            await_own_signal()
         return Finished(code, by_signal, timed_out, wall_s, peak_mib, output, too_much)
 
     def close(self) -> None:

@@ -17,11 +17,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bilevel.stopping import ENDING
 from bilevel.workers.job import flooded
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 POLL_S = 0.01
+PATIENT = tuple(ENDING)  # the client decides what is to end, and closes the pipe
 
 
 def resolve(target: str) -> Any:
@@ -53,6 +55,8 @@ def work(job: dict[str, Any], server: int) -> None:
     code = 1
     try:
         os.setsid()
+        for number in PATIENT:
+            signal.signal(number, signal.SIG_DFL)
         die_with_parent(server)
         adopt_orphans()
         os.chdir(job["folder"])
@@ -192,7 +196,8 @@ def main(preloads: list[str]) -> None:
     """Keeps the pipes to itself: what a preload prints goes to standard error."""
     wishes, news = os.dup(0), os.dup(1)
     os.dup2(2, 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in PATIENT:
+        signal.signal(number, signal.SIG_IGN)
     adopt_orphans()
     for preload in preloads:
         resolve(preload)()

@@ -1,0 +1,100 @@
+"""Sweeps on a real Slurm: submitted, cancelled, continued."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import Slurm
+from tests.cluster.support import ROOT, SEARCH, bilevel, journal
+
+pytestmark = pytest.mark.slow
+SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=10")
+
+
+def test_a_sweep_is_run_by_slurm_and_its_exit_code_comes_back(slurm: Slurm, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    sweep = ("-m", "study=s", "seed=1,2", *SEARCH, "tracking=none")
+    ran = bilevel(tmp_path, *sweep, *SLURM, environment=slurm.environment)
+    assert ran.returncode == 0, ran.stderr
+    assert bilevel(tmp_path / "here", *sweep).returncode == 0
+    for search in ("level1-seed1", "level1-seed2"):
+        assert journal(tmp_path, search) == journal(tmp_path / "here", search)
+    capped = ("-m", "study=t", "seed=1,2", *SEARCH, "tracking=none", "llm.max_calls=2")
+    ran = bilevel(tmp_path, *capped, *SLURM, environment=slurm.environment)
+    assert ran.returncode == 3, ran.stderr
+    assert not list(tmp_path.glob(".bilevel-*"))
+
+
+TRAINING = """\
+import os, signal, sys, time
+RATE = 0.5
+WIDTH = 8
+open(sys.argv[1], "a").write(f"{os.getpid()}\\n")
+time.sleep(float(sys.argv[2]))
+print("val_bpb:", (RATE - 0.25) ** 2 + WIDTH / 100)
+"""
+
+
+def training(folder: Path, seconds: float) -> list[str]:
+    """A task whose runs take so long, and note that they have begun."""
+    (folder / "fit.py").write_text(TRAINING)
+    return [
+        *("task=script", f"task.file={folder}/fit.py", "task.metric=val_bpb", "arm=random"),
+        f"task.command=['{{python}}','{{script}}','{folder}/begun','{seconds}']",
+        "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}",
+        "+task.parameters.WIDTH={type: integer, low: 1, high: 64}",
+        *("search.trials=3", "search.confirm_seeds=0", "tracking=none", "task.cache=false"),
+    ]
+
+
+def until(what: Callable[[], object], within_s: float = 90.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def outcomes(folder: Path) -> list[Any]:
+    found = folder / "mlruns/searches/s/random-seed1/journal.jsonl"
+    if not found.exists():
+        return []
+    return [e["data"] for e in journal(folder, "random-seed1") if e["kind"] == "outcome"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("how", ["TERM", "USR2"])
+def test_a_cancelled_job_records_no_crash_and_the_same_command_continues_it(
+    slurm: Slurm, tmp_path: Path, how: str, workers: int
+) -> None:
+    """USR2 is what Slurm sends before the time is up, or to make place for another job."""
+    settings = ["-m", "study=s", "seed=1", "inner.batch=2", f"executor.workers={workers}"]
+    slow = training(tmp_path, 60.0)
+    command = [sys.executable, "-m", "bilevel", *settings, *slow, *SLURM]
+    with (tmp_path / "sweep.log").open("wb") as log:
+        sweep = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, **slurm.environment, "PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=log,
+        )
+    until((tmp_path / "begun").exists)
+    job = slurm.run("squeue", "-h", "-o", "%A").split()[0]
+    (tmp_path / "begun").unlink()
+    slurm.run("scancel", *([] if how == "TERM" else [f"--signal={how}"]), job)
+    if how == "USR2":
+        until((tmp_path / "begun").exists)  # submitit had it put back into the queue
+        slurm.run("scancel", job)
+    assert sweep.wait(120) == 128 + signal.SIGTERM, (tmp_path / "sweep.log").read_text()
+    assert outcomes(tmp_path) == []
+    quick = training(tmp_path, 0.0)
+    ran = bilevel(tmp_path, *settings, *quick, *SLURM, environment=slurm.environment)
+    assert ran.returncode == 0, ran.stderr
+    assert [outcome["failure"] for outcome in outcomes(tmp_path)] == [None] * 4
