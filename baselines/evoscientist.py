@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from baselines.directions import Direction, Questions, feasible, notes
+from baselines.episode import Episode, topic
 from baselines.memory import FAILED, FEASIBLE, STRATEGY, Entry, Memory, from_json, to_json
 from baselines.shared_memory import SharedMemory
 from baselines.similarity import repeats
@@ -16,32 +17,15 @@ from baselines.tournament import ranked
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
 from bilevel.llm.schemas import TEXT, changes, record
-from bilevel.llm.tables import changed, trial_table
+from bilevel.llm.tables import trial_table
 from bilevel.space import SearchSpace
-from bilevel.trace import Proposal, Trial, elites
+from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
 
 PROPOSE = Template(Path(__file__).with_name("evo_propose.md").read_text(encoding="utf-8"))
 MEMORIES = ("search", "study")
 ORIGIN = "llm"
 MAX_HYPOTHESIS = 400
-
-
-@dataclass(frozen=True)
-class Episode:
-    """Trials in one direction from `start` on; `value` is what they were built on at first, and
-    `shown` are the entries that were retrieved for it. `judged` before its end, if the search's
-    came first."""
-
-    direction: Direction
-    start: int
-    value: float | None
-    shown: tuple[Entry, ...] = ()
-    attempt: int = 1
-    judged: bool = False
-
-    def ran(self, view: View) -> list[Trial]:
-        return [trial for trial in view.trace[self.start :] if trial.retest_of is None]
 
 
 class EvoScientist:
@@ -153,7 +137,7 @@ class EvoScientist:
         """A new episode, or why there is none."""
         failed = self.memory.texts(FAILED)
         standing = [one for one in self._next_best if not repeats(one.text, failed)]
-        shown = self.memory.closest((FEASIBLE, FAILED), _topic(view), self._ideas_shown)
+        shown = self.memory.closest((FEASIBLE, FAILED), topic(view), self._ideas_shown)
         questions = self._questions(view)
         answer = questions.directions(
             self._directions - len(standing), shown, [*failed, *(one.text for one in standing)]
@@ -173,13 +157,10 @@ class EvoScientist:
 
     def _judged(self, view: View, episode: Episode) -> Episode | None:
         """What follows: the same direction again, or None for a new one."""
-        ran = episode.ran(view)
-        best = next(iter(elites(ran, view.objective, 1)), None)
-        if best is None and episode.attempt <= self._retries:
+        result = episode.result(view)
+        if result.best is None and episode.attempt <= self._retries:
             return replace(episode, start=len(view.trace), attempt=episode.attempt + 1)
-        gain = _gain(view, episode, best)
-        evidence = _evidence(view, episode, best, ran)
-        told = trial_table(ran, view)
+        gain, evidence, told = result.gain, result.evidence, trial_table(result.ran, view)
         questions, direction = self._questions(view), episode.direction
         if gain is None or gain < -self._noise:
             self._remember(view, questions.failure(direction, evidence, told))
@@ -230,33 +211,3 @@ class EvoScientist:
             notes=brief.text.strip() or "none",
             max_changes=str(self._max_changes),
         )
-
-
-def _topic(view: View) -> str:
-    """What the search is about by now: its parameters, and what was tried lately and why."""
-    names = " ".join(parameter.name for parameter in view.space.active)
-    recent = view.trace[-10:]
-    return " ".join([names, *(f"{t.proposal.hypothesis} {_moves(view, t)}" for t in recent)])
-
-
-def _moves(view: View, trial: Trial) -> str:
-    return changed(trial, None if trial.parent is None else view.trace[trial.parent])
-
-
-def _gain(view: View, episode: Episode, best: Trial | None) -> float | None:
-    """By how much the best trial is better than what the episode was built on."""
-    if best is None or best.value is None or episode.value is None:
-        return None
-    return view.objective.gain(episode.value, best.value)
-
-
-def _evidence(view: View, episode: Episode, best: Trial | None, ran: Sequence[Trial]) -> str:
-    """What was measured, in one line."""
-    failed = sum(trial.value is None for trial in ran)
-    told = f"{len(ran)} experiments, {failed} of them failed"
-    if best is None or episode.value is None:
-        return f"{told}."
-    return (
-        f"{told}; {view.objective.metric} {episode.value:.6g} at the start, at best "
-        f"{best.value:.6g} ({_moves(view, best)})."
-    )

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from baselines.similarity import cosines, repeats
+from bilevel.errors import ConfigError
 
 FEASIBLE, FAILED, STRATEGY = "feasible", "failed", "strategy"
 
@@ -99,8 +100,11 @@ def to_json(entry: Entry) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Entry:
-    """Raises TypeError for what is no entry."""
+    """Raises ConfigError for what is no entry."""
     fields: dict[str, Any] = {
         n: tuple(v) if isinstance(v, list) else v for n, v in data.items() if n != "kind"
     }
-    return Strategy(**fields) if data.get("kind") == STRATEGY else Idea(**fields)
+    try:
+        return Strategy(**fields) if data.get("kind") == STRATEGY else Idea(**fields)
+    except TypeError as error:
+        raise ConfigError(f"a memory holds what is no entry of it ({error}); take it out") from None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from baselines.memory import FAILED, FEASIBLE, STRATEGY, Idea, Memory, Strategy, from_json, to_json
 from baselines.similarity import DUPLICATE, cosines, repeats
+from bilevel.errors import ConfigError
 
 LOWER = Idea("Lower RATE", "Lower RATE step by step.", "it overshoots", "none", FEASIBLE, ("RATE",))
 DEEPER = Idea(
@@ -101,5 +102,5 @@ def test_the_order_of_words_counts() -> None:
 
 
 def test_what_is_no_entry_is_told() -> None:
-    with pytest.raises(TypeError, match="missing"):
+    with pytest.raises(ConfigError, match=r"no entry of it \(.*missing"):
         from_json({"kind": STRATEGY, "context": "x"})
