@@ -72,23 +72,36 @@ def job(config: "DictConfig") -> None:
     except Stopped:
         if codes is None or not noted or not _launched():
             raise
-        print(f"{search} {CONTINUES}", file=sys.stderr)
-        _leave(codes, STOPPED)
+        _leave(codes, STOPPED, f"{search} {CONTINUES}")
     except TOLD as error:
         failure = told_by(error)
         if VERBOSE in os.environ or codes is None or not noted:
             raise failure from error
-        _tell(failure, search)
-        _leave(codes, failure.exit_code)
+        _leave(codes, failure.exit_code, _told(failure, search))
 
 
 def _launched() -> bool:
     """Whether this process is one that a sweep's launcher made, here or on another machine."""
-    return multiprocessing.parent_process() is not None or "SUBMITIT_FOLDER" in os.environ
+    return multiprocessing.parent_process() is not None or _scheduled()
 
 
-def _leave(codes: str, code: int) -> None:
-    (Path(codes) / uuid.uuid4().hex).write_text(str(code))
+def _scheduled() -> bool:
+    """Whether what this process prints goes to a log of its own, as submitit's jobs' does."""
+    return "SUBMITIT_FOLDER" in os.environ
+
+
+def _leave(codes: str, code: int, line: str) -> None:
+    """Says how a search ended, here and, where that is somewhere else, to who began the sweep."""
+    print(line, file=sys.stderr)
+    (Path(codes) / uuid.uuid4().hex).write_text(f"{code}\n{line if _scheduled() else ''}")
+
+
+def _left(codes: str) -> set[int]:
+    """The exit codes of the searches that did not end well, of which those elsewhere are told."""
+    notes = [note.read_text().partition("\n") for note in Path(codes).iterdir()]
+    for line in sorted(line for _, _, line in notes if line):
+        print(line, file=sys.stderr)
+    return {int(code) for code, _, _ in notes}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failure = _failure(error, given)
             if failure is None or (failure is error and VERBOSE in os.environ):
                 raise
-            _tell(failure)
+            print(_told(failure), file=sys.stderr)
             return failure.exit_code
-        left = {int(note.read_text()) for note in Path(codes).iterdir()}
+        left = _left(codes)
     return next((code for code in GRAVITY if code in left), 0)
 
 
@@ -154,6 +167,6 @@ def _lost(error: Exception) -> str:
     )
 
 
-def _tell(error: BilevelError, search: str = "") -> None:
+def _told(error: BilevelError, search: str = "") -> str:
     label = "bad input" if isinstance(error, BadInput) else "stopped"
-    print(f"{label}: {f'{search}: ' if search else ''}{error}", file=sys.stderr)
+    return f"{label}: {f'{search}: ' if search else ''}{error}"

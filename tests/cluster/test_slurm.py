@@ -33,23 +33,26 @@ def test_a_sweep_is_run_by_slurm_and_its_exit_code_comes_back(slurm: Slurm, tmp_
 
 
 TRAINING = """\
-import os, signal, sys, time
+import os, sys, time
 RATE = 0.5
 WIDTH = 8
-open(sys.argv[1], "a").write(f"{os.getpid()}\\n")
-time.sleep(float(sys.argv[2]))
+begun, quick = sys.argv[1:]
+if RATE != 0.5 or WIDTH != 8:
+    open(begun, "a").write(f"{os.getpid()}\\n")
+    while not os.path.exists(quick):
+        time.sleep(0.1)
 print("val_bpb:", (RATE - 0.25) ** 2 + WIDTH / 100)
 """
 
 
-def training(folder: Path, seconds: float) -> list[str]:
-    """A task whose runs take so long, and note that they have begun."""
+def training(folder: Path) -> list[str]:
+    """A task whose runs, but the baseline's, take for ever until there is a file `quick`."""
     (folder / "fit.py").write_text(TRAINING)
     return [
         *("task=script", f"task.file={folder}/fit.py", "task.metric=val_bpb", "arm=random"),
-        f"task.command=['{{python}}','{{script}}','{folder}/begun','{seconds}']",
+        f"task.command=['{{python}}','{{script}}','{folder}/begun','{folder}/quick']",
         "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}",
-        "+task.parameters.WIDTH={type: integer, low: 1, high: 64}",
+        "+task.parameters.WIDTH={type: int, low: 1, high: 64}",
         *("search.trials=3", "search.confirm_seeds=0", "tracking=none", "task.cache=false"),
     ]
 
@@ -75,11 +78,10 @@ def test_a_cancelled_job_records_no_crash_and_the_same_command_continues_it(
 ) -> None:
     """USR2 is what Slurm sends before the time is up, or to make place for another job."""
     settings = ["-m", "study=s", "seed=1", "inner.batch=2", f"executor.workers={workers}"]
-    slow = training(tmp_path, 60.0)
-    command = [sys.executable, "-m", "bilevel", *settings, *slow, *SLURM]
+    settings += [*training(tmp_path), *SLURM]
     with (tmp_path / "sweep.log").open("wb") as log:
         sweep = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "bilevel", *settings],
             cwd=tmp_path,
             env={**os.environ, **slurm.environment, "PYTHONPATH": str(ROOT)},
             stdout=log,
@@ -93,8 +95,8 @@ def test_a_cancelled_job_records_no_crash_and_the_same_command_continues_it(
         until((tmp_path / "begun").exists)  # submitit had it put back into the queue
         slurm.run("scancel", job)
     assert sweep.wait(120) == 128 + signal.SIGTERM, (tmp_path / "sweep.log").read_text()
-    assert outcomes(tmp_path) == []
-    quick = training(tmp_path, 0.0)
-    ran = bilevel(tmp_path, *settings, *quick, *SLURM, environment=slurm.environment)
+    assert len(outcomes(tmp_path)) == 1
+    (tmp_path / "quick").touch()
+    ran = bilevel(tmp_path, *settings, environment=slurm.environment)
     assert ran.returncode == 0, ran.stderr
     assert [outcome["failure"] for outcome in outcomes(tmp_path)] == [None] * 4
