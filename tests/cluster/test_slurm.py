@@ -15,7 +15,11 @@ from tests.cluster.conftest import Slurm
 from tests.cluster.support import ROOT, SEARCH, bilevel, journal
 
 pytestmark = pytest.mark.slow
-SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=10")
+SLURM = (
+    "hydra/launcher=submitit_slurm",
+    "hydra.launcher.timeout_min=20",
+    "hydra.launcher.max_num_timeout=1",
+)
 
 
 def test_a_sweep_is_run_by_slurm_and_its_exit_code_comes_back(slurm: Slurm, tmp_path: Path) -> None:
