@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from bilevel.tracking import MlflowTracker
 from tests.cluster.conftest import Slurm
 from tests.cluster.support import ROOT, SEARCH, bilevel, journal
 
@@ -34,6 +36,26 @@ def test_a_sweep_is_run_by_slurm_and_its_exit_code_comes_back(slurm: Slurm, tmp_
     ran = bilevel(tmp_path, *capped, *SLURM, environment=slurm.environment)
     assert ran.returncode == 3, ran.stderr
     assert not list(tmp_path.glob(".bilevel-*"))
+
+
+def test_a_study_on_slurm_is_tracked_in_postgres_and_reported(
+    slurm: Slurm, database: str, tmp_path: Path
+) -> None:
+    uri = f"tracking.uri={database}"
+    study = ("-m", "study=s", "arm=level1,tabu", "seed=1,2", "task=trap", "search.trials=4", uri)
+    ran = bilevel(tmp_path, *study, *SLURM, environment=slurm.environment)
+    assert ran.returncode == 0, ran.stderr
+    store = MlflowTracker(database).store
+    searches = store.runs(store.studies()["s"], "tags.kind = 'search'")
+    assert [search.status for search in searches] == ["FINISHED"] * 4
+    assert len(store.runs(store.studies()["s"], "tags.kind = 'trial'")) == 4 * 5
+    told = bilevel(tmp_path, "study=s", uri, module="bilevel.report")
+    assert told.returncode == 0, told.stderr
+    assert "level1" in told.stdout
+    assert "tabu" in told.stdout
+    secret = urlsplit(database).password
+    assert secret is not None
+    assert secret not in ran.stdout + ran.stderr.replace(uri, "") + told.stdout + told.stderr
 
 
 TRAINING = """\
@@ -96,7 +118,9 @@ def test_a_cancelled_job_records_no_crash_and_the_same_command_continues_it(
     (tmp_path / "begun").unlink()
     slurm.run("scancel", *([] if how == "TERM" else [f"--signal={how}"]), job)
     if how == "USR2":
-        until((tmp_path / "begun").exists)  # submitit had it put back into the queue
+        until(lambda: slurm.run("squeue", "-h", "-o", "%T").strip() == "PENDING")
+        slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # or in two minutes
+        until((tmp_path / "begun").exists)
         slurm.run("scancel", job)
     assert sweep.wait(120) == 128 + signal.SIGTERM, (tmp_path / "sweep.log").read_text()
     assert len(outcomes(tmp_path)) == 1
