@@ -5,17 +5,14 @@ SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2 before
 tells every one that did not end well.
 """
 
-import json
 import multiprocessing
 import os
 import sys
-import tempfile
-import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bilevel import notes
 from bilevel.errors import BadInput, BilevelError, ConfigError
 from bilevel.stopping import EXIT_CODE as STOPPED
 from bilevel.stopping import Stopped, stoppable
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
 CONF = Path(__file__).resolve().parent.parent / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
 VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
-CODES = "BILEVEL_EXIT_CODES"  # names the folder in which the searches of a command leave theirs
-PLAN = ".plan"  # ends the names of the plans that they leave there on a dry run
 GRAVITY = (1, 2, 3, STOPPED)
 
 CONTINUES = "stopped; the same command continues from here"
@@ -66,34 +61,21 @@ def job(config: "DictConfig") -> None:
     launcher = multiprocessing.parent_process()
     if launcher is not None and launcher.pid is not None:
         die_with_parent(launcher.pid)  # a sweep that is killed leaves no search running
-    codes = os.environ.get(CODES)
-    noted = codes is not None and Path(codes).is_dir()
     search = f"study={config.study} arm={config.arm} seed={config.seed}"
     try:
         with stoppable():
             planned = run(config)
-        if planned is not None and codes is not None and noted:
-            _leave(codes, json.dumps(asdict(planned)), PLAN)
+        if planned is not None:
+            notes.leave_plan(planned)
     except Stopped:
-        if codes is None or not noted or not _launched():
+        if not notes.wanted() or (launcher is None and not notes.scheduled()):
             raise
-        print(f"{search} {CONTINUES}", file=sys.stderr)
-        _leave(codes, STOPPED)
+        notes.leave_code(STOPPED, f"{search} {CONTINUES}")
     except TOLD as error:
         failure = told_by(error)
-        if VERBOSE in os.environ or codes is None or not noted:
+        if VERBOSE in os.environ or not notes.wanted():
             raise failure from error
-        _tell(failure, search)
-        _leave(codes, failure.exit_code)
-
-
-def _launched() -> bool:
-    """Whether this process is one that a sweep's launcher made, here or on another machine."""
-    return multiprocessing.parent_process() is not None or "SUBMITIT_FOLDER" in os.environ
-
-
-def _leave(codes: str, note: object, suffix: str = "") -> None:
-    (Path(codes) / f"{uuid.uuid4().hex}{suffix}").write_text(str(note))
+        notes.leave_code(failure.exit_code, _told(failure, search))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -108,8 +90,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ[FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
     sys.argv = [sys.argv[0], *given]
     decorated = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
-    with _folder_for_codes(given) as codes:
-        os.environ[CODES] = codes
+    with notes.folder(given) as place:
+        os.environ[notes.PLACE] = place
         try:
             decorated()
         except KeyboardInterrupt as stop:
@@ -119,19 +101,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             failure = _failure(error, given)
             if failure is None or (failure is error and VERBOSE in os.environ):
                 raise
-            _tell(failure)
+            print(_told(failure), file=sys.stderr)
             return failure.exit_code
-        _tell_plans([note.read_text() for note in Path(codes).glob(f"*{PLAN}")])
-        left = {int(note.read_text()) for note in Path(codes).iterdir() if note.suffix != PLAN}
+        plans = notes.plans(place)
+        if len(plans) > 1:
+            from bilevel.plan import together
+
+            print(together(plans))
+        left = notes.codes(place)
     return next((code for code in GRAVITY if code in left), 0)
-
-
-def _tell_plans(left: Sequence[str]) -> None:
-    """What a sweep would cost as a whole."""
-    if len(left) > 1:
-        from bilevel.plan import Plan, together
-
-        print(together([Plan(**json.loads(one)) for one in left]))
 
 
 def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:
@@ -152,13 +130,6 @@ def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:
     return None
 
 
-def _folder_for_codes(given: Sequence[str]) -> "tempfile.TemporaryDirectory[str]":
-    """For a sweep where its jobs see it too, which may run on other machines of a cluster."""
-    here = Path.cwd()
-    shared = {"-m", "--multirun"} & set(given) and os.access(here, os.W_OK)
-    return tempfile.TemporaryDirectory(prefix=".bilevel-", dir=here if shared else None)
-
-
 def _lost(error: Exception) -> str:
     """One line for a job of a scheduler that ended without a word."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -168,6 +139,6 @@ def _lost(error: Exception) -> str:
     )
 
 
-def _tell(error: BilevelError, search: str = "") -> None:
+def _told(error: BilevelError, search: str = "") -> str:
     label = "bad input" if isinstance(error, BadInput) else "stopped"
-    print(f"{label}: {f'{search}: ' if search else ''}{error}", file=sys.stderr)
+    return f"{label}: {f'{search}: ' if search else ''}{error}"

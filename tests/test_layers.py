@@ -41,6 +41,7 @@ LAYERS = {
     5: {
         "admit",
         "app",
+        "notes",
         "execution",
         "measured",
         "noise",

@@ -8,14 +8,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from bilevel.tracking import MlflowTracker
 from tests.cluster.conftest import Slurm
 from tests.cluster.support import ROOT, SEARCH, bilevel, journal
 
 pytestmark = pytest.mark.slow
-SLURM = ("hydra/launcher=submitit_slurm", "hydra.launcher.timeout_min=10")
+SLURM = (
+    "hydra/launcher=submitit_slurm",
+    "hydra.launcher.timeout_min=20",
+    "hydra.launcher.max_num_timeout=1",
+)
 
 
 def test_a_sweep_is_run_by_slurm_and_its_exit_code_comes_back(slurm: Slurm, tmp_path: Path) -> None:
@@ -32,24 +38,48 @@ def test_a_sweep_is_run_by_slurm_and_its_exit_code_comes_back(slurm: Slurm, tmp_
     assert not list(tmp_path.glob(".bilevel-*"))
 
 
+def test_a_study_on_slurm_is_tracked_in_postgres_and_reported(
+    slurm: Slurm, database: str, tmp_path: Path
+) -> None:
+    secret = urlsplit(database).password
+    assert secret is not None
+    uri = f"tracking.uri={database.replace(f':{secret}@', '@')}"
+    environment = {**slurm.environment, "PGPASSWORD": secret}  # as a .pgpass file would give it
+    study = ("-m", "study=s", "arm=level1,tabu", "seed=1,2", "task=trap", "search.trials=4", uri)
+    ran = bilevel(tmp_path, *study, *SLURM, environment=environment)
+    assert ran.returncode == 0, ran.stderr
+    store = MlflowTracker(database).store
+    searches = store.runs(store.studies()["s"], "tags.kind = 'search'")
+    assert [search.status for search in searches] == ["FINISHED"] * 4
+    assert len(store.runs(store.studies()["s"], "tags.kind = 'trial'")) == 4 * 5
+    told = bilevel(tmp_path, "study=s", uri, module="bilevel.report", environment=environment)
+    assert told.returncode == 0, told.stderr
+    assert "level1" in told.stdout
+    assert "tabu" in told.stdout
+    assert secret not in ran.stdout + ran.stderr + told.stdout + told.stderr
+
+
 TRAINING = """\
-import os, signal, sys, time
+import os, sys, time
 RATE = 0.5
 WIDTH = 8
-open(sys.argv[1], "a").write(f"{os.getpid()}\\n")
-time.sleep(float(sys.argv[2]))
+begun, quick = sys.argv[1:]
+if RATE != 0.5 or WIDTH != 8:
+    open(begun, "a").write(f"{os.getpid()}\\n")
+    while not os.path.exists(quick):
+        time.sleep(0.1)
 print("val_bpb:", (RATE - 0.25) ** 2 + WIDTH / 100)
 """
 
 
-def training(folder: Path, seconds: float) -> list[str]:
-    """A task whose runs take so long, and note that they have begun."""
+def training(folder: Path) -> list[str]:
+    """A task whose runs, but the baseline's, take for ever until there is a file `quick`."""
     (folder / "fit.py").write_text(TRAINING)
     return [
         *("task=script", f"task.file={folder}/fit.py", "task.metric=val_bpb", "arm=random"),
-        f"task.command=['{{python}}','{{script}}','{folder}/begun','{seconds}']",
+        f"task.command=['{{python}}','{{script}}','{folder}/begun','{folder}/quick']",
         "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}",
-        "+task.parameters.WIDTH={type: integer, low: 1, high: 64}",
+        "+task.parameters.WIDTH={type: int, low: 1, high: 64}",
         *("search.trials=3", "search.confirm_seeds=0", "tracking=none", "task.cache=false"),
     ]
 
@@ -75,11 +105,10 @@ def test_a_cancelled_job_records_no_crash_and_the_same_command_continues_it(
 ) -> None:
     """USR2 is what Slurm sends before the time is up, or to make place for another job."""
     settings = ["-m", "study=s", "seed=1", "inner.batch=2", f"executor.workers={workers}"]
-    slow = training(tmp_path, 60.0)
-    command = [sys.executable, "-m", "bilevel", *settings, *slow, *SLURM]
+    settings += [*training(tmp_path), *SLURM]
     with (tmp_path / "sweep.log").open("wb") as log:
         sweep = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "bilevel", *settings],
             cwd=tmp_path,
             env={**os.environ, **slurm.environment, "PYTHONPATH": str(ROOT)},
             stdout=log,
@@ -90,11 +119,13 @@ def test_a_cancelled_job_records_no_crash_and_the_same_command_continues_it(
     (tmp_path / "begun").unlink()
     slurm.run("scancel", *([] if how == "TERM" else [f"--signal={how}"]), job)
     if how == "USR2":
-        until((tmp_path / "begun").exists)  # submitit had it put back into the queue
+        until(lambda: slurm.run("squeue", "-h", "-o", "%T").strip() == "PENDING")
+        slurm.run("scontrol", "update", f"JobId={job}", "StartTime=now")  # or in two minutes
+        until((tmp_path / "begun").exists)
         slurm.run("scancel", job)
     assert sweep.wait(120) == 128 + signal.SIGTERM, (tmp_path / "sweep.log").read_text()
-    assert outcomes(tmp_path) == []
-    quick = training(tmp_path, 0.0)
-    ran = bilevel(tmp_path, *settings, *quick, *SLURM, environment=slurm.environment)
+    assert len(outcomes(tmp_path)) == 1
+    (tmp_path / "quick").touch()
+    ran = bilevel(tmp_path, *settings, environment=slurm.environment)
     assert ran.returncode == 0, ran.stderr
     assert [outcome["failure"] for outcome in outcomes(tmp_path)] == [None] * 4
