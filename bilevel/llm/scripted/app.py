@@ -9,6 +9,7 @@ from typing import Any
 
 from bilevel.llm.client import ChatClient
 from bilevel.llm.endpoint import Endpoint
+from bilevel.llm.scripted.editing import edit
 from bilevel.llm.scripted.minimal import instance
 from bilevel.llm.scripted.proposing import propose
 from bilevel.llm.scripted.reading import read
@@ -20,6 +21,7 @@ from bilevel.randomness import digest, keyed
 
 MODEL = "scripted"
 _PROPOSAL = {"hypothesis", "changes"}
+_PATCH = {"hypothesis", "edits", "script"}
 _TUNING = {"analysis", "freeze", "unfreeze", "strategy", "guidance"}
 
 
@@ -81,6 +83,8 @@ def _reply(
         reply = propose(reading, rng, warmth)
     elif names == _TUNING and reading.statistics:
         reply = tune(reading, rng)
+    elif names == _PATCH and "The script" in reading.fenced:
+        reply = edit(reading, rng)
     elif research:
         reply = research(reading, rng)
     elif schema:
