@@ -115,6 +115,7 @@ class Judge:
             self._hashes["weights"] = hashlib.sha256(weights).hexdigest()
             self._check_budget()
             found = scoring.answers(self._asking(trained), chunks)
+            self._check_counting()
         value = scoring.bits_per_byte(found, chunks, self._corpus.token_bytes())
         if not math.isfinite(value):
             raise Refused(FailureKind.DIVERGENCE, f"the validation loss is {value}")
