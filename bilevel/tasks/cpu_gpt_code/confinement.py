@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.closing import Closing
+from bilevel.errors import TaskError
 from bilevel.sandbox.failures import WorkerDied
 from bilevel.sandbox.hosted import (
     ENVIRONMENT,
@@ -37,7 +38,8 @@ MODULES = (
     *(f"tasks.cpu_gpt.{name}" for name in ("coefficients", "cost", "meter", "job")),
     *(f"tasks.cpu_gpt_code.{name}" for name in ("arrays", "counting", "seeding", "seat")),
 )
-NEEDED = ("/dev/urandom", "/proc/cpuinfo", "/sys/devices/system/cpu")  # by torch, when it starts
+DEVICES = ("/dev/urandom",)  # torch reads it when it starts
+PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch chooses its kernels by
 MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
 
@@ -57,7 +59,7 @@ class ConfinedRun(Closing):
     """One process that runs one script; `order` is what it is told at first."""
 
     def __init__(self, bounds: Bounds, order: Mapping[str, Any]) -> None:
-        """Raises SandboxUnavailable, SandboxError."""
+        """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
         control, self._control = os.pipe()
         try:
@@ -89,6 +91,12 @@ class ConfinedRun(Closing):
             self._channel.send({**start, "modules": modules}, self._until)
             limits = {"memory_mib": bounds.memory_mib, "cpu_s": bounds.cpu_s}
             self.give({**order, **limits})
+            self.take()
+        except Ended as error:
+            raise TaskError(
+                f"a confined run cannot start ({error}); is task.memory_mib={bounds.memory_mib} "
+                "enough?"
+            ) from None
         except BaseException:
             self.close()
             raise
@@ -155,7 +163,8 @@ def _told(layer: str, control: int) -> dict[str, Any]:
     return {
         "layer": chosen(layer),
         "control": control,
-        "readable": [*readable(), *(path for path in NEEDED if Path(path).exists())],
+        "readable": [*readable(), *(p for p in PROCESSOR if Path(p).exists()), *DEVICES],
+        "devices": DEVICES,
         "environment": {**ENVIRONMENT, **MEMORY_KEPT},
         "libraries": _libraries(),
         "command": [*PYTHON, "-B", "-c", _source("tasks.cpu_gpt_code.boot").read_text()],

@@ -89,6 +89,7 @@ def serve() -> None:
     harden(order["memory_mib"])
     limit_cpu(order["cpu_s"])
     seeding.fix(order["seed"])
+    channel.give({"ready": True})
     model = Run(channel, order).model()
     try:
         while True:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bilevel.sandbox.hosted import CONFINING, missing
 from bilevel.tasks.cpu_gpt.corpus import VALIDATION, Corpus
 from bilevel.tasks.cpu_gpt_code import judge
 from bilevel.trace import FailureKind
@@ -36,12 +37,17 @@ print("---\\nval_bpb: 0.01")
 """
 
 
+@pytest.mark.parametrize("layer", CONFINING)
 def test_a_fake_metric_validation_data_another_evaluator_and_picked_seeds(
-    tmp_path: Path, corpus: Corpus
+    layer: str, tmp_path: Path, corpus: Corpus
 ) -> None:
     """One script that tries it all, early and again in its summary, and is judged as it is."""
+    if missing(layer):
+        pytest.skip(missing(layer))
     tries = TRIES.format(validation=str(corpus.folder / VALIDATION))
-    found = judged(tmp_path, corpus, script(tries) + 'print("val_bpb: 0.02\\nval_bpb: 0.03")\n')
+    found = judged(
+        tmp_path, corpus, script(tries) + 'print("val_bpb: 0.02\\nval_bpb: 0.03")\n', layer=layer
+    )
     assert found.kind is None, found.reason
     assert found.value is not None
     assert 0.5 < found.value < math.log2(corpus.vocab_size)
@@ -159,3 +165,13 @@ def test_work_that_is_not_counted_is_bounded_by_processor_time(
     found = judged(tmp_path, corpus, script("while True: pass"))
     assert found.kind is FailureKind.TIMEOUT
     assert "not counted" in found.reason
+
+
+def test_a_process_that_cannot_start_is_not_the_script_s_fault(
+    tmp_path: Path, corpus: Corpus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "train.py"
+    file.write_text(script())
+    argv = [str(file), "--seed=3", "--budget-s=1", f"--corpus={corpus.folder}", "--memory-mib=64"]
+    assert judge.main(argv) == 1
+    assert "is task.memory_mib=64 enough?" in capsys.readouterr().err
