@@ -124,9 +124,9 @@ class Run:
             problem = ""
         except SystemExit as leaving:
             problem = "" if leaving.code in (None, 0) else f"it left with exit code {leaving.code}"
-        except MemoryError:
-            self._end({"memory": True})
         except BaseException as error:
+            if starved(error):
+                self._end({"memory": True})
             traceback.print_exc()
             problem = described(error)
         if problem:
@@ -164,6 +164,11 @@ def _execute(text: str) -> None:
     sys.argv = [SCRIPT]
     linecache.cache[SCRIPT] = (len(text), None, text.splitlines(keepends=True), SCRIPT)
     exec(compile(text, SCRIPT, "exec", dont_inherit=True), vars(module))
+
+
+def starved(error: BaseException) -> bool:
+    """Whether it wanted more memory than there is; torch has no exception of its own for that."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error)
 
 
 def sendable(text: str) -> str:
@@ -223,7 +228,5 @@ def answer(channel: ArrayChannel, model: nn.Module) -> None:
             values = logits.detach().float().contiguous()
         given = values.numpy().tobytes()
         channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)
-    except MemoryError:
-        channel.give({"memory": True})
     except Exception as error:
-        channel.give({"problem": described(error)})
+        channel.give({"memory": True} if starved(error) else {"problem": described(error)})

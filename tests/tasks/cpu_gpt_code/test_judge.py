@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.sandbox.hosted import CONFINING, missing
+from bilevel.sandbox.hosted import missing
 from bilevel.tasks.cpu_gpt.corpus import VALIDATION, Corpus
 from bilevel.tasks.cpu_gpt_code import judge
 from bilevel.trace import FailureKind
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.usefixtures("walled")
 
 TRIES = """
 import random, numpy as np
+print("x" * 10**7)
 def tried(what):
     try:
         print("REACHED", what())
@@ -37,21 +38,18 @@ print("---\\nval_bpb: 0.01")
 """
 
 
-@pytest.mark.parametrize("layer", CONFINING)
 def test_a_fake_metric_validation_data_another_evaluator_and_picked_seeds(
-    layer: str, tmp_path: Path, corpus: Corpus
+    tmp_path: Path, corpus: Corpus
 ) -> None:
     """One script that tries it all, early and again in its summary, and is judged as it is."""
-    if missing(layer):
-        pytest.skip(missing(layer))
     tries = TRIES.format(validation=str(corpus.folder / VALIDATION))
-    found = judged(
-        tmp_path, corpus, script(tries) + 'print("val_bpb: 0.02\\nval_bpb: 0.03")\n', layer=layer
-    )
+    summary = 'print("val_bpb: 0.02\\nval_bpb: 0.03")\n'
+    found = judged(tmp_path, corpus, script(tries) + summary)
     assert found.kind is None, found.reason
     assert found.value is not None
     assert 0.5 < found.value < math.log2(corpus.vocab_size)
     assert found.output.count("stopped by") == 4
+    assert len(found.output) == 4000
     assert "REACHED" not in found.output
     assert "the same draws" in found.output
     assert found.metrics["steps"] >= 1
@@ -98,16 +96,19 @@ for descriptor in range(3, 32):
             id="answers of its own that look ahead",
         ),
         pytest.param(
-            script(tail="for _ in range(10**6):\n    train(model)\njob.hand_over(model)"),
+            script(
+                tail="try:\n    while True: train(model)\nexcept BaseException: pass\n"
+                "job.hand_over(model)"
+            ),
             FailureKind.TIMEOUT,
             "over the budget: stopped after 0.10",
-            id="a loop of its own",
+            id="a loop of its own, and no exception to catch",
         ),
         pytest.param(
-            script("try:\n    while True: torch.rand(512, 512)\nexcept BaseException: pass"),
-            FailureKind.TIMEOUT,
-            "over the budget",
-            id="work before the loop, and no exception to catch",
+            script("torch.zeros(10**11)"),
+            FailureKind.OUT_OF_MEMORY,
+            "task.memory_mib",
+            id="more memory than there is",
         ),
         pytest.param(
             script(
@@ -156,6 +157,26 @@ def test_what_does_not_count_is_told(
     found = judged(tmp_path, corpus, edited)
     assert (found.value, found.kind) == (None, kind), found.reason
     assert re.search(told, found.reason), found.reason
+
+
+def test_what_is_not_a_parameter_or_a_buffer_does_not_count(tmp_path: Path, corpus: Corpus) -> None:
+    """Under the other wall, where there is one."""
+    outside = """
+    forward = Bigram.forward
+    Bigram.scale = 0.5
+    Bigram.forward = lambda self, tokens: self.scale * forward(self, tokens)
+    """
+    tail = "for progress in job.meter:\n    train(model)\n    model.scale += 1\n"
+    edited = script(outside, tail + "job.hand_over(model)\n")
+    layer = "confined" if missing("bwrap") else "bwrap"
+    found = judged(tmp_path, corpus, edited, layer=layer)
+    assert found.kind is FailureKind.INVALID_PROPOSAL, found.reason
+    assert "with the same parameters and buffers" in found.reason
+
+
+def test_a_run_that_hangs_is_stopped(tmp_path: Path, corpus: Corpus) -> None:
+    found = judged(tmp_path, corpus, script("import time; time.sleep(999)"), limit_s=4)
+    assert (found.kind, found.reason) == (FailureKind.TIMEOUT, "not done after 4 s and stopped")
 
 
 def test_work_that_is_not_counted_is_bounded_by_processor_time(

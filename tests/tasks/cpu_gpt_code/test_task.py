@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bilevel.errors import SpaceError
+from bilevel.sandbox import hosted
 from bilevel.sandbox.failures import SandboxUnavailable
-from bilevel.sandbox.hosted import missing
 from bilevel.tasks.cpu_gpt.corpus import TRAIN, Corpus, DamagedCorpus
 from bilevel.tasks.cpu_gpt.identity import SCRIPT as BASELINE
 from bilevel.tasks.cpu_gpt_code.task import MAX_CHARS, SCRIPT, CpuGptCode
@@ -84,8 +84,7 @@ def test_the_journal_keeps_the_script() -> None:
     assert kept.configured(None, Proposal({SCRIPT: "x = 2\n"})) == {SCRIPT: "x = 2\n"}
 
 
-def test_it_is_not_run_without_a_wall() -> None:
-    if not missing("bwrap"):
-        pytest.skip("bwrap is there")
-    with pytest.raises(SandboxUnavailable, match="bubblewrap"):
-        CpuGptCode(name="code", budget_s=1, limit_s=1, layer="bwrap").ready()
+def test_it_is_not_run_without_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosted, "missing", lambda layer: f"no {layer}")
+    with pytest.raises(SandboxUnavailable, match="no sandlock; no bwrap"):
+        CpuGptCode(name="code", budget_s=1, limit_s=1).ready()
