@@ -29,6 +29,7 @@ FREE = {
     "sandbox.memory_mib",
     "task.file",
     "task.checkout",
+    "task.layer",
     "llm.base_url",
     "llm.journal",
     "llm.timeout_s",

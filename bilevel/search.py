@@ -17,6 +17,7 @@ from bilevel.identity import Identity, identify
 from bilevel.journal import Journal, Recording, hold, mend, salvaged
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
+from bilevel.parameters import Value
 from bilevel.pipeline import Pipeline
 from bilevel.sandbox.hosted import chosen
 from bilevel.space import Config
@@ -44,7 +45,7 @@ class Summary:
                 f"{self.search} is finished already ({self.trials} trials, {self._result}); "
                 "give another study name, or fresh=true to start over"
             )
-        changes = ", ".join(f"{n}={v!r}" for n, v in self.changed.items()) or "the baseline"
+        changes = ", ".join(_shown(n, v) for n, v in self.changed.items()) or "the baseline"
         return f"{self.search}: {self.trials} trials, {self._result} with {changes}"
 
     def to_json(self) -> dict[str, Any]:
@@ -61,6 +62,12 @@ class Summary:
         if self.best is None or self.baseline is None:
             return "no result"
         return f"best {self.best:.6f}, delta {self.best - self.baseline:+.6f}"
+
+
+def _shown(name: str, value: Value) -> str:
+    """A text of several lines, a script say, is named and not printed."""
+    edited = isinstance(value, str) and "\n" in value
+    return f"an edited {name}" if edited else f"{name}={value!r}"
 
 
 def summarise(identity: Identity, loop: Loop) -> Summary:

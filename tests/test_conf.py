@@ -25,7 +25,8 @@ GROUPS = {
     for folder in CONF.iterdir()
     if folder.is_dir()
 }
-SCRIPTS = {"autoresearch", "cpu_gpt", "script"}  # tasks that run one
+SCRIPTS = {"autoresearch", "cpu_gpt", "cpu_gpt_code", "script"}  # tasks that run one
+EDITORS = {"karpathy"}  # arms whose proposals are code, and not values of parameters
 MINE = ["task.file=x.py", "+task.parameters.X={type: float, low: 0, high: 1}"]
 CHOICES = [
     (group, choice)
@@ -52,9 +53,10 @@ def test_every_experiment_composes(experiment: str) -> None:
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])
 def test_an_arm_is_named_as_its_file_and_builds_its_loops(arm: str) -> None:
-    config = composed(f"arm={arm}", "task=trap")
+    config = composed(f"arm={arm}", f"task={'cpu_gpt_code' if arm in EDITORS else 'trap'}")
     assert config["arm"] == arm
-    loops = levels(config, Surrogate("trap"), journal=Journal(None), asker=nobody, observers=[])
+    task = instantiate(config["task"], _convert_="all")
+    loops = levels(config, task, journal=Journal(None), asker=nobody, observers=[])
     numbers = [loop.level for loop in loops]
     assert numbers[0] == 1
     assert numbers == sorted(set(numbers))

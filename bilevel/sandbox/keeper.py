@@ -55,6 +55,8 @@ def bwrap_worker(order: dict[str, Any]) -> Any:
     command += ["--cap-drop", "ALL"]
     for path in order["readable"]:
         command += ["--ro-bind", path, path]
+    for path in order.get("devices", ()):
+        command += ["--dev-bind", path, path]
     for name, value in order["environment"].items():
         command += ["--setenv", name, value]
     return subprocess.Popen([*command, "--remount-ro", "/", "--chdir", "/", *order["command"]])

@@ -122,7 +122,7 @@ class ScriptTask(Task):
 
     def _run(self, config: Config, seed: int) -> Outcome:
         text = self.edited(config, seed)
-        with _trial_folder() as folder:
+        with trial_folder() as folder:
             try:
                 self.furnish(folder, text)
             except OSError as error:
@@ -184,7 +184,7 @@ def _text_of(script: Path) -> str:
 
 
 @contextlib.contextmanager
-def _trial_folder() -> Iterator[Path]:
+def trial_folder() -> Iterator[Path]:
     try:
         folder = Path(tempfile.mkdtemp(prefix="trial-"))
     except OSError as error:

@@ -100,8 +100,20 @@ def _research_tags(mechanism: Mapping[str, Any]) -> Tags:
 
 
 def trial_params(trial: Trial) -> dict[str, str]:
-    """The full configuration; a text longer than a param may be is whole in trial.json."""
-    return {name: _cut(_text(value), _PARAM_CHARS) for name, value in trial.config.items()}
+    """The full configuration; a text longer than a param may be is a file of its own."""
+    return {
+        name: _digest(value) if _is_long(value) else _text(value)
+        for name, value in trial.config.items()
+    }
+
+
+def _is_long(value: Value | Any) -> bool:
+    return len(_text(value)) > _PARAM_CHARS
+
+
+def _digest(value: Value | Any) -> str:
+    text = _text(value)
+    return f"sha256 {hashlib.sha256(text.encode()).hexdigest()}, {len(text)} characters"
 
 
 def trial_metrics(record: TrialRecord, objective: Objective) -> Metrics:
@@ -130,7 +142,8 @@ def search_metrics(record: TrialRecord, objective: Objective) -> Metrics:
 
 
 def trial_files(record: TrialRecord) -> dict[str, str]:
-    """Path -> text: the trial as data, prompts with replies, diff, failure, hook calls."""
+    """Path -> text: the trial as data, prompts with replies, long texts of its configuration, diff,
+    failure, hook calls."""
     trial = record.trial
     account = {
         "number": trial.number,
@@ -145,6 +158,7 @@ def trial_files(record: TrialRecord) -> dict[str, str]:
     files = {"trial.json": json.dumps(account, indent=1)}
     for number, call in enumerate(record.calls, start=1):
         files[f"calls/{number:02d}_{_safe(call.purpose)}.md"] = _conversation(call)
+    files |= {_safe(n): _text(value) for n, value in trial.config.items() if _is_long(value)}
     for name, text in trial.outcome.notes.items():
         files[_safe(name) if "." in name else f"{_safe(name)}.txt"] = text
     if trial.outcome.failure is not None:

@@ -10,6 +10,7 @@ from typing import Any
 from bilevel.llm.client import ChatClient
 from bilevel.llm.endpoint import Endpoint
 from bilevel.llm.scripted import research, scientist
+from bilevel.llm.scripted.editing import edit
 from bilevel.llm.scripted.minimal import instance
 from bilevel.llm.scripted.proposing import propose
 from bilevel.llm.scripted.reading import Reading, read
@@ -22,6 +23,7 @@ from bilevel.randomness import digest, keyed
 MODEL = "scripted"
 _PROPOSAL = {"hypothesis", "changes"}
 _REWRITE = {"plan", "configuration"}
+_PATCH = {"hypothesis", "edits", "script"}
 _TUNING = {"analysis", "freeze", "unfreeze", "strategy", "guidance"}
 _ANSWERS = {**research.ANSWERS, **scientist.ANSWERS}
 
@@ -86,6 +88,8 @@ def _reply(
         reply = rewrite(reading, rng, warmth)
     elif names == _TUNING and reading.statistics:
         reply = tune(reading, rng)
+    elif names == _PATCH and "The script" in reading.fenced:
+        reply = edit(reading, rng)
     elif answer:
         reply = answer(reading, rng)
     elif schema:

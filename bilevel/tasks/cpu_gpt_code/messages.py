@@ -1,0 +1,66 @@
+"""What a confined run may say, read with suspicion: every number and text is bounded and typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from bilevel.sandbox.failures import BadFrame
+from bilevel.tasks.cpu_gpt.cost import FEATURES, seconds
+from bilevel.tasks.cpu_gpt_code.verdict import Refused
+from bilevel.trace import FailureKind
+
+SHOWN_CHARS = 4000
+REASON_CHARS = 1200
+MAX_NUMBER = 1e30
+
+
+def number(given: object) -> float:
+    """Raises BadFrame for what is no number, or none of this world."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < MAX_NUMBER:
+        raise BadFrame(f"{str(given)[:40]!r} where a number was expected")
+    return given
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a run says at its end: operations counted, steps of its meter, its last output."""
+
+    counts: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(FEATURES, 0))
+    steps: int = 0
+    output: str = ""
+
+    @classmethod
+    def of(cls, message: Mapping[str, Any]) -> Self:
+        """Raises BadFrame."""
+        counts = message.get("counts")
+        if not isinstance(counts, dict) or set(counts) != set(FEATURES):
+            raise BadFrame("a run that ended without its counts")
+        output = str(message.get("output", ""))[-SHOWN_CHARS:]
+        whole = {name: int(number(amount)) for name, amount in counts.items()}
+        return cls(whole, int(number(message.get("steps"))), output)
+
+    @property
+    def modelled_s(self) -> float:
+        return seconds(self.counts)
+
+
+def understood(message: Mapping[str, Any], wanted: str) -> Any:
+    """What was asked for. Raises Refused with what the run says instead, or BadFrame."""
+    if wanted in message:
+        return message[wanted]
+    if "over" in message:
+        raise over(number(message["over"]))
+    if "memory" in message:
+        raise Refused(FailureKind.OUT_OF_MEMORY, "the script wanted more than task.memory_mib")
+    for said, kind in (("missing", FailureKind.NO_METRIC), ("problem", FailureKind.CRASH)):
+        if said in message:
+            raise Refused(kind, str(message[said])[:REASON_CHARS])
+    raise BadFrame(f"{str(list(message))[:200]} instead of {wanted}")
+
+
+def over(used_s: float) -> Refused:
+    return Refused(
+        FailureKind.TIMEOUT,
+        f"over the budget: stopped after {used_s:.4g} modelled seconds; every operation of the "
+        "script counts, before, in and after the loop over job.meter, which ends in time by itself",
+    )
