@@ -1,6 +1,7 @@
 """One HTML page with everything in it: it is read without a network, light or dark, by keyboard."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,6 +54,7 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
         "embedded": embedded,
         "share": lambda value: number(value, ".0%"),
     }
+    states = mechanism_states(found.study)
     outcomes = list(dict.fromkeys(one.outcome for one in found.comparisons))
     return environment.get_template("page.html").render(
         found=found,
@@ -62,7 +64,9 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
         figures={figure.name: figure for figure in figures},
         links=links,
         outcomes=outcomes,
-        states=sorted(mechanism_states(found.study).items()),
+        states=sorted(states.items()),
+        state_counts=_by_arm(states),
+        states_seen=sorted({state for _, _, state in states}),
         group_of=group_of,
         words=interval_words,
         published=published,
@@ -98,6 +102,13 @@ def highlighting() -> str:
     light = HtmlFormatter(style="default").get_style_defs(".code")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".code")
     return f"\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+
+
+def _by_arm(states: Mapping[tuple[str, str, str], int]) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+    for (arm, _, state), count in sorted(states.items()):
+        found.setdefault(arm, Counter())[state] += count
+    return found
 
 
 def _text(name: str) -> str:

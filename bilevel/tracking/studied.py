@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bilevel.tracking.records import Run
 from bilevel.tracking.store import Store
@@ -53,6 +53,14 @@ def read_study(store: Store, experiment: str) -> list[Tracked]:
     ]
 
 
+def _named(run: Run) -> Run:
+    """The run with what a report reads of it, as `tables.py` has it."""
+    exact, begins = set(METRICS), tuple(name for name in METRICS if name.endswith("/"))
+    tags = {name: text for name, text in run.tags.items() if name in TAGS}
+    metrics = {n: v for n, v in run.metrics.items() if n in exact or n.startswith(begins)}
+    return replace(run, tags=tags, metrics=metrics)
+
+
 def _picture(
     store: Store, experiment: str
 ) -> tuple[list[Run], Mapping[tuple[str, str], Mapping[int, float]]]:
@@ -62,7 +70,7 @@ def _picture(
 
         tables = Tables(store.backend, experiment)
     except ImportError:
-        runs = store.runs(experiment, "")
+        runs = [_named(run) for run in store.runs(experiment, "")]
         searches = [run.run_id for run in runs if run.tags.get("kind") == "search"]
         return runs, {(one, name): store.curve(one, name) for one in searches for name in CURVES}
     with store.guard("reading the study"):

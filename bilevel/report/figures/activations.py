@@ -23,8 +23,9 @@ def activations(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing 
 
     def paint(canvas: Canvas) -> None:
         grid = canvas.figure.subplots(
-            2 * down, across, squeeze=False, height_ratios=[2.2, 1] * down, sharex="col"
-        )
+            2 * down, across, squeeze=False, sharex="col", sharey="row",
+            height_ratios=[2.2, 1] * down,
+        )  # fmt: skip
         for place, (arm, searches) in enumerate(arms.items()):
             row, column = divmod(place, across)
             curves = [r.curve for r in rows if r.arm == arm and r.curve]

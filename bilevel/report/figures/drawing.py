@@ -7,7 +7,7 @@ from typing import Any
 
 from bilevel.report.figures.themes import THEMES, Look, Theme, looks
 
-DPI = 130
+DPI = 150
 
 
 @dataclass(frozen=True)
