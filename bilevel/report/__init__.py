@@ -7,14 +7,17 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from bilevel.errors import TrackingError
-from bilevel.report.comparisons import Comparison
-from bilevel.report.numbers import ArmRow, SearchRow
 from bilevel.report.reading import Study, opened, read
 from bilevel.tracking.location import DEFAULT_URI, deep_link, run_link, ui_command
+
+if TYPE_CHECKING:  # they import scipy, which whoever asks for help does not need
+    from bilevel.report.comparisons import Comparison
+    from bilevel.report.numbers import ArmRow, SearchRow
 
 __all__ = ["ReportResult", "report"]
 
@@ -28,9 +31,9 @@ class ReportResult:
 
     study: str
     stand_in: bool
-    arms: tuple[ArmRow, ...]
-    searches: tuple[SearchRow, ...]
-    comparisons: tuple[Comparison, ...]
+    arms: "tuple[ArmRow, ...]"
+    searches: "tuple[SearchRow, ...]"
+    comparisons: "tuple[Comparison, ...]"
     page: Path
     figures: tuple[Path, ...]
     csv: tuple[Path, ...]

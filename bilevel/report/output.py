@@ -29,9 +29,9 @@ def title(study: Study) -> str:
 def table(study: Study, arms: Sequence[ArmRow]) -> Table:
     """Arms in rows; means a search, except keep/discard/fail, which are sums."""
     made = Table(title=title(study), caption=_caption(study), caption_justify="left")
-    made.add_column("arm")
+    made.add_column("arm", no_wrap=True, overflow="fold")
     heads = ("n", f"baseline {study.objective.metric}", "confirmed delta", "[95 %]", "own delta",
-             "published", "keep/disc/fail", "repeats", "tokens", "modelled s")  # fmt: skip
+             "published", "keep/disc/fail", "tokens", "modelled s")  # fmt: skip
     for head in heads:
         made.add_column(head, justify="right", no_wrap=head == "[95 %]")
     for row in arms:
@@ -44,7 +44,6 @@ def table(study: Study, arms: Sequence[ArmRow]) -> Table:
             number(row.delta, "+.4f"),
             published(group_of(row.arm)),
             f"{row.kept}/{row.discarded}/{row.failed}",
-            number(row.repetition, ".0%"),
             number(row.tokens, ",.0f"),
             number(row.modelled_s, ",.0f"),
         )
@@ -92,7 +91,7 @@ def banded(band: Interval | None, form: str = "+.4f") -> str:
 
 
 def published(group: PublishedGroup | None) -> str:
-    return NONE if group is None else f"{group.mean:+.3f} ± {group.sd:.3f} ({group.group})"
+    return NONE if group is None else f"{group.mean:+.3f} ({group.group})"
 
 
 def _flat(record: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -113,8 +112,8 @@ def _caption(study: Study) -> str:
     unfinished = [s for s in study.searches if not s.ended]
     said = (
         "confirmed delta: best - baseline, both measured again on fresh seeds; own delta: the\n"
-        "search's own best, a minimum over noisy draws; repeats = trials whose moves were tried\n"
-        "before; published: arXiv 2603.23420, n=3, another machine"
+        "search's own best, a minimum over noisy draws; published: arXiv 2603.23420, n=3, another\n"
+        "machine and model"
     )
     if unfinished:
         named = ", ".join(

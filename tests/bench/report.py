@@ -6,6 +6,7 @@
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -21,6 +22,7 @@ _ARMS = ("level1", "restart", "sham", "level1_tokens", "tpe", "bilevel", "level2
          "tabu", "curated")  # fmt: skip
 _WITH_MECHANISMS = ("bilevel", "level2", "tabu", "curated")
 _CONFIRMED = 5
+_ACT = {"trial": 0, "mechanism": "tabu", "hook": "review", "effect": "decision"}
 Row = tuple[str, float, str, str | None]
 
 
@@ -39,7 +41,8 @@ def fixture(folder: Path, searches: int) -> str:
         arm, seed = _ARMS[number % len(_ARMS)], number // len(_ARMS) + 1
         tracker.start(info(arm, seed, "large"))
         for record in records(arm, seed, _TRIALS, calls=False):
-            tracker.trial(record)
+            acting = arm in _WITH_MECHANISMS and record.trial.number % 3 == 0
+            tracker.trial(replace(record, hooks=(_ACT,) if acting else ()))
             if arm in ("bilevel", "level2") and record.trial.number in (10, 20):
                 tracker.trial(invention(record.trial.number // 10, seed))
         if arm in _WITH_MECHANISMS:
