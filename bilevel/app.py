@@ -32,7 +32,7 @@ python -m bilevel study=NAME arm=ARM task=TASK llm=LLM seed=N search.trials=N   
 python -m bilevel -m study=NAME arm=level1,level1_5 seed=1,2,3                  every combination
 python -m bilevel -m ... hydra/launcher=joblib hydra.launcher.n_jobs=2          two at a time
 python -m bilevel ... dry_run=true                                              only what it costs
-python -m bilevel.report study=NAME                                             table and plot
+python -m bilevel.report study=NAME                                             tables and a page
 
 The same command continues a search that was stopped. --cfg job shows the whole configuration.
 Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept.

@@ -1,12 +1,14 @@
 """The numbers of a report, each defined where it is computed."""
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bilevel.behaviour import repetition_rate
+from bilevel.behaviour import longest_streak, repetition_rate
 from bilevel.report.reading import Search, Study
+from bilevel.report.statistics import Interval, entropy_bits, interval
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,14 @@ class SearchRow:
     baseline: float | None
     best: float | None
     delta: float | None
+    confirmed_delta: float | None
+    confirmed_seeds: int
     kept: int
     discarded: int
     failed: int
     repetition: float | None
+    longest_streak: int | None
+    entropy_bits: float | None
     distinct_moves: int
     tokens: float
     modelled_s: float
@@ -36,15 +42,21 @@ class SearchRow:
 @dataclass(frozen=True)
 class ArmRow:
     """One arm: means over its `n` searches that have a baseline, `unfinished` of which go on or
-    were cut off. `delta_sd` is the sample standard deviation, None for a single search."""
+    were cut off. The confirmed delta is the mean over the `confirmed_n` of them that have one; `sd`
+    is the sample standard deviation over searches, None for a single one."""
 
     arm: str
     n: int
     unfinished: int
     baseline: float | None
     best: float | None
+    confirmed_delta: float | None
+    confirmed_sd: float | None
+    confirmed_n: int
+    confirmed_interval: Interval | None
     delta: float | None
     delta_sd: float | None
+    delta_interval: Interval | None
     kept: int
     discarded: int
     failed: int
@@ -57,13 +69,15 @@ class ArmRow:
 
 def search_row(search: Search) -> SearchRow:
     """`baseline` is the value of trial 0, `best` the best value of a kept trial (the baseline is
-    one), `delta` = best - baseline. Counts and shares leave the baseline out."""
+    one), `delta` = best - baseline: the luckiest of many noisy draws, which the confirmed delta is
+    not. Counts and shares leave the baseline out."""
     after = [trial for trial in search.trials if trial.number > 0]
     curve = best_so_far(search)
     first = search.trials[0] if search.trials else None
     baseline = first.value if first is not None and first.number == 0 else None
     best = curve[-1] if curve else None
     decisions = [trial.decision for trial in after if trial.retest_of is None]
+    moves = Counter(move for trial in after for move in trial.moves)
     return SearchRow(
         arm=search.arm,
         seed=search.seed,
@@ -74,11 +88,15 @@ def search_row(search: Search) -> SearchRow:
         baseline=baseline,
         best=best,
         delta=best - baseline if best is not None and baseline is not None else None,
+        confirmed_delta=search.totals.get("confirmed_delta"),
+        confirmed_seeds=int(search.totals.get("confirmed_n", 0)),
         kept=decisions.count("keep"),
         discarded=decisions.count("discard"),
         failed=decisions.count("fail"),
         repetition=repetition_rate(trial.moves for trial in after),
-        distinct_moves=len({move for trial in after for move in trial.moves}),
+        longest_streak=longest_streak(one == "keep" for one in decisions) if decisions else None,
+        entropy_bits=entropy_bits(list(moves.values())),
+        distinct_moves=len(moves),
         tokens=search.totals.get("tokens", 0.0),
         modelled_s=search.totals.get("modelled_s", 0.0),
         wall_s=search.totals.get("wall_s", 0.0),
@@ -121,14 +139,20 @@ def _arm(arm: str, rows: Sequence[SearchRow]) -> ArmRow:
         return statistics.fmean(values) if values else None
 
     deltas = [row.delta for row in measured if row.delta is not None]
+    confirmed = [row.confirmed_delta for row in measured if row.confirmed_delta is not None]
     return ArmRow(
         arm=arm,
         n=len(measured),
         unfinished=sum(row.state == "unfinished" for row in rows),
         baseline=mean(lambda row: row.baseline),
         best=mean(lambda row: row.best),
+        confirmed_delta=mean(lambda row: row.confirmed_delta),
+        confirmed_sd=_sd(confirmed),
+        confirmed_n=len(confirmed),
+        confirmed_interval=interval(confirmed),
         delta=mean(lambda row: row.delta),
-        delta_sd=statistics.stdev(deltas) if len(deltas) > 1 else None,
+        delta_sd=_sd(deltas),
+        delta_interval=interval(deltas),
         kept=sum(row.kept for row in rows),
         discarded=sum(row.discarded for row in rows),
         failed=sum(row.failed for row in rows),
@@ -138,3 +162,7 @@ def _arm(arm: str, rows: Sequence[SearchRow]) -> ArmRow:
         modelled_s=mean(lambda row: row.modelled_s),
         wall_s=mean(lambda row: row.wall_s),
     )
+
+
+def _sd(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) if len(values) > 1 else None

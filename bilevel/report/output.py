@@ -2,78 +2,146 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from bilevel.report.numbers import ArmRow, SearchRow
+from bilevel.report.comparisons import Comparison
+from bilevel.report.numbers import ArmRow
+from bilevel.report.published import PublishedGroup, group_of
 from bilevel.report.reading import Study
+from bilevel.report.statistics import Interval
 
+FEW_MECHANISMS = 8  # of one arm, as lines of the console
 STAND_IN = "stand-in model: scripted"
+NONE = "-"
 
 
 def title(study: Study) -> str:
-    """What table and plot are called; a stand-in's results say so here."""
+    """What tables, page and figures are called; a stand-in's results say so here."""
     return f"Study {study.name}" + (f" ({STAND_IN})" if study.stand_in else "")
 
 
 def table(study: Study, arms: Sequence[ArmRow]) -> Table:
     """Arms in rows; means a search, except keep/discard/fail, which are sums."""
-    metric = study.objective.metric
     made = Table(title=title(study), caption=_caption(study), caption_justify="left")
-    made.add_column("arm")
-    heads = ("n", f"baseline {metric}", f"best {metric}", "delta mean ± sd", "keep/disc/fail",
-             "repeats", "moves", "tokens", "modelled s", "wall s")  # fmt: skip
+    made.add_column("arm", no_wrap=True, overflow="fold")
+    heads = ("n", f"baseline {study.objective.metric}", "confirmed delta", "[95 %]", "own delta",
+             "published", "keep/disc/fail", "tokens", "modelled s")  # fmt: skip
     for head in heads:
-        made.add_column(head, justify="right")
+        made.add_column(head, justify="right", no_wrap=head == "[95 %]")
     for row in arms:
         made.add_row(
             row.arm,
             f"{row.n}" + (f" ({row.unfinished} unfinished)" if row.unfinished else ""),
-            _number(row.baseline, ".4f"),
-            _number(row.best, ".4f"),
-            _number(row.delta, "+.4f") + ("" if row.delta_sd is None else f" ± {row.delta_sd:.4f}"),
+            number(row.baseline, ".4f"),
+            number(row.confirmed_delta, "+.4f"),
+            banded(row.confirmed_interval).strip() or NONE,
+            number(row.delta, "+.4f"),
+            published(group_of(row.arm)),
             f"{row.kept}/{row.discarded}/{row.failed}",
-            _number(row.repetition, ".0%"),
-            _number(row.distinct_moves, ".1f"),
-            _number(row.tokens, ",.0f"),
-            _number(row.modelled_s, ",.0f"),
-            _number(row.wall_s, ",.1f"),
+            number(row.tokens, ",.0f"),
+            number(row.modelled_s, ",.0f"),
         )
     return made
 
 
-def write_csv(path: Path, rows: Sequence[ArmRow] | Sequence[SearchRow]) -> Path:
-    """One line a row, None as an empty field; curves are left to the plot."""
-    lines: list[dict[str, Any]] = [asdict(row) for row in rows]
-    for line in lines:
-        line.pop("curve", None)
+def comparison_table(found: Sequence[Comparison]) -> Table:
+    """The comparisons of the headline, one arm after the other."""
+    made = Table(title=f"{found[0].outcome}: arm - control", caption_justify="left")
+    for head in ("arm", "control", "n", "difference [95 %]", "p", "p Holm", "g", "seeds needed"):
+        made.add_column(head, justify="left" if head in {"arm", "control"} else "right")
+    for one in found:
+        if one.refusal:
+            made.add_row(one.arm, one.control, NONE, f"refused: {one.refusal}")
+            continue
+        made.add_row(
+            one.arm,
+            one.control,
+            str(one.n) if one.n == one.n_control else f"{one.n}, {one.n_control}",
+            number(one.difference, "+.4f") + banded(one.interval),
+            number(one.p, ".4f"),
+            number(one.p_holm, ".4f"),
+            number(one.hedges_g, "+.2f"),
+            number(one.seeds_needed, ","),
+        )
+    return made
+
+
+def write_csv(path: Path, rows: Sequence[Any]) -> Path:
+    """One line a record; None is an empty field, an interval two, and a curve is left out."""
+    lines = [dict(_flat(row)) for row in rows]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(lines[0]))
+        writer = csv.DictWriter(file, fieldnames=list(lines[0]) if lines else ["nothing"])
         writer.writeheader()
         writer.writerows(lines)
     return path
 
 
-def _number(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+def number(value: float | None, form: str) -> str:
+    return NONE if value is None else format(value, form)
+
+
+def banded(band: Interval | None, form: str = "+.4f") -> str:
+    return "" if band is None else f" [{band.low:{form}}, {band.high:{form}}]"
+
+
+def published(group: PublishedGroup | None) -> str:
+    return NONE if group is None else f"{group.mean:+.3f} ({group.group})"
+
+
+def _flat(record: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for one in fields(record):
+        value, name = getattr(record, one.name), prefix + one.name
+        if one.name == "curve" or isinstance(value, tuple):
+            continue
+        if one.type == "Interval | None" or one.type == Interval | None:
+            yield f"{name}_low", None if value is None else value.low
+            yield f"{name}_high", None if value is None else value.high
+        elif is_dataclass(value):
+            yield from _flat(value, f"{name}_")
+        else:
+            yield name, value
 
 
 def _caption(study: Study) -> str:
     unfinished = [s for s in study.searches if not s.ended]
-    said = "delta = best - baseline; repeats = trials whose moves were tried before"
+    said = (
+        "confirmed delta: best - baseline, both measured again on fresh seeds; own delta: the\n"
+        "search's own best, a minimum over noisy draws; published: arXiv 2603.23420, n=3, another\n"
+        "machine and model"
+    )
     if unfinished:
         named = ", ".join(
             f"{s.arm} seed {s.seed} ({max(0, len(s.trials) - 1)} trials)" for s in unfinished
         )
         said += f"\nunfinished, counted as far as they got: {named}"
-    states = Counter(
-        (s.arm, name, state) for s in study.searches for name, state in s.mechanisms.items()
-    )
-    for (arm, name, state), count in sorted(states.items()):
-        shown = "[bold red]DEAD[/bold red]" if state == "dead" else state
-        said += f"\nmechanism {name} in {arm}: {shown} in {count} of its searches"
-    return said
+    return "\n".join([said, *_mechanism_lines(study)])
+
+
+def _mechanism_lines(study: Study) -> Iterator[str]:
+    """A line a mechanism; of an arm that has many, how many are in which state."""
+    for arm, entries in groupby(sorted(mechanism_states(study).items()), lambda one: one[0][0]):
+        lines = list(entries)
+        if len(lines) <= FEW_MECHANISMS:
+            for (_, name, state), count in lines:
+                yield f"mechanism {name} in {arm}: {_state(state)} in {count} of its searches"
+            continue
+        totals = Counter[str]()
+        for (_, _, state), count in lines:
+            totals[state] += count
+        told = ", ".join(f"{_state(state)} {count}" for state, count in totals.most_common())
+        yield f"{totals.total()} mechanisms in {arm}: {told}"
+
+
+def _state(state: str) -> str:
+    return "[bold red]DEAD[/bold red]" if state == "dead" else state
+
+
+def mechanism_states(study: Study) -> Counter[tuple[str, str, str]]:
+    """(arm, mechanism, state) -> in how many searches."""
+    return Counter((s.arm, one.name, one.state) for s in study.searches for one in s.attached)

@@ -1,19 +1,30 @@
-"""What a report needs of a study, read from MLflow in one query for searches and one for trials."""
+"""What a report needs of a study, read from MLflow in a few queries, however large the study is."""
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bilevel.errors import BadInput, TrackingError
 from bilevel.trace import Objective
 from bilevel.tracking.location import local_path, resolve, shown
 from bilevel.tracking.records import Run
 
+if TYPE_CHECKING:
+    from bilevel.tracking.store import Store
+    from bilevel.tracking.studied import Tracked
+
 Moves = frozenset[tuple[str, str]]
-_SEARCHES = "tags.kind = 'search' AND tags.superseded = 'false'"
-_MECHANISMS = "tags.kind = 'mechanism'"
-_TRIALS = "tags.kind = 'trial' AND attributes.status = 'FINISHED'"
+NOTHING: Mapping[int, float] = {}
+
+
+@dataclass(frozen=True)
+class Act:
+    """A hook call that changed a decision or a prompt of one trial."""
+
+    mechanism: str
+    hook: str
+    effect: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,35 @@ class Tried:
     decision: str
     moves: Moves
     retest_of: int | None = None
+    origin: str = ""
+    acts: tuple[Act, ...] = ()
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a session of level 2 came to; its texts are an artifact of its run. `gain` is by how
+    much the best value improved in the trials that followed, from `first_trial` on."""
+
+    run_id: str
+    number: int
+    mechanism: str
+    domain: str
+    domain_in_prompt: bool
+    admitted: bool
+    attempts: int
+    problem: str
+    gain: float | None
+    first_trial: int | None
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A mechanism and what the ledger says of it: live, prompted, on probation or dead."""
+
+    name: str
+    state: str
+    run_id: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -40,8 +80,13 @@ class Search:
     objective: Objective
     trials: tuple[Tried, ...]
     totals: Mapping[str, float]
-    mechanisms: Mapping[str, str] = field(default_factory=dict)
-    """What the ledger says of each: live, prompted, on probation or dead."""
+    attached: tuple[Attached, ...] = ()
+    sessions: tuple[Session, ...] = ()
+    curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+
+    def curve(self, metric: str) -> Mapping[int, float]:
+        """tokens or modelled_s by trial, summed up."""
+        return self.curves.get(metric, NOTHING)
 
 
 @dataclass(frozen=True)
@@ -61,6 +106,14 @@ class Study:
     def objective(self) -> Objective:
         return self.searches[0].objective
 
+    @property
+    def arms(self) -> dict[str, list[Search]]:
+        """Arm -> its searches by seed."""
+        found: dict[str, list[Search]] = {}
+        for search in self.searches:
+            found.setdefault(search.arm, []).append(search)
+        return found
+
 
 def read(name: str, uri: str) -> Study:
     """The study. Raises BadInput, naming the studies there are, if there is none like it."""
@@ -68,47 +121,30 @@ def read(name: str, uri: str) -> Study:
     path = local_path(uri)
     if path is not None and not path.exists():
         raise BadInput(f"study={name}: nothing was ever tracked in {path}; run a search first")
-    from bilevel.tracking.store import Store
+    from bilevel.tracking.studied import read_study
 
-    store = Store(uri, write=False)
+    store = opened(uri)
     studies = store.studies()
     if name not in studies:
         known = ", ".join(sorted(studies)) or "none yet"
         raise BadInput(f"study={name} is not in {shown(uri)}; studies there: {known}")
-    runs = store.runs(studies[name], _SEARCHES)
-    if not runs:
+    found = read_study(store, studies[name])
+    if not found:
         raise BadInput(f"study={name} holds no search (or only superseded ones) in {shown(uri)}")
-    trials: dict[str, dict[int, Tried]] = defaultdict(dict)
-    for run in store.runs(studies[name], _TRIALS):
-        tried = _tried(run)
-        trials[run.tags["mlflow.parentRunId"]][tried.number] = tried
-    states: dict[str, dict[str, str]] = defaultdict(dict)
-    for run in store.runs(studies[name], _MECHANISMS):
-        states[run.tags["mlflow.parentRunId"]][run.tags["mechanism"]] = run.tags["state"]
-    searches = [_search(run, trials[run.run_id], states[run.run_id]) for run in runs]
-    searches.sort(key=lambda search: (search.arm, search.seed))
+    searches = sorted(map(_search, found), key=lambda search: (search.arm, search.seed))
     return Study(name, uri, studies[name], tuple(searches))
 
 
-def _tried(run: Run) -> Tried:
-    try:
-        moves = frozenset((name, way) for name, way in json.loads(run.tags["moves"]))
-        return Tried(
-            int(run.tags["trial"]),
-            run.metrics.get("val_bpb"),
-            run.tags["decision"],
-            moves,
-            int(run.tags["retest_of"]) if "retest_of" in run.tags else None,
-        )
-    except (KeyError, ValueError) as error:
-        raise TrackingError(
-            f"run {run.run_id} ({run.name}) is not a trial as this version writes it ({error!r}); "
-            "delete the run, or report with the version that wrote it"
-        ) from None
+def opened(uri: str) -> "Store":
+    """The store, to be read from; importing mlflow takes seconds."""
+    from bilevel.tracking.store import Store
+
+    return Store(uri, write=False)
 
 
-def _search(run: Run, trials: Mapping[int, Tried], mechanisms: Mapping[str, str]) -> Search:
-    tags = run.tags
+def _search(tracked: "Tracked") -> Search:
+    run, tags = tracked.run, tracked.run.tags
+    trials = {tried.number: tried for tried in map(_tried, tracked.of("trial"))}
     return Search(
         arm=tags.get("arm", ""),
         seed=int(tags.get("seed", 0)),
@@ -119,5 +155,54 @@ def _search(run: Run, trials: Mapping[int, Tried], mechanisms: Mapping[str, str]
         objective=Objective(tags.get("metric", "val_bpb"), tags.get("direction", "minimize")),
         trials=tuple(trials[number] for number in sorted(trials)),
         totals=run.metrics,
-        mechanisms=mechanisms,
+        attached=tuple(map(_attached, tracked.of("mechanism"))),
+        sessions=tuple(_sessions(tracked.of("outer"))),
+        curves=tracked.curves,
     )
+
+
+def _tried(run: Run) -> Tried:
+    tags = run.tags
+    try:
+        return Tried(
+            int(tags["trial"]),
+            run.metrics.get("val_bpb"),
+            tags["decision"],
+            frozenset((name, way) for name, way in json.loads(tags["moves"])),
+            int(tags["retest_of"]) if "retest_of" in tags else None,
+            tags.get("origin", ""),
+            tuple(Act(*row) for row in json.loads(tags.get("acted", "[]"))),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise TrackingError(
+            f"run {run.run_id} ({run.name}) is not a trial as this version writes it ({error!r}); "
+            "delete the run, or report with the version that wrote it"
+        ) from None
+
+
+def _attached(run: Run) -> Attached:
+    counts = {n.removeprefix("hook/"): int(v) for n, v in run.metrics.items() if "hook/" in n}
+    return Attached(run.tags["mechanism"], run.tags["state"], run.run_id, counts)
+
+
+def _sessions(runs: Sequence[Run]) -> list[Session]:
+    return [
+        Session(
+            run_id=run.run_id,
+            number=int(run.tags["trial"]),
+            mechanism=run.tags["mechanism"],
+            domain=run.tags.get("domain", ""),
+            domain_in_prompt=run.tags.get("domain_in_prompt") == "true",
+            admitted=run.tags.get("admitted") == "true",
+            attempts=int(run.tags.get("attempts", 0)),
+            problem=run.tags.get("problem", ""),
+            gain=run.metrics.get("val_bpb"),
+            first_trial=_whole(run.metrics.get("first_trial")),
+        )
+        for run in runs
+        if "mechanism" in run.tags
+    ]
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

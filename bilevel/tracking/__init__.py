@@ -20,13 +20,15 @@ What is written, for scripts that read it:
                    wall_s); the journal, config.yaml, environment.json and mechanisms.json
     child runs     kind=trial and kind=outer (a loop above): study, arm, seed, llm, task, level,
                    trial, decision, moves, failure, parent_trial, duplicate_of, retest_of, origin,
-                   hypothesis;
+                   hypothesis, acted (the hook calls that changed it);
                    the configuration as params; val_bpb, delta (value - baseline), cost/*, clock/*;
                    trial.json, calls/*.md, the diff; every model call as a trace of the run
                    a level-2 session also: mechanism, domain, domain_in_prompt, admitted, attempts,
                    problem; research.json, attempts/*.py with every gate's verdict, judgement.txt
                    kind=mechanism: mechanism, carrier, state, its source and its ledger; a dead one
                    has the status FAILED, which MLflow paints red
+    study run      kind=study: the last report of the study; confirmed_delta/ARM and delta/ARM, its
+                   page, figures and CSV files
 
 `val_bpb` is the objective's value whatever the task calls it; it is also logged by that name.
 A search that is executed again tells everything again: what is complete is left alone, a child

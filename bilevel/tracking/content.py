@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bilevel.journal import projection
@@ -16,6 +16,7 @@ from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, Tr
 VALUE = "val_bpb"  # the name scripts rely on, whatever the task calls its metric
 BEST = f"best_{VALUE}"
 DELTA = "delta"
+ACTING = ("decision", "prompt")  # effects of a hook call that changed something
 STEP_MARK = "trial"  # logged with every step of a search: tells which steps are there
 _TAG_CHARS = 500
 _PARAM_CHARS = 6000
@@ -65,7 +66,8 @@ def spent_s(record: TrialRecord) -> float:
 
 
 def trial_tags(record: TrialRecord) -> Tags:
-    """`moves` is a JSON list of [parameter, direction]: what the report counts."""
+    """`moves` is a JSON list of [parameter, direction], `acted` one of [mechanism, hook, effect],
+    for the hook calls that changed a decision or a prompt: what the report counts."""
     trial = record.trial
     failure = trial.outcome.failure
     optional = {
@@ -75,6 +77,7 @@ def trial_tags(record: TrialRecord) -> Tags:
         "parent_trial": "" if trial.parent is None else str(trial.parent),
         "duplicate_of": "" if trial.duplicate_of is None else str(trial.duplicate_of),
         "retest_of": "" if trial.retest_of is None else str(trial.retest_of),
+        "acted": _acted(record.hooks),
         **_research_tags(trial.proposal.mechanism),
     }
     return {
@@ -84,6 +87,12 @@ def trial_tags(record: TrialRecord) -> Tags:
         "decision": str(trial.decision),
         "moves": json.dumps(sorted(map(list, trial.moves))),
     } | {name: text for name, text in optional.items() if text}
+
+
+def _acted(hooks: Sequence[Mapping[str, Any]]) -> str:
+    told = {(row["mechanism"], row["hook"], row["effect"]) for row in hooks
+            if row.get("effect") in ACTING}  # fmt: skip
+    return json.dumps(sorted(map(list, told))) if told else ""
 
 
 def _research_tags(mechanism: Mapping[str, Any]) -> Tags:

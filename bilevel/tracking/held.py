@@ -31,7 +31,7 @@ class HeldStore(Store):
 
     def __init__(self, uri: str, artifacts: str | None = None) -> None:
         super().__init__(uri, artifacts)
-        rows.check(self._tracing.store)
+        rows.check(self.backend)
         self._held: dict[str, HeldRun] = {}
         self._experiment = ""
 
@@ -40,13 +40,13 @@ class HeldStore(Store):
         if not self._held:
             return
         held = list(self._held.values())
-        with self._guard(f"writing {held[0].name} and its {len(held) - 1} runs"):
+        with self.guard(f"writing {held[0].name} and its {len(held) - 1} runs"):
             experiment = self._client.get_experiment(self._experiment)
             places = [rows.artifact_uri(experiment, run) for run in held]
             try:
                 for run, place in zip(held, places, strict=True):
                     _put(place, run.texts, run.files)
-                rows.write(self._tracing.store, experiment, held)
+                rows.write(self.backend, experiment, held)
             except BaseException:
                 for folder in filter(None, map(_local, places)):
                     shutil.rmtree(folder.parent, ignore_errors=True)

@@ -112,3 +112,9 @@ def deep_link(uri: str, experiment_id: str, address: str = UI_ADDRESS) -> str:
     base = uri.rstrip("/") if uri.startswith("http") else address
     query = f"viewStateShareKey={VIEW_KEY}&compareRunsMode=CHART"
     return f"{base}/#/experiments/{experiment_id}/runs?{query}"
+
+
+def run_link(uri: str, experiment_id: str, run_id: str, address: str = UI_ADDRESS) -> str:
+    """The page of one run's artifacts."""
+    base = uri.rstrip("/") if uri.startswith("http") else address
+    return f"{base}/#/experiments/{experiment_id}/runs/{run_id}/artifacts"

@@ -29,6 +29,7 @@ for _name, _value in {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a dead server must not hold a search for minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two lines for every trial otherwise
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -46,7 +47,7 @@ class Store:
     def __init__(self, uri: str, artifacts: str | None = None, *, write: bool = True) -> None:
         self.uri = resolve(uri)
         self._artifacts = artifacts_root(self.uri, artifacts)
-        with self._guard("opening"), warnings.catch_warnings():
+        with self.guard("opening"), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # mlflow's, of its own parts
             # it would print a hundred lines of SQLAlchemy where `_guard` says one
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -59,8 +60,13 @@ class Store:
             self._client = mlflow.MlflowClient(tracking_uri=self.uri)
             self._tracing = TracingClient(self.uri)
 
+    @property
+    def backend(self) -> Any:
+        """MLflow's own store, for who knows its tables."""
+        return self._tracing.store
+
     @contextmanager
-    def _guard(self, doing: str) -> Iterator[None]:
+    def guard(self, doing: str) -> Iterator[None]:
         """Whatever goes wrong in there is told in one line: what, where, why and the remedy."""
         try:
             yield
@@ -84,12 +90,12 @@ class Store:
         def page(token: str | None) -> Any:
             return self._client.search_experiments(max_results=_PAGE, page_token=token)
 
-        with self._guard("listing studies"):
+        with self.guard("listing studies"):
             return {e.name: e.experiment_id for e in _every(page) if e.name != "Default"}
 
     def experiment(self, study: str, tags: Mapping[str, str]) -> str:
         """The id of the study's experiment, made if there is none; sets the tags it lacks."""
-        with self._guard(f"opening study {study}"):
+        with self.guard(f"opening study {study}"):
             found = self._client.get_experiment_by_name(study) or self._create(study)
             if found.lifecycle_stage != "active":
                 raise TrackingError(
@@ -123,13 +129,20 @@ class Store:
                 page_token=token,
             )
 
-        with self._guard("reading runs"):
+        with self.guard("reading runs"):
             return [_run(run) for run in _every(page)]
 
-    def steps(self, run_id: str, metric: str) -> set[int]:
-        """The steps at which a metric was logged."""
-        with self._guard("reading metrics"):
-            return {m.step for m in self._client.get_metric_history(run_id, metric)}
+    def curve(self, run_id: str, metric: str) -> dict[int, float]:
+        """A metric's value by step; the last one where it was logged twice."""
+        with self.guard("reading metrics"):
+            points = self._client.get_metric_history(run_id, metric)
+            return {m.step: m.value for m in sorted(points, key=lambda m: m.timestamp)}
+
+    def text(self, run_id: str, path: str) -> str:
+        """An artifact's text."""
+        with self.guard(f"reading {path}"), tempfile.TemporaryDirectory() as folder:
+            place = self._client.download_artifacts(run_id, path, folder)
+            return Path(place).read_text(encoding="utf-8")
 
     def create(
         self,
@@ -142,7 +155,7 @@ class Store:
         """A new running run, which began `age_s` ago."""
         every = {**tags, "mlflow.parentRunId": parent} if parent else dict(tags)
         start_ms = int((time.time() - age_s) * 1000)
-        with self._guard(f"starting run {name}"):
+        with self.guard(f"starting run {name}"):
             made = self._client.create_run(experiment, start_ms, tags=every, run_name=name)
             identifier: str = made.info.run_id
             return identifier
@@ -158,7 +171,7 @@ class Store:
     ) -> None:
         """Metrics, params and tags in one call."""
         when_ms = now_ms()
-        with self._guard("logging"):
+        with self.guard("logging"):
             self._client.log_batch(
                 run_id,
                 metrics=[Metric(n, v, when_ms, step) for n, v in (metrics or {}).items()],
@@ -168,13 +181,13 @@ class Store:
 
     def latest(self, run_id: str) -> Mapping[str, float]:
         """The last value of every metric."""
-        with self._guard("reading metrics"):
+        with self.guard("reading metrics"):
             found: Mapping[str, float] = self._client.get_run(run_id).data.metrics
             return found
 
     def files(self, run_id: str, files: Mapping[str, str]) -> None:
         """Texts as artifacts, by their path; one call for all of them."""
-        with self._guard("storing artifacts"), tempfile.TemporaryDirectory() as folder:
+        with self.guard("storing artifacts"), tempfile.TemporaryDirectory() as folder:
             for name, text in files.items():
                 path = Path(folder, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,7 +195,7 @@ class Store:
             self._client.log_artifacts(run_id, folder)
 
     def file(self, run_id: str, path: Path) -> None:
-        with self._guard(f"storing {path.name}"):
+        with self.guard(f"storing {path.name}"):
             self._client.log_artifact(run_id, str(path))
 
     def calls(
@@ -193,7 +206,7 @@ class Store:
         `name` is the trial's in the experiment, whichever run it has: cut off between the two
         writes, the traces belong to no run, and `delete` finds them by what they are named after.
         """
-        with self._guard("storing traces"):
+        with self.guard("storing traces"):
             made = [Span.from_dict(data) for data in spans(name, calls, model)]
             self._tracing.log_spans(experiment, made)
             for page in _pages(trace_ids(name, calls)):
@@ -201,7 +214,7 @@ class Store:
 
     def status(self, run_id: str, status: str) -> None:
         """RUNNING, FINISHED, FAILED or KILLED; all but the first also end the run."""
-        with self._guard("closing a run"):
+        with self.guard("closing a run"):
             if status == "RUNNING":
                 self._client.update_run(run_id, status=status)
             else:
@@ -209,7 +222,7 @@ class Store:
 
     def delete(self, experiment: str, run_id: str, traces: Sequence[str] = ()) -> None:
         """Removes a run, and traces by their id if they are there."""
-        with self._guard("removing a run that was cut off"):
+        with self.guard("removing a run that was cut off"):
             for page in _pages(traces):
                 self._client.delete_traces(experiment, trace_ids=page)
             self._client.delete_run(run_id)

@@ -147,7 +147,7 @@ class MlflowTracker:
             for run in self.store.runs(self._experiment, query)
             if "label" in run.tags
         }
-        self._steps = self.store.steps(self._parent, content.STEP_MARK)
+        self._steps = set(self.store.curve(self._parent, content.STEP_MARK))
 
     def _unless_broken(self, what: str, write: Callable[[], None]) -> None:
         if self.problem:

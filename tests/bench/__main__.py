@@ -6,7 +6,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-PARTS = ("start", "searching", "tracking", "train_step", "trials", "sandbox")
+PARTS = ("start", "searching", "tracking", "train_step", "trials", "sandbox", "report")
 
 
 def main(chosen: list[str]) -> int:

@@ -44,13 +44,13 @@ def test_a_report_agrees_with_what_was_told(studied: str, tmp_path: Path) -> Non
     assert "B seed 1 (2 trials)" in said
     assert "viewStateShareKey=searches" in said
     assert f"mlflow ui --backend-store-uri {studied} --workers 1" in said
-    assert result.plot.read_bytes().startswith(b"\x89PNG")
-    with result.searches_csv.open(encoding="utf-8", newline="") as file:
+    assert result.figures[0].read_bytes().startswith(b"\x89PNG")
+    with (tmp_path / "out" / "searches.csv").open(encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [(line["arm"], line["seed"], line["state"]) for line in lines] == [
         ("A", "1", "done"), ("A", "2", "done"), ("B", "1", "unfinished"),
     ]  # fmt: skip
-    assert len(result.arms_csv.read_text().splitlines()) == 3
+    assert len((tmp_path / "out" / "arms.csv").read_text().splitlines()) == 3
 
 
 def test_a_dead_mechanism_stands_in_the_report(uri: str, tmp_path: Path) -> None:
@@ -111,5 +111,5 @@ def test_the_command_writes_where_it_is_told(
     studied: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["study=demo", f"tracking.uri={studied}", f"out={tmp_path}/here"]) == 0
-    assert (tmp_path / "here" / "best_so_far.png").exists()
+    assert (tmp_path / "here" / "report.html").exists()
     assert "stand-in model: scripted" in capsys.readouterr().out

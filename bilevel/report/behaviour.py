@@ -1,0 +1,147 @@
+"""How the arms behaved: measures over seeds, and the moves that level 1 never makes."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from statistics import fmean
+
+from bilevel.report.numbers import SearchRow
+from bilevel.report.reading import Act, Search, Study, Tried
+from bilevel.report.statistics import Interval, interval
+
+REFERENCE = "level1"
+ALONE = "no mechanism"
+UNTOLD = "unknown: tracked by an older version"
+_HOOKS = {  # by which a mechanism leads to a move, the most direct first
+    "propose": "its own candidate",
+    "review": "its review",
+    "parent": "its choice of parent",
+    "brief": "its prompt",
+}
+Move = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of one arm: its value for every seed, their mean and its interval."""
+
+    values: tuple[float, ...]
+    mean: float | None
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One arm. `agreement` is the share of seeds that open with the commonest first move."""
+
+    arm: str
+    repetition: Measure
+    longest_streak: Measure
+    entropy_bits: Measure
+    first_move: str
+    agreement: float | None
+    openers: int
+
+
+@dataclass(frozen=True)
+class Avoided:
+    """A move that no seed of level 1 makes: how many seeds of this arm do, at which trial at the
+    earliest, in how many it was kept at least once, and what led to the first time it was made."""
+
+    move: str
+    arm: str
+    seeds: int
+    of: int
+    first_trial: int
+    kept_in: int
+    led_by: str
+
+
+def behaviour(study: Study, rows: Sequence[SearchRow]) -> tuple[Behaviour, ...]:
+    found = []
+    searches = study.arms
+    for arm, group in groupby(rows, key=lambda row: row.arm):
+        members = list(group)
+        opened = Counter(filter(None, (_opening(search) for search in searches[arm])))
+        first, times = opened.most_common(1)[0] if opened else ("", 0)
+        openers = opened.total()
+        found.append(
+            Behaviour(
+                arm,
+                _measure([row.repetition for row in members]),
+                _measure([row.longest_streak for row in members]),
+                _measure([row.entropy_bits for row in members]),
+                first,
+                times / openers if openers else None,
+                openers,
+            )
+        )
+    return tuple(found)
+
+
+def avoided(study: Study) -> tuple[Avoided, ...]:
+    """By arm, the move that most seeds make first; empty without the arm level1."""
+    arms = study.arms
+    reference = {move for s in arms.get(REFERENCE, ()) for t in s.trials for move in t.moves}
+    if REFERENCE not in arms:
+        return ()
+    found = []
+    for arm, searches in arms.items():
+        made = {m for s in searches for t in s.trials for m in t.moves} - reference
+        found += sorted(
+            (_avoided(move, arm, searches) for move in made), key=lambda a: (-a.seeds, a.move)
+        )
+    return tuple(found)
+
+
+def leader(tried: Tried) -> str:
+    """The mechanism that led to a trial most directly, as the ledger has it, and how."""
+    own = [act for act in tried.acts if act.hook == "propose" and act.mechanism == tried.origin]
+    for act in (*own, *_by_hook(tried.acts)):
+        return f"{act.mechanism} ({_HOOKS[act.hook]})"
+    return ALONE
+
+
+def _by_hook(acts: Sequence[Act]) -> Iterator[Act]:
+    for hook in ("review", "parent", "brief"):
+        yield from (act for act in acts if act.hook == hook)
+
+
+def _avoided(move: Move, arm: str, searches: Sequence[Search]) -> Avoided:
+    firsts = [
+        (search, first)
+        for search in searches
+        if (first := next((t for t in search.trials if move in t.moves), None)) is not None
+    ]
+    kept = sum(any(move in t.moves and t.decision == "keep" for t in s.trials) for s in searches)
+    led = Counter(
+        leader(first) if _ledger_told(search) else UNTOLD for search, first in firsts
+    ).most_common()
+    return Avoided(
+        move=" ".join(move),
+        arm=arm,
+        seeds=len(firsts),
+        of=len(searches),
+        first_trial=min(first.number for _, first in firsts),
+        kept_in=kept,
+        led_by=", ".join(f"{name} {times}" for name, times in led),
+    )
+
+
+def _ledger_told(search: Search) -> bool:
+    """Whether the trials say which hook calls changed them, if any call did."""
+    acting = any(count and not name.endswith((".none", ".error"))
+                 for one in search.attached for name, count in one.counts.items())  # fmt: skip
+    return not acting or any(trial.acts for trial in search.trials)
+
+
+def _opening(search: Search) -> str:
+    """The moves of the first trial after the baseline, as one text."""
+    first = next((trial for trial in search.trials if trial.number == 1), None)
+    return "" if first is None else ", ".join(" ".join(move) for move in sorted(first.moves))
+
+
+def _measure(values: Sequence[float | None]) -> Measure:
+    known = tuple(float(value) for value in values if value is not None)
+    return Measure(known, fmean(known) if known else None, interval(known))

@@ -1,0 +1,115 @@
+"""The mechanisms that a model wrote: their texts, every gate's verdict, their ledger and gain."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bilevel.errors import TrackingError
+from bilevel.report.reading import Attached, Search, Session, Study
+
+if TYPE_CHECKING:
+    from bilevel.tracking.store import Store
+
+MOST_SHOWN = 60  # sessions whose texts are read and shown; all are in the table
+_ROWS = 12  # of a mechanism's ledger
+NEVER = "not attached"
+
+
+@dataclass(frozen=True)
+class Text:
+    """One text that a session wrote, and what every gate said: (passed, gate, reason)."""
+
+    source: str
+    verdicts: tuple[tuple[bool, str, str], ...]
+
+
+@dataclass(frozen=True)
+class Invention:
+    """One session with what became of its mechanism; no texts where those are not shown."""
+
+    arm: str
+    seed: int
+    session: Session
+    state: str
+    counts: Mapping[str, int]
+    texts: tuple[Text, ...] = ()
+    bottleneck: str = ""
+    behaviour: str = ""
+    ledger: tuple[Mapping[str, Any], ...] = ()
+    unread: str = ""
+
+    @property
+    def acted(self) -> str:
+        """How often each hook changed something, in words."""
+        told = {n: c for n, c in self.counts.items() if c and not n.endswith(".none")}
+        return ", ".join(f"{name} {count}" for name, count in told.items()) or "nothing"
+
+
+@dataclass(frozen=True)
+class InventionRow:
+    """One session as a line of a table."""
+
+    arm: str
+    seed: int
+    session: int
+    mechanism: str
+    domain: str
+    domain_in_prompt: bool
+    admitted: bool
+    texts: int
+    state: str
+    gain: float | None
+    acted: str
+    problem: str
+
+    @classmethod
+    def of(cls, one: Invention) -> "InventionRow":
+        made = one.session
+        return cls(
+            one.arm, one.seed, made.number, made.mechanism, made.domain, made.domain_in_prompt,
+            made.admitted, made.attempts, one.state, made.gain, one.acted, made.problem,
+        )  # fmt: skip
+
+
+def inventions(study: Study, store: "Store | None") -> tuple[Invention, ...]:
+    """Every session, by arm and seed; the texts of the first sixty are read from the store."""
+    found = []
+    for place, (search, session) in enumerate(_sessions(study.searches)):
+        known = {one.name: one for one in search.attached}
+        attached = known.get(session.mechanism) if session.admitted else None
+        state = NEVER if attached is None else attached.state
+        counts = {} if attached is None else attached.counts
+        if store is None or place >= MOST_SHOWN:
+            found.append(Invention(search.arm, search.seed, session, state, counts))
+        else:
+            texts = _read(store, session, attached)
+            found.append(Invention(search.arm, search.seed, session, state, counts, **texts))
+    return tuple(found)
+
+
+def _sessions(searches: Sequence[Search]) -> Iterator[tuple[Search, Session]]:
+    for search in searches:
+        yield from ((search, session) for session in search.sessions)
+
+
+def _read(store: "Store", session: Session, attached: Attached | None) -> dict[str, Any]:
+    """An artifact that is gone is told in its place; the report does without."""
+    try:
+        made = json.loads(store.text(session.run_id, "research.json"))
+        rows = json.loads(store.text(attached.run_id, "ledger.json")) if attached else []
+    except (TrackingError, ValueError) as error:
+        return {"unread": str(error)}
+    texts = [Text(a["source"], tuple(_verdicts(a["admission"]))) for a in made["attempts"]]
+    acting = [row for row in rows if row.get("effect") != "none"]
+    return {
+        "texts": tuple(texts),
+        "bottleneck": made["bottleneck"],
+        "behaviour": made["behaviour"],
+        "ledger": tuple(acting[:_ROWS]),
+    }
+
+
+def _verdicts(admission: Mapping[str, Any]) -> Iterator[tuple[bool, str, str]]:
+    for verdict in admission["verdicts"]:
+        yield verdict["passed"], verdict["gate"], verdict["reason"]

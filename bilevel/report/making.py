@@ -1,0 +1,95 @@
+"""Makes a report's files from a study: everything that needs numpy, scipy or matplotlib."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bilevel.report.behaviour import avoided, behaviour
+from bilevel.report.comparisons import comparisons
+from bilevel.report.figures import Figure, draw
+from bilevel.report.figures.activations import activations
+from bilevel.report.figures.convergence import convergence
+from bilevel.report.figures.deltas import deltas
+from bilevel.report.figures.measures import measures
+from bilevel.report.inventions import InventionRow, inventions
+from bilevel.report.numbers import SearchRow, arm_rows, rows_of
+from bilevel.report.output import title, write_csv
+from bilevel.report.page import Findings, page
+from bilevel.report.published import published
+from bilevel.report.reading import Study
+
+if TYPE_CHECKING:
+    from bilevel.tracking.store import Store
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written; `metrics` are the headline by arm, as MLflow keeps them."""
+
+    findings: Findings
+    searches: tuple[SearchRow, ...]
+    page: Path
+    figures: tuple[Path, ...]
+    csv: tuple[Path, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.page, *self.figures, *self.csv)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        found: dict[str, float] = {"searches": len(self.searches)}
+        for arm in self.findings.arms:
+            named = {"confirmed_delta": arm.confirmed_delta, "delta": arm.delta}
+            found |= {f"{name}/{arm.arm}": v for name, v in named.items() if v is not None}
+        return found
+
+
+def made(study: Study, store: "Store", folder: Path, links: Mapping[str, str]) -> Made:
+    """Writes page, figures and CSV files to the folder."""
+    rows = rows_of(study)
+    found = Findings(
+        study=study,
+        arms=arm_rows(rows),
+        comparisons=comparisons(rows),
+        behaviour=behaviour(study, rows),
+        avoided=avoided(study),
+        inventions=inventions(study, store),
+    )
+    figures = _figures(found, rows, folder)
+    path = folder / "report.html"
+    path.write_text(page(found, figures, links), encoding="utf-8")
+    return Made(
+        findings=found,
+        searches=rows,
+        page=path,
+        figures=tuple(path for figure in figures for path in (figure.light, figure.dark)),
+        csv=_csv(found, rows, folder),
+    )
+
+
+def _figures(found: Findings, rows: tuple[SearchRow, ...], folder: Path) -> list[Figure]:
+    said, study = title(found.study), found.study
+    drawings = (
+        deltas(study, rows, found.arms, said),
+        convergence(study, rows, said),
+        measures(found.behaviour, said),
+        activations(study, rows, said),
+    )
+    arms = [arm.arm for arm in found.arms]
+    return [draw(drawing, arms, folder) for drawing in drawings if drawing is not None]
+
+
+def _csv(found: Findings, rows: tuple[SearchRow, ...], folder: Path) -> tuple[Path, ...]:
+    searches = [one for group in published() for one in group.searches]
+    tables = {
+        "arms": found.arms,
+        "searches": rows,
+        "comparisons": found.comparisons,
+        "behaviour": found.behaviour,
+        "avoided": found.avoided,
+        "mechanisms": [InventionRow.of(one) for one in found.inventions],
+        "published": searches,
+    }
+    return tuple(write_csv(folder / f"{name}.csv", table) for name, table in tables.items())

@@ -1,0 +1,122 @@
+"""One HTML page with everything in it: it is read without a network, light or dark, by keyboard."""
+
+import base64
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from bilevel.report import published
+from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
+from bilevel.report.comparisons import CONTROLS, Comparison
+from bilevel.report.figures import Figure
+from bilevel.report.inventions import Invention
+from bilevel.report.numbers import ArmRow
+from bilevel.report.output import banded, mechanism_states, number, title
+from bilevel.report.published import group_of
+from bilevel.report.reading import Study
+from bilevel.report.statistics import DRAWN, EXACT_UP_TO, Interval
+
+MOST_AVOIDED = 60  # lines of that table; all are in avoided.csv
+MOST_LISTED = 200  # lines of the tables of mechanisms and sessions; all are in the CSV files
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a report found out."""
+
+    study: Study
+    arms: tuple[ArmRow, ...]
+    comparisons: tuple[Comparison, ...]
+    behaviour: tuple[Behaviour, ...]
+    avoided: tuple[Avoided, ...]
+    inventions: tuple[Invention, ...]
+
+
+def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -> str:
+    """The page; `links` are name -> address of what belongs to it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("bilevel.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": number,
+        "banded": banded,
+        "highlighted": highlighted,
+        "embedded": embedded,
+        "share": lambda value: number(value, ".0%"),
+    }
+    states = mechanism_states(found.study)
+    outcomes = list(dict.fromkeys(one.outcome for one in found.comparisons))
+    return environment.get_template("page.html").render(
+        found=found,
+        study=found.study,
+        title=title(found.study),
+        css=_text("page.css") + highlighting(),
+        figures={figure.name: figure for figure in figures},
+        links=links,
+        outcomes=outcomes,
+        states=sorted(states.items()),
+        state_counts=_by_arm(states),
+        states_seen=sorted({state for _, _, state in states}),
+        group_of=group_of,
+        words=interval_words,
+        published=published,
+        controls=CONTROLS,
+        reference=REFERENCE,
+        exact_up_to=EXACT_UP_TO,
+        drawn=DRAWN,
+        most_avoided=MOST_AVOIDED,
+        most_listed=MOST_LISTED,
+    )
+
+
+def embedded(path: Path) -> str:
+    """A picture as a data address."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+@lru_cache(maxsize=256)
+def highlighted(source: str) -> Any:
+    """A text as HTML, escaped and coloured; whatever it is, it is never executed."""
+    from markupsafe import Markup
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return Markup(highlight(source, PythonLexer(), HtmlFormatter(cssclass="code", wrapcode=True)))
+
+
+def highlighting() -> str:
+    """Colours of the sources, for light and for dark."""
+    from pygments.formatters import HtmlFormatter
+
+    light = HtmlFormatter(style="default").get_style_defs(".code")
+    dark = HtmlFormatter(style="github-dark").get_style_defs(".code")
+    return f"\n{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+
+
+def _by_arm(states: Mapping[tuple[str, str, str], int]) -> dict[str, Counter[str]]:
+    found: dict[str, Counter[str]] = {}
+    for (arm, _, state), count in sorted(states.items()):
+        found.setdefault(arm, Counter())[state] += count
+    return found
+
+
+def _text(name: str) -> str:
+    return resources.files("bilevel.report").joinpath("templates", name).read_text("utf-8")
+
+
+def interval_words(band: Interval | None, n: int) -> str:
+    """An interval, or why there is none."""
+    if band is not None:
+        return banded(band).strip()
+    return "no interval: fewer than two seeds" if n < 2 else "no interval: all seeds alike"

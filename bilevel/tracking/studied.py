@@ -1,0 +1,77 @@
+"""A study read back whole, for whoever reports on it: few queries, however many searches."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bilevel.tracking.records import Run
+from bilevel.tracking.store import Store
+
+Curves = Mapping[str, Mapping[int, float]]  # metric -> value by trial
+CURVES = ("tokens", "modelled_s")
+TAGS = frozenset((
+    "kind", "superseded", "arm", "seed", "llm", "task", "stand_in", "metric", "direction", "ended",
+    "level", "trial", "decision", "moves", "retest_of", "origin", "acted", "label",
+    "mechanism", "carrier", "state", "domain", "domain_in_prompt", "admitted", "attempts",
+    "problem", "mlflow.parentRunId",
+))  # fmt: skip
+METRICS = (
+    "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s", "first_trial",
+    "confirmed_delta", "confirmed_sd", "confirmed_n", "hook/",
+)  # fmt: skip
+_KINDS = ("trial", "outer", "mechanism")
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One search that was not started over, with its children in the order of their start."""
+
+    run: Run
+    children: Mapping[str, Sequence[Run]]
+    curves: Curves
+
+    def of(self, kind: str) -> Sequence[Run]:
+        return self.children.get(kind, ())
+
+
+def read_study(store: Store, experiment: str) -> list[Tracked]:
+    """Straight from the tables where they are known, else run by run."""
+    runs, curves = _picture(store, experiment)
+    children: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        kind = run.tags.get("kind", "")
+        if kind in _KINDS and (kind != "trial" or run.status == "FINISHED"):
+            children[run.tags["mlflow.parentRunId"]][kind].append(run)
+    return [
+        Tracked(
+            run,
+            children[run.run_id],
+            {name: curves.get((run.run_id, name), {}) for name in CURVES},
+        )
+        for run in runs
+        if run.tags.get("kind") == "search" and run.tags.get("superseded") == "false"
+    ]
+
+
+def _named(run: Run) -> Run:
+    """The run with what a report reads of it, as `tables.py` has it."""
+    exact, begins = set(METRICS), tuple(name for name in METRICS if name.endswith("/"))
+    tags = {name: text for name, text in run.tags.items() if name in TAGS}
+    metrics = {n: v for n, v in run.metrics.items() if n in exact or n.startswith(begins)}
+    return replace(run, tags=tags, metrics=metrics)
+
+
+def _picture(
+    store: Store, experiment: str
+) -> tuple[list[Run], Mapping[tuple[str, str], Mapping[int, float]]]:
+    """Every active run, and (search, metric) -> value by step."""
+    try:
+        from bilevel.tracking.tables import Tables
+
+        tables = Tables(store.backend, experiment)
+    except ImportError:
+        runs = [_named(run) for run in store.runs(experiment, "")]
+        searches = [run.run_id for run in runs if run.tags.get("kind") == "search"]
+        return runs, {(one, name): store.curve(one, name) for one in searches for name in CURVES}
+    with store.guard("reading the study"):
+        return tables.runs(TAGS, METRICS), tables.curves(CURVES)

@@ -1,0 +1,29 @@
+"""Keeps what was found out about a whole study with it in MLflow, as one run `kind=study`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bilevel.tracking.content import finite
+from bilevel.tracking.store import Store
+
+KIND = "study"
+
+
+def keep(
+    store: Store,
+    experiment: str,
+    study: str,
+    files: Sequence[Path],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+) -> str:
+    """The run's id. A study has one such run: a later report brings it up to date."""
+    found = store.runs(experiment, f"tags.kind = '{KIND}'")
+    name = f"report of {study}"
+    run_id = found[-1].run_id if found else store.create(experiment, name, {"kind": KIND})
+    store.status(run_id, "RUNNING")
+    store.log(run_id, metrics=finite(metrics), tags={"study": study, **tags})
+    for path in files:
+        store.file(run_id, path)
+    store.status(run_id, "FINISHED")
+    return run_id

@@ -1,0 +1,83 @@
+"""How arms searched, and who led where level 1 never goes, against what was worked out by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from bilevel.report.behaviour import UNTOLD, Avoided, avoided, behaviour, leader
+from bilevel.report.figures.activations import shares
+from bilevel.report.numbers import rows_of
+from bilevel.report.reading import Act, Attached, Search, Study, Tried
+from tests.report.test_numbers import DOWN, OTHER, SEARCH, UP, tried
+
+NEW = ("C", "down")
+REVIEW, PARENT, PROMPT = (Act("tabu", "review", "decision"), Act("elites", "parent", "decision"),
+                          Act("restart", "brief", "prompt"))  # fmt: skip
+
+
+def search(arm: str, seed: int, *trials: Tried, **other: object) -> Search:
+    start = tried(0, 1.1, "keep")
+    return replace(SEARCH, arm=arm, seed=seed, trials=(start, *trials), **other)  # type: ignore[arg-type]
+
+
+def study(*searches: Search) -> Study:
+    return Study("demo", "sqlite:///x", "1", searches)
+
+
+LEVEL1 = (
+    search("level1", 1, tried(1, 1.2, "discard", UP), tried(2, 1.0, "keep", UP)),
+    search("level1", 2, tried(1, 1.2, "discard", UP), tried(2, 1.0, "keep", DOWN)),
+    search("level1", 3, tried(1, 1.2, "discard", OTHER)),
+)
+
+
+def test_measures_of_an_arm() -> None:
+    whole = study(*LEVEL1)
+    [found] = behaviour(whole, rows_of(whole))
+    assert found.repetition.values == (0.5, 0.0, 0.0)
+    assert found.longest_streak.values == (1.0, 1.0, 1.0)
+    assert found.longest_streak.interval is None  # all alike
+    assert found.entropy_bits.values == pytest.approx((0.0, 1.0, 0.0))
+    assert (found.first_move, found.openers) == ("A up", 3)
+    assert found.agreement == pytest.approx(2 / 3)
+
+
+def test_an_avoided_direction_and_what_led_there() -> None:
+    second = replace(tried(3, 1.0, "keep", NEW), acts=(PROMPT, REVIEW))
+    others = (
+        search("tabu", 1, tried(1, 1.2, "discard", UP), tried(2, 1.2, "discard", NEW), second),
+        search("tabu", 2, tried(1, 1.2, "discard", UP), replace(second, number=2)),
+        search("tabu", 3, tried(1, 1.2, "discard", UP)),
+    )
+    [found] = avoided(study(*LEVEL1, *others))
+    assert found == Avoided("C down", "tabu", 2, 3, 2, 2, "no mechanism 1, tabu (its review) 1")
+
+
+def test_the_most_direct_act_leads() -> None:
+    own = Act("design", "propose", "decision")
+    bare = tried(1, 1.0, "keep", NEW)
+    assert leader(replace(bare, acts=(PROMPT, PARENT))) == "elites (its choice of parent)"
+    assert leader(replace(bare, acts=(PROMPT,))) == "restart (its prompt)"
+    assert leader(replace(bare, acts=(REVIEW, own), origin="design")) == (
+        "design (its own candidate)"
+    )
+    assert leader(replace(bare, acts=(REVIEW, own), origin="llm")) == "tabu (its review)"
+
+
+def test_trials_that_do_not_tell_who_acted_credit_nobody() -> None:
+    silent = (Attached("tabu", "live", counts={"review.decision": 3}),)
+    [found] = avoided(
+        study(*LEVEL1, search("tabu", 1, tried(1, 1.0, "keep", NEW), attached=silent))
+    )
+    assert found.led_by == f"{UNTOLD} 1"
+
+
+def test_without_level1_nothing_is_avoided() -> None:
+    assert avoided(study(search("tabu", 1, tried(1, 1.0, "keep", NEW)))) == ()
+
+
+def test_activations_are_shares_of_the_searches_that_got_so_far() -> None:
+    acting = replace(tried(1, 1.0, "keep", NEW), acts=(PROMPT, REVIEW))
+    prompted = replace(tried(1, 1.0, "keep", NEW), acts=(PROMPT,))
+    two = [search("a", 1, acting, replace(acting, number=2)), search("a", 2, prompted)]
+    assert shares(two) == ([0.0, 0.5, 1.0], [0.0, 0.5, 0.0])

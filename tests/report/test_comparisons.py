@@ -1,0 +1,103 @@
+"""Who is compared with whom, what is refused, and what is said beside a number."""
+
+from dataclasses import replace
+
+import pytest
+
+from bilevel.report.comparisons import Comparison, comparisons
+from bilevel.report.numbers import SearchRow, search_row
+from tests.report.test_numbers import SEARCH
+
+ROW = replace(search_row(SEARCH), state="done", trials=30)
+
+
+def arm(name: str, *deltas: float | None, first: int = 1, **other: object) -> list[SearchRow]:
+    return [
+        replace(ROW, arm=name, seed=first + place, confirmed_delta=delta, delta=delta, **other)  # type: ignore[arg-type]
+        for place, delta in enumerate(deltas)
+    ]
+
+
+def headline(rows: list[SearchRow]) -> dict[tuple[str, str], Comparison]:
+    made = comparisons(sorted(rows, key=lambda row: row.arm))
+    return {(one.arm, one.control): one for one in made if one.outcome == "confirmed delta"}
+
+
+def test_arms_meet_every_control_and_no_pair_meets_twice() -> None:
+    rows = [
+        row for name in ("bilevel", "level1", "tabu", "sham", "tpe") for row in arm(name, -1, -2)
+    ]
+    assert set(headline(rows)) == {
+        ("bilevel", "level1"), ("bilevel", "sham"), ("bilevel", "tpe"),
+        ("tabu", "level1"), ("tabu", "sham"), ("tabu", "tpe"),
+        ("sham", "level1"), ("tpe", "level1"), ("tpe", "sham"),
+    }  # fmt: skip
+
+
+def test_arms_are_paired_by_seed() -> None:
+    rows = arm("bilevel", -3, -5, -4) + arm("level1", -2, -1, -1, -9, first=0)
+    one = headline(rows)["bilevel", "level1"]
+    assert one.paired
+    assert one.n == one.n_control == 3
+    assert one.difference == pytest.approx((-3 - 5 - 4) / 3 - (-1 - 1 - 9) / 3)
+    assert one.smallest_p == 0.25
+    assert "1 seeds of one arm only, left out" in one.note
+    assert "cannot give a p below 0.25" in one.note
+
+
+def test_arms_without_shared_seeds_are_not_paired() -> None:
+    one = headline(arm("bilevel", -3, -5, first=1) + arm("level1", -2, -1, first=11))
+    assert not one["bilevel", "level1"].paired
+    assert one["bilevel", "level1"].test == "all 6"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"trials": 300}, "different charged evaluations: 300 and 30"),
+        ({"task": "plateau"}, "different tasks: plateau and surrogate"),
+        ({"state": "unfinished"}, "no search of bilevel has ended"),
+        ({"state": "exhausted", "trials": 12}, "different charged evaluations: 12 and 30"),
+    ],
+)
+def test_what_is_not_alike_is_refused(other: dict[str, object], said: str) -> None:
+    different = arm("bilevel", -3, -5, **other)  # type: ignore[arg-type]
+    one = headline(different + arm("level1", -2, -1))["bilevel", "level1"]
+    assert one.refusal == said
+    assert one.p is None
+    assert one.p_holm is None
+
+
+def test_one_search_that_reached_a_cap_refuses_its_arm() -> None:
+    rows = arm("bilevel", -3, -5) + arm("bilevel", -4, first=3, trials=12, state="exhausted")
+    one = headline(rows + arm("level1", -2, -1))["bilevel", "level1"]
+    assert one.refusal == "different charged evaluations: 12, 30 and 30"
+
+
+def test_what_goes_on_is_left_out_and_said() -> None:
+    rows = arm("bilevel", -3, -5) + arm("bilevel", -4, first=3, trials=12, state="unfinished")
+    one = headline(rows + arm("level1", -2, -1))["bilevel", "level1"]
+    assert one.n == 2
+    assert "bilevel: 1 unfinished, left out" in one.note
+
+
+def test_a_seed_that_was_not_confirmed_is_said() -> None:
+    one = headline(arm("bilevel", -3, None, -4) + arm("level1", -2, -1, -1))["bilevel", "level1"]
+    assert one.n == 2
+    assert "bilevel: 1 without a confirmed delta" in one.note
+
+
+def test_one_seed_is_no_comparison() -> None:
+    one = headline(arm("bilevel", -3) + arm("level1", -2))["bilevel", "level1"]
+    assert one.refusal == "fewer than two seeds with a confirmed delta: 1 and 1"
+
+
+def test_holm_is_over_an_arms_controls_and_beside_it_over_all() -> None:
+    deltas = {"bilevel": (-5, -7, -6, -8), "level1": (-1, -2, -1, -1), "tpe": (-6, -6, -7, -7)}
+    found = headline([row for name, d in deltas.items() for row in arm(name, *d)])
+    first, second = found["bilevel", "level1"], found["bilevel", "tpe"]
+    assert first.p == 0.125
+    assert first.p_holm == pytest.approx(2 * 0.125)
+    assert second.p_holm == pytest.approx(max(0.25, second.p or 0))
+    assert first.p_holm_study == pytest.approx(3 * 0.125)
+    assert found["tpe", "level1"].p_holm == found["tpe", "level1"].p
