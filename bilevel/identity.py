@@ -40,6 +40,8 @@ FREE = {
     "llm.max_usd",
     "llm.price_per_mtok_in",
     "llm.price_per_mtok_out",
+    "baseline.calls_a_trial",
+    "baseline.tokens_a_call",
     "baseline.proposer.shared",
     "inner.proposer.shared",
 }

@@ -64,8 +64,8 @@ def together(plans: Sequence[Plan]) -> Plan:
 def _asked(settings: Mapping[str, Any]) -> tuple[int, int, int]:
     """Calls, and the tokens of their prompts and replies."""
     trials = steps = settings["search"]["trials"]
-    proposer = settings["inner"].get("proposer") or settings["baseline"].get("proposer") or {}
-    calls = round(trials * proposer.get("share", 1))
+    baseline = settings["baseline"]
+    calls = round(trials * baseline.get("calls_a_trial", 1))
     sessions = 0
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
@@ -73,10 +73,9 @@ def _asked(settings: Mapping[str, Any]) -> tuple[int, int, int]:
             sessions += SESSION_CALLS * max(0, steps - 1)
         elif "temperature" in spec["proposer"]:
             calls += max(0, steps - 1)
-    enough = proposer.get("tokens_a_trial", 0) * trials
-    calls = max(calls, enough // sum(CALL_TOKENS))
-    asked, replied = (
-        calls * one + sessions * other
-        for one, other in zip(CALL_TOKENS, SESSION_TOKENS, strict=True)
-    )
-    return calls + sessions, asked, replied
+    proposer = settings["inner"].get("proposer") or {}
+    calls = max(calls, proposer.get("tokens_a_trial", 0) * trials // sum(CALL_TOKENS))
+    prompt, reply = CALL_TOKENS
+    prompt = baseline.get("tokens_a_call", prompt)
+    asked = calls * prompt + sessions * SESSION_TOKENS[0]
+    return calls + sessions, asked, calls * reply + sessions * SESSION_TOKENS[1]

@@ -17,7 +17,8 @@ def test_trials_and_time_are_what_is_charged() -> None:
     ("arm", "calls"),
     [
         *(("random", 0), ("tpe", 0), ("level1", 30), ("level1_5", 35), ("bilevel", 43)),
-        *(("level2", 38), ("sham", 43), ("centaur", 9), ("optuna", 30), ("iid_llm", 30)),
+        *(("level2", 38), ("sham", 43), ("centaur", 10), ("optuna", 30), ("evoscientist", 72)),
+        *(("karpathy", 33), ("iid_llm", 30), ("level1_tokens", 30)),
     ],
 )
 def test_calls_are_those_of_every_level(arm: str, calls: int) -> None:
