@@ -43,6 +43,7 @@ class Karpathy:
     """
 
     settings = NO_SETTINGS
+    edits_texts = True
 
     def __init__(
         self,

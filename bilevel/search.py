@@ -12,17 +12,18 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from bilevel.errors import ConfigError
 from bilevel.executor import Executor
 from bilevel.identity import Identity, identify
 from bilevel.journal import Journal, Recording, hold, mend, salvaged
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
-from bilevel.parameters import Value
+from bilevel.parameters import Text, Value
 from bilevel.pipeline import Pipeline
 from bilevel.sandbox.hosted import chosen
 from bilevel.space import Config
 from bilevel.tasks.base import Task
-from bilevel.view import Asker
+from bilevel.view import Asker, Proposer
 
 JOURNAL = "journal.jsonl"
 _log = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ def levels(
         Loop(
             level=1,
             task=task,
-            proposer=instantiate(inner["proposer"])(task.space),
+            proposer=_proposer(config, task),
             acceptance=instantiate(inner["acceptance"]),
             trials=config["search"]["trials"],
             batch=inner["batch"],
@@ -144,6 +145,18 @@ def levels(
             )
         )
     return loops
+
+
+def _proposer(config: Mapping[str, Any], task: Task) -> Proposer:
+    """Raises ConfigError where parameters are to be proposed and the task has a text to edit."""
+    proposer: Proposer = instantiate(config["inner"]["proposer"])(task.space)
+    texts = [p.name for p in task.space.active if isinstance(p, Text)]
+    if texts and not getattr(proposer, "edits_texts", False):
+        raise ConfigError(
+            f"arm={config['arm']} proposes values of parameters, and task={task.name} is searched "
+            f"by editing {', '.join(texts)}: choose arm=karpathy, or task=cpu_gpt"
+        )
+    return proposer
 
 
 def begin(config: Mapping[str, Any]) -> tuple[Identity, Path]:

@@ -62,6 +62,14 @@ def test_an_arm_is_named_as_its_file_and_builds_its_loops(arm: str) -> None:
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.parametrize("arm", ["level1", "random", "restart"])
+def test_a_script_s_text_is_not_searched_as_a_value(arm: str) -> None:
+    config = composed(f"arm={arm}", "task=cpu_gpt_code")
+    task = instantiate(config["task"], _convert_="all")
+    with pytest.raises(ConfigError, match=r"by editing train\.py: choose arm=karpathy"):
+        levels(config, task, journal=Journal(None), asker=nobody, observers=[])
+
+
 def test_a_group_chosen_on_the_command_line_beats_the_arm() -> None:
     assert "tabu" in composed("arm=restart", "mechanisms=tabu")["mechanisms"]
     both = composed("arm=level1", "mechanisms=[tabu,placebo]")["mechanisms"]
