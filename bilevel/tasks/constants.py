@@ -4,6 +4,7 @@ pattern."""
 import ast
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
 from typing import Any
 
 from bilevel.errors import ConfigError, TaskError
@@ -16,6 +17,7 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
     ast.LShift: operator.lshift,
 }
+_one_at_a_time = Lock()  # Python 3.11 counts the parser's depth once for all threads
 
 
 def _literal(node: ast.expr) -> Any:
@@ -29,7 +31,8 @@ def _literal(node: ast.expr) -> Any:
 
 def _parsed(source: str, script: str) -> ast.Module:
     try:
-        return ast.parse(source)
+        with _one_at_a_time:
+            return ast.parse(source)
     except SyntaxError as error:
         raise TaskError(f"{script} does not parse: line {error.lineno}: {error.msg}") from None
     except ValueError as error:  # null bytes

@@ -275,6 +275,8 @@ def finite(metrics: Mapping[str, float]) -> Metrics:
 
 
 def _cut(text: str, chars: int) -> str:
+    """A text as every database takes it: PostgreSQL has no NUL in one."""
+    text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= chars else text[: chars - 1] + "…"
 
 

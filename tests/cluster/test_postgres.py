@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from bilevel.tracking import MlflowTracker
 from tests.cluster.conftest import Postgres
 from tests.cluster.support import SEARCH, bilevel
 from tests.tracking.reading import told_once
-from tests.tracking.studies import info, run_search
+from tests.tracking.studies import info, records, run_search
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,16 @@ def test_a_search_that_is_told_again_is_written_once(database: str, tmp_path: Pa
         run_search(tracker, "A", 1, trials=3)
         assert tracker.problem == ""
         told_once(tracker, 3)
+
+
+def test_a_text_that_holds_a_nul_is_written(database: str, tmp_path: Path) -> None:
+    """A model may write anything that JSON can hold."""
+    [record] = records("A", 1, 0)
+    proposal = replace(record.trial.proposal, hypothesis="a\0b")
+    tracker = MlflowTracker(database, str(tmp_path / "artifacts"))
+    tracker.start(info())
+    tracker.trial(replace(record, trial=replace(record.trial, proposal=proposal)))
+    assert tracker.problem == ""
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from bilevel.tracking import MlflowTracker
 from tests.cluster.conftest import Slurm
-from tests.cluster.support import ROOT, SEARCH, bilevel, journal
+from tests.cluster.support import ROOT, SEARCH, bilevel, journal, outcomes, training, until
 
 pytestmark = pytest.mark.slow
 SLURM = (
@@ -57,45 +54,6 @@ def test_a_study_on_slurm_is_tracked_in_postgres_and_reported(
     assert "level1" in told.stdout
     assert "tabu" in told.stdout
     assert secret not in ran.stdout + ran.stderr + told.stdout + told.stderr
-
-
-TRAINING = """\
-import os, sys, time
-RATE = 0.5
-WIDTH = 8
-begun, quick = sys.argv[1:]
-if RATE != 0.5 or WIDTH != 8:
-    open(begun, "a").write(f"{os.getpid()}\\n")
-    while not os.path.exists(quick):
-        time.sleep(0.1)
-print("val_bpb:", (RATE - 0.25) ** 2 + WIDTH / 100)
-"""
-
-
-def training(folder: Path) -> list[str]:
-    """A task whose runs, but the baseline's, take for ever until there is a file `quick`."""
-    (folder / "fit.py").write_text(TRAINING)
-    return [
-        *("task=script", f"task.file={folder}/fit.py", "task.metric=val_bpb", "arm=random"),
-        f"task.command=['{{python}}','{{script}}','{folder}/begun','{folder}/quick']",
-        "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}",
-        "+task.parameters.WIDTH={type: int, low: 1, high: 64}",
-        *("search.trials=3", "search.confirm_seeds=0", "tracking=none", "task.cache=false"),
-    ]
-
-
-def until(what: Callable[[], object], within_s: float = 90.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def outcomes(folder: Path) -> list[Any]:
-    found = folder / "mlruns/searches/s/random-seed1/journal.jsonl"
-    if not found.exists():
-        return []
-    return [e["data"] for e in journal(folder, "random-seed1") if e["kind"] == "outcome"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,6 +1,9 @@
 """Editing constants: the named ones change, every other byte stays."""
 
 import ast
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 from bilevel.errors import ConfigError, TaskError
 from bilevel.tasks.constants import edit, names, read, reseed
+from bilevel.tasks.cpu_gpt.task import SCRIPT
 
 SOURCE = '''\
 """Ein Skript mit Umlauten: äöü."""
@@ -100,3 +104,22 @@ def test_another_language_has_no_names_and_nothing_to_edit() -> None:
     assert names(shell) == set()
     assert edit(shell, {}) == shell
     assert names(SOURCE) >= {"BATCH", "RATE", "BETAS"}
+
+
+def test_several_threads_may_read_scripts_at_a_time() -> None:
+    """Python 3.11 counts the parser's depth once for all threads, which a collection of garbage in
+    the middle of one lets others confuse."""
+    source, before = SCRIPT.read_text(), gc.get_threshold()
+
+    def switch(*_: object) -> None:
+        time.sleep(1e-4)
+
+    gc.callbacks.append(switch)
+    gc.set_threshold(200)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            found = list(pool.map(lambda _: read(source, ["DEPTH"]), range(12)))
+    finally:
+        gc.callbacks.remove(switch)
+        gc.set_threshold(*before)
+    assert len(found) == 12
