@@ -42,13 +42,15 @@ class Comparison:
 
 def comparisons(rows: Sequence[SearchRow]) -> tuple[Comparison, ...]:
     """Arms that are no controls first. A control is compared with those before it, so that no pair
-    is tested twice."""
+    is tested twice. An outcome that no search has is left out."""
     arms = {arm: list(group) for arm, group in groupby(rows, key=lambda row: row.arm)}
     controls = [arm for arm in CONTROLS if arm in arms]
     pairs = [(arm, c) for arm in arms if arm not in controls for c in controls]
     pairs += [(arm, c) for place, arm in enumerate(controls) for c in controls[:place]]
     found: list[Comparison] = []
-    for outcome in OUTCOMES:
+    for outcome, of in OUTCOMES.items():
+        if all(of(row) is None for row in rows):
+            continue
         made = [_compared(outcome, arms[arm], arms[control]) for arm, control in pairs]
         found += _corrected(made)
     return tuple(found)

@@ -42,7 +42,7 @@ def table(study: Study, arms: Sequence[ArmRow]) -> Table:
             number(row.confirmed_delta, "+.4f"),
             banded(row.confirmed_interval).strip() or NONE,
             number(row.delta, "+.4f"),
-            published(group_of(row.arm)),
+            published(group_of(row.arm, study.objective.metric)),
             f"{row.kept}/{row.discarded}/{row.failed}",
             number(row.tokens, ",.0f"),
             number(row.modelled_s, ",.0f"),

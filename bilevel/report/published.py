@@ -14,6 +14,7 @@ from statistics import fmean, stdev
 
 from bilevel.behaviour import longest_streak
 
+METRIC = "val_bpb"
 SOURCE = "arXiv 2603.23420"
 HARDWARE = "RTX 5090, 300 s a trial, three repeats"
 ARMS = {"level1": "A", "level1_5": "B", "bilevel": "C", "level2": "D"}
@@ -98,9 +99,9 @@ def published() -> tuple[PublishedGroup, ...]:
     return tuple(PublishedGroup(g, arms[g], tuple(searches)) for g, searches in found.items())
 
 
-def group_of(arm: str) -> PublishedGroup | None:
-    """The published group that an arm reconstructs."""
-    return next((group for group in published() if group.arm == arm), None)
+def group_of(arm: str, metric: str = METRIC) -> PublishedGroup | None:
+    """The published group that an arm reconstructs, if it is measured in the same metric."""
+    return next((g for g in published() if g.arm == arm and metric == METRIC), None)
 
 
 def _trial(row: dict[str, str]) -> PublishedTrial:

@@ -87,6 +87,11 @@ def test_a_seed_that_was_not_confirmed_is_said() -> None:
     assert "bilevel: 1 without a confirmed delta" in one.note
 
 
+def test_an_outcome_that_was_never_measured_is_left_out() -> None:
+    rows = [replace(row, confirmed_delta=None) for name in ("a", "level1") for row in arm(name, -1)]
+    assert {one.outcome for one in comparisons(rows)} == {"delta"}
+
+
 def test_one_seed_is_no_comparison() -> None:
     one = headline(arm("bilevel", -3) + arm("level1", -2))["bilevel", "level1"]
     assert one.refusal == "fewer than two seeds with a confirmed delta: 1 and 1"

@@ -88,6 +88,8 @@ def _says_what_it_is(text: str) -> None:
     assert "prefers-color-scheme: dark" in text
     assert "so few seeds cannot give a p below 0.5" in text
     assert "group C, n=3" in text
+    assert "arXiv 2603.23420" in text
+    assert "arXiv 2603.24647" in text
 
 
 def _shows_what_was_written(text: str) -> None:

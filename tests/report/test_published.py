@@ -33,3 +33,4 @@ def test_an_arm_finds_its_group() -> None:
     assert group is not None
     assert group.mean == pytest.approx(-0.0448, abs=1e-4)
     assert group_of("tpe") is None
+    assert group_of("bilevel", "accuracy") is None

@@ -85,4 +85,5 @@ def _bars(axes: Any, found: Shares, colour: str) -> None:
     axes.bar(range(len(prompted)), prompted, bottom=decided, color=colour, alpha=0.35, width=0.85)
     axes.set_ylim(0, 1)
     axes.set_yticks((0, 0.5, 1), ("0", "half", "all"))
+    axes.tick_params(labelbottom=True)
     axes.set_xlabel("trial")

@@ -82,7 +82,7 @@ def _arm(axes: Any, arm: str, curves: Sequence[Curve], canvas: Canvas, arms: int
     if len(curves) > 1:
         low, high = np.quantile(values, [0.1, 0.9], axis=0)
         axes.fill_between(grid, low, high, step="post", color=look.colour, linewidth=0,
-                          alpha=0.16 if arms <= MANY else 0.06)  # fmt: skip
+                          alpha=0.16 if arms <= MANY else 0.3 / arms)  # fmt: skip
     if arms <= MANY and len(curves) <= FEW_SEEDS:
         for cost, value in curves:
             axes.plot(cost, value, linewidth=0.7, alpha=0.4, **style)

@@ -13,7 +13,7 @@ _SHIFT = 0.2  # how far the search's own delta stands from the confirmed one
 
 
 def deltas(study: Study, rows: Sequence[SearchRow], arms: Sequence[ArmRow], title: str) -> Drawing:
-    published = study.objective.metric == "val_bpb" and any(group_of(row.arm) for row in arms)
+    published = any(group_of(row.arm, study.objective.metric) for row in arms)
 
     def paint(canvas: Canvas) -> None:
         wide = {"width_ratios": (3, 1.25)} if published else {}
