@@ -31,7 +31,7 @@ def deltas(study: Study, rows: Sequence[SearchRow], arms: Sequence[ArmRow], titl
     beside = f" On the right, on a scale of its own: the published searches ({HARDWARE})."
     return Drawing(
         "delta",
-        f"{title}: delta by arm",
+        f"{title}: delta by arm (filled: confirmed, hollow: its own)",
         "Filled dots: the confirmed delta of each seed (best and baseline measured again on fresh "
         "seeds), with its mean and 95 % interval. Hollow dots: the search's own delta, a minimum "
         "over noisy draws, and so too good." + (beside if published else ""),
