@@ -54,8 +54,7 @@ def main() -> None:
     first = json.loads(take(int.from_bytes(take(4), "big")))
     sys.path += first["libraries"]
     sys.meta_path.insert(0, Sent(first["modules"]))
-    serve = importlib.import_module("bilevel.sandbox.worker").serve
-    serve(first["memory_mib"])
+    importlib.import_module(first["start"]).serve(**first["arguments"])
 
 
 if __name__ == "__main__":

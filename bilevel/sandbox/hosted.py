@@ -1,22 +1,15 @@
 """The host's end of a confined worker: starts, calls, ends it, and counts how it failed."""
 
-import base64
 import contextlib
 import functools
-import importlib.util
-import json
-import marshal
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bilevel.closing import Closing
@@ -25,26 +18,17 @@ from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
     MemoryLimit,
-    SandboxError,
     SandboxUnavailable,
     WorkerDied,
 )
 from bilevel.sandbox.frames import Channel
+from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
 from bilevel.stopping import await_own_signal, told_to_end
-from bilevel.workers.job import scrubbed_environment
 
-WORDS = ("errors", "randomness", "parameters", "space", "trace", "view", "mechanism")
-INSIDE = ("failures", "frames", "wire", "picture", "worker")
-ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
-    "LC_ALL": "C.UTF-8",
-    **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "BLIS", "NUMEXPR")},
-}
+MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
 LANDLOCK_ABI = 6
-GRACE_S = 10.0
-PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
 
 
 @dataclass(frozen=True)
@@ -99,83 +83,24 @@ def chosen(layer: str) -> str:
     )
 
 
-def _libraries() -> list[str]:
-    return list(dict.fromkeys(sysconfig.get_paths()[name] for name in ("purelib", "platlib")))
-
-
-def readable() -> list[str]:
-    """The interpreter's files and its libraries'."""
-    paths = sysconfig.get_paths()
-    base = sys.base_prefix
-    wanted = [
-        *(f"{sys.prefix}/pyvenv.cfg", f"{sys.prefix}/bin", f"{base}/lib", f"{base}/bin"),
-        *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache"),
-    ]
-    return list(dict.fromkeys(path for path in wanted if Path(path).exists()))
-
-
-@functools.cache
-def _words() -> dict[str, str]:
-    """The platform's words, compiled; sent to a worker, which can read no file of the project."""
-    texts = {"bilevel": "", "bilevel.sandbox": ""}
-    for name in (*WORDS, *(f"sandbox.{inside}" for inside in INSIDE)):
-        spec = importlib.util.find_spec(f"bilevel.{name}")
-        if spec is None or spec.origin is None:
-            raise SandboxError(f"bilevel.{name} has no source file to send")
-        texts[f"bilevel.{name}"] = Path(spec.origin).read_text()
-    return {name: _compiled(name, text) for name, text in texts.items()}
-
-
-def _compiled(name: str, text: str) -> str:
-    code = compile(text, f"<{name}>", "exec", dont_inherit=True)
-    return base64.b64encode(zlib.compress(marshal.dumps(code))).decode()
-
-
 class Hosted(Closing):
     """One worker process and its keeper; after a failure it is gone for good."""
 
     def __init__(self, limits: Limits) -> None:
         """Raises SandboxUnavailable, WorkerDied."""
-        here = Path(__file__).parent
         self._limits = limits
-        control, self._control = os.pipe()
-        order = {
-            "layer": chosen(limits.layer),
-            "control": control,
-            "readable": readable(),
-            "environment": ENVIRONMENT,
-            "libraries": _libraries(),
-            "command": [*PYTHON, "-B", "-c", (here / "boot.py").read_text()],
-        }
-        try:
-            self._keeper = subprocess.Popen(
-                [*PYTHON, str(here / "keeper.py"), json.dumps(order)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=scrubbed_environment(),
-                pass_fds=[control],
-                cwd="/",
-                start_new_session=True,
-            )
-        finally:
-            os.close(control)
-        assert self._keeper.stdin is not None
-        assert self._keeper.stdout is not None
-        self._channel = Channel(
-            self._keeper.stdout.fileno(), self._keeper.stdin.fileno(), patient=False
-        )
+        self._kept = Kept(Room(chosen(limits.layer), ENVIRONMENT))
+        given, told, _ = self._kept.streams
+        self._channel = Channel(told.fileno(), given.fileno(), patient=False)
         self._open = True
         self._number, self._left_s = "", 0.0
         self.said = ""
-        first = {"modules": _words(), "libraries": _libraries()}
-        self._begin({**first, "memory_mib": limits.memory_mib})
+        self._begin(first_frame(MODULES, "sandbox.worker", memory_mib=limits.memory_mib))
 
     @property
     def pid(self) -> int:
         """The keeper's."""
-        return self._keeper.pid
+        return self._kept.pid
 
     def _begin(self, first: Mapping[str, Any]) -> None:
         with self._ended_by_failure():
@@ -249,30 +174,22 @@ class Hosted(Closing):
 
     @property
     def alive(self) -> bool:
-        return self._open and self._keeper.poll() is None
+        return self._open and self._kept.alive
 
     def close(self) -> int:  # type: ignore[override]
         """Ends the worker, and says how it ended (128 + signal for a killed one)."""
         if self._open:
             self._open = False
-            os.close(self._control)
-            try:
-                self._keeper.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                self._keeper.kill()
-                self._keeper.wait()
+            self._kept.end()
             self.said = self._last_words()
-            for pipe in (self._keeper.stdin, self._keeper.stdout, self._keeper.stderr):
-                with contextlib.suppress(OSError):
-                    if pipe is not None:
-                        pipe.close()
-        return self._keeper.returncode
+            self._kept.release()
+        return self._kept.end()
 
     def _last_words(self) -> str:
         """What is in the error pipe; a worker that fills it waits there until its time is up."""
-        assert self._keeper.stderr is not None
-        os.set_blocking(self._keeper.stderr.fileno(), False)
-        return (self._keeper.stderr.read(1 << 16) or b"").decode("utf-8", errors="replace").strip()
+        errors = self._kept.streams[2]
+        os.set_blocking(errors.fileno(), False)
+        return (errors.read(1 << 16) or b"").decode("utf-8", errors="replace").strip()
 
     def __del__(self) -> None:
         if getattr(self, "_open", False):

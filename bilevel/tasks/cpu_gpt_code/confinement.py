@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib.util
-import json
 import os
-import subprocess
-import sysconfig
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,28 +14,21 @@ from typing import Any
 from bilevel.closing import Closing
 from bilevel.errors import TaskError
 from bilevel.sandbox.failures import WorkerDied
-from bilevel.sandbox.hosted import (
-    ENVIRONMENT,
-    GRACE_S,
-    INSIDE,
-    PYTHON,
-    WORDS,
-    chosen,
-    readable,
-)
+from bilevel.sandbox.hosted import chosen
+from bilevel.sandbox.kept import ENVIRONMENT, GRACE_S, INSIDE, WORDS, Kept, Room, first_frame
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
-from bilevel.workers.job import scrubbed_environment
 
-PACKAGES = ("", ".sandbox", ".tasks", ".tasks.cpu_gpt", ".tasks.cpu_gpt_code")
 MODULES = (
+    *("", "sandbox", "tasks", "tasks.cpu_gpt", "tasks.cpu_gpt_code"),
     *WORDS,
     *(f"sandbox.{name}" for name in INSIDE),
     *(f"tasks.cpu_gpt.{name}" for name in ("coefficients", "cost", "meter", "job")),
-    *(f"tasks.cpu_gpt_code.{name}" for name in ("arrays", "counting", "seeding", "seat")),
+    *(f"tasks.cpu_gpt_code.{name}" for name in ("arrays", "counting", "seeding", "seat", "start")),
 )
+START = "tasks.cpu_gpt_code.start"
 DEVICES = ("/dev/urandom",)  # torch reads it when it starts
 PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch chooses its kernels by
-MEMORY_KEPT = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+MEMORY = {**ENVIRONMENT, "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
 
 
@@ -61,34 +49,15 @@ class ConfinedRun(Closing):
     def __init__(self, bounds: Bounds, order: Mapping[str, Any]) -> None:
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
-        control, self._control = os.pipe()
-        try:
-            self._keeper = subprocess.Popen(
-                [*PYTHON, str(_source("sandbox.keeper")), json.dumps(_told(bounds.layer, control))],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=scrubbed_environment(),
-                pass_fds=[control],
-                cwd="/",
-                start_new_session=True,
-            )
-        finally:
-            os.close(control)
-        assert self._keeper.stdin is not None
-        assert self._keeper.stdout is not None
+        self._kept = Kept(Room(chosen(bounds.layer), MEMORY, _present(PROCESSOR), DEVICES))
+        given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=ERROR_CHUNKS)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
-        self._channel = ArrayChannel(
-            self._keeper.stdout.fileno(), self._keeper.stdin.fileno(), patient=False
-        )
+        self._channel = ArrayChannel(told.fileno(), given.fileno(), patient=False)
         self._open = True
-        modules = {f"bilevel{name}": "" for name in PACKAGES}
-        modules |= {f"bilevel.{name}": _source(name).read_text() for name in MODULES}
-        start = {"start": "bilevel.tasks.cpu_gpt_code.seat", "libraries": _libraries()}
         try:
-            self._channel.send({**start, "modules": modules}, self._until)
+            self._channel.send(first_frame(MODULES, START), self._until)
             limits = {"memory_mib": bounds.memory_mib, "cpu_s": bounds.cpu_s}
             self.give({**order, **limits})
             self.take()
@@ -127,23 +96,14 @@ class ConfinedRun(Closing):
         """Ends the process; its exit code (128 + signal for a killed one)."""
         if self._open:
             self._open = False
-            os.close(self._control)
-            try:
-                self._keeper.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                self._keeper.kill()
-                self._keeper.wait()
+            self._kept.end()
             self._listener.join(GRACE_S)
-            for pipe in (self._keeper.stdin, self._keeper.stdout, self._keeper.stderr):
-                with contextlib.suppress(OSError):
-                    if pipe is not None:
-                        pipe.close()
-        return self._keeper.returncode
+            self._kept.release()
+        return self._kept.end()
 
     def _listen(self) -> None:
         """A full pipe would hold the process up."""
-        assert self._keeper.stderr is not None
-        while chunk := os.read(self._keeper.stderr.fileno(), 1 << 12):
+        while chunk := os.read(self._errors.fileno(), 1 << 12):
             self._said.append(chunk)
 
 
@@ -159,24 +119,5 @@ def deadline(limit_s: float) -> float:
     return time.monotonic() + limit_s
 
 
-def _told(layer: str, control: int) -> dict[str, Any]:
-    return {
-        "layer": chosen(layer),
-        "control": control,
-        "readable": [*readable(), *(p for p in PROCESSOR if Path(p).exists()), *DEVICES],
-        "devices": DEVICES,
-        "environment": {**ENVIRONMENT, **MEMORY_KEPT},
-        "libraries": _libraries(),
-        "command": [*PYTHON, "-B", "-c", _source("tasks.cpu_gpt_code.boot").read_text()],
-    }
-
-
-def _libraries() -> list[str]:
-    return list(dict.fromkeys(sysconfig.get_paths()[name] for name in ("purelib", "platlib")))
-
-
-def _source(module: str) -> Path:
-    spec = importlib.util.find_spec(f"bilevel.{module}")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin)
+def _present(paths: Sequence[str]) -> tuple[str, ...]:
+    return tuple(path for path in paths if Path(path).exists())

@@ -1,0 +1,145 @@
+"""A process behind a wall: started by a keeper that holds no secret, ended with the search."""
+
+import base64
+import functools
+import importlib.util
+import json
+import marshal
+import os
+import subprocess
+import sys
+import sysconfig
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from bilevel.sandbox.failures import SandboxError
+from bilevel.workers.job import scrubbed_environment
+
+WORDS = ("errors", "randomness", "parameters", "space", "trace", "view", "mechanism")
+INSIDE = ("failures", "frames", "wire", "picture", "worker")
+ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    "LC_ALL": "C.UTF-8",
+    **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "BLIS", "NUMEXPR")},
+}
+GRACE_S = 10.0
+PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Room:
+    """What the process is given beside the interpreter and its libraries."""
+
+    layer: str
+    environment: Mapping[str, str]
+    readable: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+
+class Kept:
+    """The process and its keeper. Its standard streams are whoever's who holds this."""
+
+    def __init__(self, room: Room) -> None:
+        control, self._control = os.pipe()
+        order = {
+            "layer": room.layer,
+            "control": control,
+            "readable": [*readable(), *room.readable, *room.devices],
+            "devices": room.devices,
+            "environment": dict(room.environment),
+            "libraries": libraries(),
+            "command": [*PYTHON, "-B", "-c", (HERE / "boot.py").read_text()],
+        }
+        try:
+            self._keeper = subprocess.Popen(
+                [*PYTHON, str(HERE / "keeper.py"), json.dumps(order)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=scrubbed_environment(),
+                pass_fds=[control],
+                cwd="/",
+                start_new_session=True,
+            )
+        finally:
+            os.close(control)
+        self._ended = False
+
+    @property
+    def pid(self) -> int:
+        """The keeper's."""
+        return self._keeper.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._keeper.poll() is None
+
+    @property
+    def streams(self) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+        """Its input, output and errors."""
+        streams = self._keeper.stdin, self._keeper.stdout, self._keeper.stderr
+        return streams  # type: ignore[return-value]  # all three are pipes
+
+    def end(self) -> int:
+        """Ends the process, and says how it ended (128 + signal for a killed one)."""
+        if not self._ended:
+            self._ended = True
+            os.close(self._control)
+            try:
+                self._keeper.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                self._keeper.kill()
+                self._keeper.wait()
+        return self._keeper.returncode
+
+    def release(self) -> None:
+        """Closes what is left of its streams."""
+        for stream in self.streams:
+            try:
+                stream.close()
+            except OSError:
+                continue  # what was not read is lost with the process
+
+
+def first_frame(names: tuple[str, ...], start: str, **arguments: Any) -> dict[str, Any]:
+    """What a process is sent before anything else: the platform's modules of these names, and
+    the one whose `serve` is called with the arguments."""
+    return {
+        "modules": {f"bilevel.{name}" if name else "bilevel": compiled(name) for name in names},
+        "libraries": libraries(),
+        "start": f"bilevel.{start}",
+        "arguments": arguments,
+    }
+
+
+@functools.cache
+def compiled(name: str) -> str:
+    """A module for a process that can read no file of the project."""
+    full = f"bilevel.{name}".rstrip(".")
+    spec = importlib.util.find_spec(full)
+    if spec is None or spec.origin is None:
+        raise SandboxError(f"{full} has no source file to send")
+    package = spec.submodule_search_locations is not None
+    text = "" if package else Path(spec.origin).read_text()
+    code = compile(text, f"<{full}>", "exec", dont_inherit=True)
+    return base64.b64encode(zlib.compress(marshal.dumps(code))).decode()
+
+
+def libraries() -> list[str]:
+    return list(dict.fromkeys(sysconfig.get_paths()[name] for name in ("purelib", "platlib")))
+
+
+def readable() -> list[str]:
+    """The interpreter's files and its libraries'."""
+    paths = sysconfig.get_paths()
+    base = sys.base_prefix
+    wanted = [
+        *(f"{sys.prefix}/pyvenv.cfg", f"{sys.prefix}/bin", f"{base}/lib", f"{base}/bin"),
+        *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache"),
+    ]
+    return list(dict.fromkeys(path for path in wanted if Path(path).exists()))
