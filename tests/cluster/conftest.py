@@ -158,6 +158,10 @@ def slurm() -> Iterator[Slurm]:
 
         wait_for("slurm", idle, folder / "slurmd.log")
         yield slurm
+        slurm.run("scancel", f"--user={settings['user']}")
+        deadline = time.monotonic() + START_S
+        while not idle() and time.monotonic() < deadline:  # else its jobs' keepers would stay
+            time.sleep(0.2)
 
 
 @dataclass(frozen=True)
