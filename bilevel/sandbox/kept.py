@@ -26,6 +26,7 @@ ENVIRONMENT = {
     **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "BLIS", "NUMEXPR")},
 }
 GRACE_S = 10.0
+PIPE_BYTES = 256 << 10  # holds a first frame, so that nobody waits until it is read
 PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
 HERE = Path(__file__).parent
 
@@ -64,6 +65,7 @@ class Kept:
                 pass_fds=[control],
                 cwd="/",
                 start_new_session=True,
+                pipesize=PIPE_BYTES,
             )
         finally:
             os.close(control)

@@ -104,9 +104,16 @@ class Store:
                 )
             for name, text in tags.items():
                 if found.tags.get(name) != text:
-                    self._client.set_experiment_tag(found.experiment_id, name, text)
+                    self._tag(found.experiment_id, name, text)
             identifier: str = found.experiment_id
             return identifier
+
+    def _tag(self, experiment: str, name: str, text: str) -> None:
+        try:
+            self._client.set_experiment_tag(experiment, name, text)
+        except mlflow.MlflowException:
+            if self._client.get_experiment(experiment).tags.get(name) != text:
+                raise  # another search of the study may have been a moment earlier
 
     def _create(self, study: str) -> Any:
         place = self._artifacts and f"{self._artifacts}/{study_folder(study)}"
