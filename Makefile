@@ -19,7 +19,7 @@ run: $(STAMP)  ## a small real study: three arms, two seeds, about five minutes,
 	$(BIN)/python -m bilevel.report study=$(STUDY)
 
 test: check $(MODEL)  ## everything CI runs: linters, types, all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 check: $(STAMP)
 	$(BIN)/ruff check .
