@@ -35,7 +35,7 @@ python -m bilevel ... dry_run=true                                              
 python -m bilevel.report study=NAME                                             tables and a page
 
 The same command continues a search that was stopped. --cfg job shows the whole configuration.
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 143 stopped.
 """
 
 
