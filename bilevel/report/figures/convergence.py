@@ -12,6 +12,7 @@ from bilevel.report.reading import Study
 GRID = 120  # points at which curves with different steps are averaged
 MANY = 4  # arms, beyond which bands are fainter and single seeds are not drawn
 FEW_SEEDS = 12
+KEY_IN, LETTER_IN = 1.35, 0.085  # of the legend: a line and its number of seeds, a letter of a name
 Curve = tuple[Any, Any]  # cost and best value after each trial
 
 
@@ -25,6 +26,9 @@ def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
     curves = {label: _curves(study, rows, metric) for label, metric in currencies.items()}
     better = "lower" if study.objective.direction == "minimize" else "higher"
 
+    wide_in = 4.2 * len(curves) + 1.2
+    columns = max(1, int(wide_in / (KEY_IN + LETTER_IN * max(map(len, arms), default=0))))
+
     def paint(canvas: Canvas) -> None:
         grid = canvas.figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
         for axes, (label, by_arm) in zip(grid, curves.items(), strict=True):
@@ -34,7 +38,7 @@ def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
             axes.margins(x=0.01)
         grid[0].set_ylabel(f"best {study.objective.metric} so far ({better} is better)")
         handles, labels = grid[0].get_legend_handles_labels()
-        canvas.figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(arms)))
+        canvas.figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
     return Drawing(
         "convergence",
@@ -48,7 +52,7 @@ def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
         + " Tokens include those of the levels above. Curves over tokens or seconds end "
         "where their arm's cheapest search ended.",
         f"Curves of the best value so far for {', '.join(arms)}, by {', '.join(curves)}.",
-        (4.2 * len(curves) + 1.2, 4.6),
+        (wide_in, 4.2 + 0.24 * -(-len(arms) // columns)),
         paint,
     )
 
