@@ -27,6 +27,7 @@ def deltas(study: Study, rows: Sequence[SearchRow], arms: Sequence[ArmRow], titl
         if published:
             grid[1].set_xlabel(f"delta published\n({SOURCE})")
             grid[1].axvline(0, color=canvas.theme.faint, linewidth=1)
+            grid[1].locator_params(axis="x", nbins=3)
 
     beside = f" On the right, on a scale of its own: the published searches ({HARDWARE})."
     return Drawing(

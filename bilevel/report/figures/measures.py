@@ -27,6 +27,7 @@ def measures(found: Sequence[Behaviour], title: str) -> Drawing:
         panels[3].set_xlabel("seeds with the\ncommonest first move")
         for axes in panels:
             axes.grid(visible=False, axis="y")
+            axes.locator_params(axis="x", nbins=4)
         panels[0].set_yticks(range(len(found)), [one.arm for one in found])
         panels[0].set_ylim(len(found) - 0.4, -0.6)
 
