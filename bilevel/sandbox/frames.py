@@ -87,7 +87,10 @@ class Channel:
             os.set_blocking(writes, False)
 
     def send(self, message: object, deadline: float | None = None) -> None:
-        left = memoryview(encode(message))
+        self._write(encode(message), deadline)
+
+    def _write(self, raw: bytes, deadline: float | None) -> None:
+        left = memoryview(raw)
         while left:
             try:
                 left = left[os.write(self._writes, left) :]

@@ -1,10 +1,9 @@
 """Frames that carry raw arrays behind their JSON: nothing that is received is ever executed."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-from bilevel.sandbox.failures import BadFrame, WorkerDied
+from bilevel.sandbox.failures import BadFrame
 from bilevel.sandbox.frames import Channel
 
 MAX_ROWS = 65_536  # sequences in one batch
@@ -17,14 +16,7 @@ class ArrayChannel(Channel):
         self, message: Mapping[str, Any], raw: bytes = b"", deadline: float | None = None
     ) -> None:
         self.send({**message, "raw": len(raw)}, deadline)
-        left = memoryview(raw)
-        while left:
-            try:
-                left = left[os.write(self._writes, left) :]
-            except BlockingIOError:
-                self._wait([], [self._writes], deadline)
-            except OSError:
-                raise WorkerDied("the worker reads no more") from None
+        self._write(raw, deadline)
 
     def take(self, most: int, deadline: float | None = None) -> tuple[dict[str, Any], bytes]:
         """A message and at most this many raw bytes. Raises TimeLimit, WorkerDied, BadFrame."""
