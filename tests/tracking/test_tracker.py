@@ -3,8 +3,10 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow import MlflowException
 
 from bilevel.errors import TrackingError
 from bilevel.trace import Decision, Objective
@@ -123,3 +125,25 @@ def test_a_deleted_study_says_how_to_get_it_back(tracker: MlflowTracker) -> None
 def test_a_trial_before_the_start_is_a_mistake(tracker: MlflowTracker) -> None:
     with pytest.raises(TrackingError, match="call start"):
         tracker.trial(next(records("A", 1)))
+
+
+@pytest.mark.parametrize("set_already", [True, False])
+def test_a_tag_that_another_search_sets_at_the_same_time_is_no_failure(
+    tracker: MlflowTracker, monkeypatch: pytest.MonkeyPatch, set_already: bool
+) -> None:
+    client = type(tracker.store._client)
+    real = client.set_experiment_tag
+
+    def refused(self: Any, experiment: str, name: str, text: str) -> None:
+        if set_already:
+            real(self, experiment, name, text)
+        raise MlflowException("UNIQUE constraint failed: experiment_tags.key")
+
+    monkeypatch.setattr(client, "set_experiment_tag", refused)
+    if set_already:
+        tracker.start(info())
+        [study] = tracker.store._client.search_experiments(filter_string="name = 'demo'")
+        assert study.tags
+    else:
+        with pytest.raises(TrackingError, match="UNIQUE constraint failed"):
+            tracker.start(info())
