@@ -36,6 +36,7 @@ def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
                 _arm(axes, arm, by_arm.get(arm, []), canvas, len(arms))
             axes.set_xlabel(label)
             axes.margins(x=0.01)
+            axes.locator_params(axis="x", nbins=5)
         grid[0].set_ylabel(f"best {study.objective.metric} so far ({better} is better)")
         handles, labels = grid[0].get_legend_handles_labels()
         canvas.figure.legend(handles, labels, loc="outside lower center", ncols=columns)
