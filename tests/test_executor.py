@@ -19,6 +19,7 @@ from bilevel.ray_executor import Ray
 from bilevel.tasks.command import CommandTask
 from bilevel.trace import FailureKind, Outcome, Proposal, Trial
 from tests.helpers import Listed, Parabola, loop
+from tests.processes import gone
 from tests.tasks.test_command import task as command_task
 
 NO_RAY = "a real Ray: pip install 'bilevel[ray]'"
@@ -190,6 +191,7 @@ class TestRay:
             "import os, signal\nfrom pathlib import Path\n"
             "from bilevel.ray_executor import Ray; from bilevel.executor import Request\n"
             "from bilevel.trace import Proposal; from tests.test_executor import *\n"
+            "from tests.processes import descendants\n"
             f"task = command_task(Path({str(tmp_path)!r})); made = Ray(2)\n"
             "asked = [Request(None, Proposal({'RATE': x}), 1) for x in (0.1, 0.2)]\n"
             "assert all(o.value is not None for o in made.outcomes(task, asked))\n"
@@ -214,34 +216,7 @@ def python(code: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def descendants(pid: int) -> list[int]:
-    """The processes below one, however deep."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
-
-
 def evaluates(pid: int) -> bool:
     """Ray's own agents end only when they have waited a minute for a killed driver's Ray."""
     command = Path(f"/proc/{pid}/cmdline").read_text()
     return "_Worker" in command or "bilevel.workers.server" in command
-
-
-def gone(pid: int, within_s: float = 30.0) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False

@@ -12,7 +12,7 @@ import pytest
 
 from bilevel.stopping import GRACE_S, Stopped, stoppable, told_to_end
 from tests.cluster.support import ROOT, bilevel, outcomes, training, until
-from tests.test_executor import descendants
+from tests.processes import descendants
 
 
 def test_sigterm_raises_once_and_the_handler_before_is_back() -> None:

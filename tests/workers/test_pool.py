@@ -14,6 +14,7 @@ import pytest
 from bilevel.errors import TaskError
 from bilevel.workers.job import LOG_LIMIT_BYTES, Job
 from bilevel.workers.pool import ForkedRunner
+from tests.processes import gone
 
 
 @pytest.fixture
@@ -30,19 +31,6 @@ def call(name: str, *argv: str) -> tuple[str, list[str]]:
 def job(folder: Path, name: str, *argv: str, limit_s: float = 20.0) -> Job:
     target, arguments = call(name, *argv)
     return Job(arguments, folder, limit_s, target)
-
-
-def gone(pid: int, within_s: float = 10.0) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_output_exit_code_and_preload(runner: ForkedRunner, tmp_path: Path) -> None:
@@ -130,6 +118,7 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
 from pathlib import Path
 from bilevel.workers.job import LOG_LIMIT_BYTES, Job
 from bilevel.workers.pool import ForkedRunner
+from tests.processes import gone
 ForkedRunner().run(Job([], Path({str(tmp_path)!r}), 99.0, "tests.workers.targets:hang"))
 """
     parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ})
@@ -174,6 +163,7 @@ def test_a_temporary_folder_goes_with_its_client(tmp_path: Path, temporary: bool
 from pathlib import Path
 from bilevel.workers.job import Job
 from bilevel.workers.pool import ForkedRunner
+from tests.processes import gone
 target = "tests.workers.targets:hang_with_a_daemon"
 ForkedRunner().run(Job([], Path({str(folder)!r}), 99.0, target, temporary={temporary}))
 """
