@@ -28,6 +28,7 @@ def sandlock_worker(order: dict[str, Any]) -> Any:
 
     sandbox = sandlock.Sandbox(
         fs_readable=order["readable"],
+        fs_denied=order["hidden"],
         clean_env=True,
         env=order["environment"],
         max_processes=1,
@@ -55,6 +56,8 @@ def bwrap_worker(order: dict[str, Any]) -> Any:
     command += ["--cap-drop", "ALL"]
     for path in order["readable"]:
         command += ["--ro-bind", path, path]
+    for path in order["hidden"]:
+        command += ["--tmpfs", path, "--remount-ro", path]
     for path in order.get("devices", ()):
         command += ["--dev-bind", path, path]
     for name, value in order["environment"].items():

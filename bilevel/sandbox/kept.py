@@ -29,16 +29,19 @@ GRACE_S = 10.0
 PIPE_BYTES = 256 << 10  # holds a first frame, so that nobody waits until it is read
 PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
 HERE = Path(__file__).parent
+PACKAGES = ("site-packages", "dist-packages", "python3*/site-packages", "python3*/dist-packages")
 
 
 @dataclass(frozen=True)
 class Room:
-    """What the process is given beside the interpreter and its libraries."""
+    """What the process is given beside the interpreter and its libraries, and what of those is
+    hidden from it: each file that is opened takes a little longer then."""
 
     layer: str
     environment: Mapping[str, str]
     readable: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
 
 class Kept:
@@ -51,6 +54,7 @@ class Kept:
             "control": control,
             "readable": [*readable(), *room.readable, *room.devices],
             "devices": room.devices,
+            "hidden": room.hidden,
             "environment": dict(room.environment),
             "libraries": libraries(),
             "command": [*PYTHON, "-B", "-c", (HERE / "boot.py").read_text()],
@@ -145,3 +149,10 @@ def readable() -> list[str]:
         *("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache"),
     ]
     return list(dict.fromkeys(path for path in wanted if Path(path).exists()))
+
+
+def elsewhere() -> list[str]:
+    """Packages of other environments that lie among what is readable."""
+    own = {os.path.realpath(library) for library in libraries()}
+    found = [path for root in readable() for place in PACKAGES for path in Path(root).glob(place)]
+    return [str(path) for path in found if path.is_dir() and os.path.realpath(path) not in own]

@@ -15,7 +15,17 @@ from bilevel.closing import Closing
 from bilevel.errors import TaskError
 from bilevel.sandbox.failures import WorkerDied
 from bilevel.sandbox.hosted import chosen
-from bilevel.sandbox.kept import ENVIRONMENT, GRACE_S, INSIDE, WORDS, Kept, Room, first_frame
+from bilevel.sandbox.kept import (
+    ENVIRONMENT,
+    GRACE_S,
+    INSIDE,
+    WORDS,
+    Kept,
+    Room,
+    elsewhere,
+    first_frame,
+    libraries,
+)
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
 MODULES = (
@@ -29,6 +39,7 @@ START = "tasks.cpu_gpt_code.start"
 DEVICES = ("/dev/urandom",)  # torch reads it when it starts
 PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch chooses its kernels by
 MEMORY = {**ENVIRONMENT, "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+TOLD_BY = ("botocore", "awscli")  # packages that hold the text of the default corpus
 ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
 
 
@@ -49,7 +60,8 @@ class ConfinedRun(Closing):
     def __init__(self, bounds: Bounds, order: Mapping[str, Any]) -> None:
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
-        self._kept = Kept(Room(chosen(bounds.layer), MEMORY, _present(PROCESSOR), DEVICES))
+        room = Room(chosen(bounds.layer), MEMORY, _present(PROCESSOR), DEVICES, hidden())
+        self._kept = Kept(room)
         given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=ERROR_CHUNKS)
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -121,3 +133,10 @@ def deadline(limit_s: float) -> float:
 
 def _present(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(path for path in paths if Path(path).exists())
+
+
+def hidden() -> tuple[str, ...]:
+    """Where the validation text may lie among the libraries: in its package, or in other
+    environments, of which a run needs nothing."""
+    own = [f"{library}/{name}" for library in libraries() for name in TOLD_BY]
+    return (*elsewhere(), *_present(own))

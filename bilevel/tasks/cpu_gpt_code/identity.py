@@ -3,14 +3,16 @@
 import hashlib
 from pathlib import Path
 
-from bilevel.sandbox import frames, worker
+from bilevel.sandbox import frames
 from bilevel.tasks.cpu_gpt import identity
 
 HERE = Path(__file__).parent
+WALL = ("boot", "frames", "hosted", "keeper", "kept", "worker")
 
 
 def evaluator_digest() -> str:
-    """sha256 over the evaluator of `cpu_gpt` and everything that is added to it here."""
-    added = [*sorted(HERE.glob("*.py")), Path(frames.__file__), Path(worker.__file__)]
+    """sha256 over the evaluator of `cpu_gpt`, what is added to it here, and the wall."""
+    wall = Path(frames.__file__).parent
+    added = [*sorted(HERE.glob("*.py")), *(wall / f"{name}.py" for name in WALL)]
     lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in added]
     return hashlib.sha256("".join([identity.evaluator_digest(), *lines]).encode()).hexdigest()

@@ -14,6 +14,7 @@ import json
 import math
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from bilevel.errors import BilevelError
 from bilevel.sandbox.failures import BadFrame, SandboxError, SandboxUnavailable, TimeLimit
+from bilevel.sandbox.hosted import chosen
 from bilevel.tasks.cpu_gpt.corpus import Corpus, open_corpus
 from bilevel.tasks.cpu_gpt.harness import TIME_LEN
 from bilevel.tasks.cpu_gpt.job import Job
@@ -32,11 +34,16 @@ from bilevel.tasks.cpu_gpt_code.confinement import Bounds, ConfinedRun, Ended, d
 from bilevel.tasks.cpu_gpt_code.counting import GRACE
 from bilevel.tasks.cpu_gpt_code.identity import evaluator_digest
 from bilevel.tasks.cpu_gpt_code.messages import Account, number, over, understood
+from bilevel.tasks.cpu_gpt_code.questions import Questions
 from bilevel.tasks.cpu_gpt_code.verdict import FILE, Refused, Verdict, cheated
 from bilevel.trace import FailureKind
 
 MAX_WEIGHT_BYTES = 1 << 28
-START_CPU_S = 10.0  # for answering, beside what training may use
+ANSWERING_CPU_S = 10.0  # beside what training may use
+SECOND_RUN = (
+    "in the second run, which builds the model again (the same script with a job.meter that has no "
+    "step, then the trained parameters and buffers)"
+)
 
 
 def main(argv: list[str]) -> int:
@@ -62,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--layer", default="confined", help="what confines the script")
     parser.add_argument("--limit-s", type=float, default=600, help="real seconds for everything")
     parser.add_argument("--cpu-factor", type=float, default=5, help="CPU seconds a modelled one")
-    parser.add_argument("--memory-mib", type=int, default=8192)
+    parser.add_argument("--memory-mib", type=int, default=4096)
     return parser
 
 
@@ -74,12 +81,12 @@ class Judge:
         self._corpus = corpus
         self._text: str = options.script.read_text()
         self._bounds = Bounds(
-            options.layer,
+            chosen(options.layer),
             options.memory_mib,
-            options.cpu_factor * options.budget_s + START_CPU_S,
+            options.cpu_factor * options.budget_s + ANSWERING_CPU_S,
             deadline(options.limit_s),
         )
-        self._served = 0
+        self._served = self._batches = 0
         self._account = Account()
         self._answering_s_per_token = 0.0
         self._checks: dict[str, float] = {}
@@ -101,6 +108,8 @@ class Judge:
         except SandboxUnavailable:
             raise
         except Ended as error:
+            died_at = self._account.steps or self._batches  # without a word of its steps
+            self._account = replace(self._account, steps=died_at)
             return self._verdict(None, *self._ended(error))
         except SandboxError as error:
             said = f"the run's process sent what was not asked for ({error})"
@@ -114,18 +123,23 @@ class Judge:
             state = understood(message, "state")
             self._hashes["weights"] = hashlib.sha256(weights).hexdigest()
             self._check_budget()
-            found = scoring.answers(self._asking(trained), chunks)
-            self._check_counting()
+            found = scoring.answers(self._questions(trained), chunks)
         value = scoring.bits_per_byte(found, chunks, self._corpus.token_bytes())
         if not math.isfinite(value):
             raise Refused(FailureKind.DIVERGENCE, f"the validation loss is {value}")
         with self._run(closed=True) as fresh:
+            ask = self._made_again(fresh, state, weights)
+            self._checks = scoring.check_past(ask, chunks, found, self._corpus.vocab_size)
+        return value
+
+    def _made_again(self, fresh: ConfinedRun, state: Any, weights: bytes) -> scoring.Ask:
+        """Run 2 as far as its first question. What goes wrong there says that it did."""
+        try:
             understood(self._to_its_end(fresh)[0], "state")
             understood(fresh.ask({"load": state}, weights)[0], "loaded")
-            ask = self._asking(fresh)
-            self._checks = scoring.check_past(ask, chunks, found, self._corpus.vocab_size)
-        self._check_counting()
-        return value
+            return self._questions(fresh)
+        except Refused as error:
+            raise Refused(error.kind, f"{SECOND_RUN}: {error.reason}") from None
 
     def _run(self, *, closed: bool) -> ConfinedRun:
         order = {
@@ -159,7 +173,7 @@ class Judge:
                 raise over(now_s)
             if not 1 <= rows <= MAX_ROWS:
                 raise BadFrame(f"a batch of {rows} sequences")
-            used_s = now_s
+            used_s, self._batches = now_s, self._batches + 1
             inputs, targets = job.batch(int(rows))
             served += inputs.numel()
             tokens = np.concatenate([inputs.numpy(), targets.numpy()[:, -1:]], axis=1)
@@ -175,6 +189,19 @@ class Judge:
         if not self._served:
             raise Refused(FailureKind.NO_METRIC, "the script trained on nothing: it took no batch")
 
+    def _questions(self, run: ConfinedRun) -> scoring.Ask:
+        """To a run whose script has ended; what it answers has to fit what it counted."""
+        questions = Questions(run, self._corpus.vocab_size, TIME_LEN)
+
+        def ask(tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+            logits = questions.ask(tokens)
+            dearest_s = max(self._answering_s_per_token, questions.most_s_per_token)
+            self._answering_s_per_token = dearest_s
+            self._check_counting()
+            return logits
+
+        return ask
+
     def _check_counting(self) -> None:
         """Training on a token computes at least what predicting from one does."""
         trained_s = self._account.modelled_s / self._served
@@ -184,27 +211,6 @@ class Judge:
                 f"{self._answering_s_per_token:.2g}: the counter was switched off, or tokens were "
                 "taken and not used"
             )
-
-    def _asking(self, run: ConfinedRun) -> scoring.Ask:
-        vocab_size = self._corpus.vocab_size
-
-        def ask(tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-            shape = [*tokens.shape, vocab_size]
-            question = {"ask": list(tokens.shape)}
-            message, raw = run.ask(question, tokens.astype("<i8").tobytes(), math.prod(shape) * 4)
-            given = understood(message, "logits")
-            if given != shape or len(raw) != math.prod(shape) * 4:
-                reason = (
-                    f"model(tokens {list(tokens.shape)}) gave {str(given)[:80]}, expected {shape}"
-                )
-                raise Refused(FailureKind.CRASH, reason)
-            spent = number(message.get("used_s")) / tokens.size
-            if not spent > 0:
-                raise cheated("the model predicts without one counted operation")
-            self._answering_s_per_token = max(self._answering_s_per_token, spent)
-            return np.frombuffer(bytearray(raw), dtype="<f4").reshape(shape)
-
-        return ask
 
     def _ended(self, error: Ended) -> tuple[FailureKind, str]:
         if error.code == 128 + signal.SIGXCPU:
@@ -232,6 +238,7 @@ class Judge:
             account.counts,
             {**self._checks, "answering_s_per_token": self._answering_s_per_token},
             self._hashes,
+            self._bounds.layer,
         )
 
 

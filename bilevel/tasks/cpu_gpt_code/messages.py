@@ -12,6 +12,11 @@ from bilevel.trace import FailureKind
 SHOWN_CHARS = 4000
 REASON_CHARS = 1200
 MAX_NUMBER = 1e30
+SAID = {
+    "missing": FailureKind.NO_METRIC,
+    "diverged": FailureKind.DIVERGENCE,
+    "problem": FailureKind.CRASH,
+}
 
 
 def number(given: object) -> float:
@@ -52,7 +57,7 @@ def understood(message: Mapping[str, Any], wanted: str) -> Any:
         raise over(number(message["over"]))
     if "memory" in message:
         raise Refused(FailureKind.OUT_OF_MEMORY, "the script wanted more than task.memory_mib")
-    for said, kind in (("missing", FailureKind.NO_METRIC), ("problem", FailureKind.CRASH)):
+    for said, kind in SAID.items():
         if said in message:
             raise Refused(kind, str(message[said])[:REASON_CHARS])
     raise BadFrame(f"{str(list(message))[:200]} instead of {wanted}")

@@ -94,14 +94,15 @@ def check_past(
             shown = np.where(past, chunks.inputs[group], other)
             again = log_probs(ask, shown, chunks.targets[group])
             apart = np.abs(again - found[group])[past]
-            worst = max(worst, float(apart.max()))
-            compared += int(past.sum())
-            if not worst <= TOLERANCE_NATS:
+            largest = float(apart.max())  # nan, where an answer is no number
+            if not largest <= TOLERANCE_NATS:
                 raise cheated(
                     "the model does not give the same prediction for the same past: in a fresh "
                     "process with the same parameters and buffers, with other future tokens and "
-                    f"in another order, a log-probability differed by {worst:.3g}. Predictions may "
-                    "depend on earlier tokens of the same sequence, on parameters and on buffers, "
-                    "and on nothing else"
+                    f"in another order, a log-probability differed by {largest:.3g}. Predictions "
+                    "may depend on earlier tokens of the same sequence, on parameters and on "
+                    "buffers, and on nothing else"
                 )
+            worst = max(worst, largest)
+            compared += int(past.sum())
     return {"cuts": float(cuts.size), "compared": float(compared), "worst_difference": worst}

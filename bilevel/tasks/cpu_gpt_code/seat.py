@@ -30,6 +30,7 @@ from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, RunMeter
 
 SCRIPT = "train.py"
 SHOWN_CHARS = 4000
+DIVERGED = "FAIL"  # what the training script prints before it gives up
 DTYPES = {
     str(kind).removeprefix("torch."): kind
     for kind in (
@@ -124,6 +125,8 @@ class Run:
             problem = ""
         except SystemExit as leaving:
             problem = "" if leaving.code in (None, 0) else f"it left with exit code {leaving.code}"
+            if problem and self._printed.text.rstrip().endswith(DIVERGED):
+                self._end({"diverged": f"it printed {DIVERGED} and left: the loss diverged"})
         except BaseException as error:
             if starved(error):
                 self._end({"memory": True})

@@ -1,4 +1,5 @@
-"""Seeds belong to the evaluator: whatever a script asks for, its streams begin at the trial's.
+"""Seeds belong to the evaluator: whatever a script asks for in the usual ways, its streams begin at
+the trial's.
 
 Choosing the seed that happens to do well is the cheapest way to a better number.
 """
@@ -12,9 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
+BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+
 
 def fix(seed: int) -> None:
-    """Seeds everything, and makes every later seeding call start the same streams again."""
+    """Seeds everything, and makes later seeding calls start the same streams again. What torch
+    keeps in C (`default_generator.manual_seed`) can still be set: README.md."""
     small = seed % 2**32
     seed_torch = torch.manual_seed
 
@@ -23,11 +27,14 @@ def fix(seed: int) -> None:
 
     torch.manual_seed = torch.random.manual_seed = torch_again  # type: ignore[assignment]
     torch.seed = torch.random.seed = lambda: torch_again().initial_seed()
+    torch.set_rng_state = torch.random.set_rng_state = torch_again  # type: ignore[assignment]
     torch.Generator = _generator(torch.Generator, seed)  # type: ignore[misc]
-    np.random.seed = _ignoring(np.random.seed, small)
+    np.random.seed = np.random.set_state = _ignoring(np.random.seed, small)
+    for name in BIT_GENERATORS:
+        setattr(np.random, name, _ignoring(getattr(np.random, name), small))
     np.random.default_rng = _ignoring(np.random.default_rng, small)
     np.random.RandomState = _state(np.random.RandomState, small)  # type: ignore[misc]
-    random.seed = _ignoring(random.seed, seed)
+    random.seed = random.setstate = _ignoring(random.seed, seed)
     random.Random = _python(random.Random, seed)  # type: ignore[misc]
     torch.manual_seed(seed)
     np.random.seed(small)

@@ -12,7 +12,8 @@ FILE = "verdict.json"
 @dataclass(frozen=True)
 class Verdict:
     """`kind` and `reason` tell why it does not count, `output` is the end of what the script
-    printed; `hashes` name everything that decided it, `checks` what was asked of the model."""
+    printed; `hashes` name everything that decided it, `layer` what confined it, `checks` what was
+    asked of the model."""
 
     value: float | None
     kind: FailureKind | None = None
@@ -23,6 +24,7 @@ class Verdict:
     counts: Mapping[str, int] = field(default_factory=dict)
     checks: Mapping[str, float] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
+    layer: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -36,6 +38,7 @@ class Verdict:
             "counts": dict(self.counts),
             "checks": dict(self.checks),
             "hashes": dict(self.hashes),
+            "layer": self.layer,
         }
 
     @classmethod

@@ -101,9 +101,21 @@ def test_what_depends_on_more_than_the_past_is_refused(make: Callable[[], Ask]) 
         check(make(), make())
 
 
-def test_a_model_that_knows_it_is_checked_is_refused() -> None:
+def silent(tokens: Tokens) -> Logits:
+    """Answers that no difference can be taken to."""
+    return np.full((*tokens.shape, VOCAB), np.nan, dtype=np.float32)
+
+
+def silent_at_the_end(tokens: Tokens) -> Logits:
+    logits: Logits = honest()(tokens)
+    logits[:, 0] = np.inf
+    return logits
+
+
+@pytest.mark.parametrize("fresh", [honest(), silent, silent_at_the_end])
+def test_a_model_that_knows_it_is_checked_is_refused(fresh: Ask) -> None:
     with pytest.raises(Refused, match="same prediction for the same past"):
-        check(peeking(), honest())
+        check(peeking(), fresh)
 
 
 def test_answers_are_normalised_here() -> None:
