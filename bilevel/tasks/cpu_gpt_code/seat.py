@@ -226,8 +226,9 @@ def answer(channel: ArrayChannel, model: nn.Module) -> None:
                 channel.give({"loaded": True})
                 return
             tokens = torch.from_numpy(np.frombuffer(raw, dtype="<i8").copy())
+            tokens = tokens.reshape(request["ask"])
             with Counter() as counter:
-                logits = model(tokens.reshape(request["ask"]))
+                logits = model(tokens)
             values = logits.detach().float().contiguous()
         given = values.numpy().tobytes()
         channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)
