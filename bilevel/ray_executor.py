@@ -46,7 +46,7 @@ class Ray:
         start_s: float = 300,
     ) -> None:
         if importlib.util.find_spec("ray") is None:
-            raise ConfigError("executor=ray needs Ray: pip install 'bilevel[ray]'")
+            raise ConfigError("executor=ray needs Ray: .venv/bin/pip install -e '.[ray]'")
         self._workers = workers
         self._address = address
         self._needs = {"num_cpus": cpus, "num_gpus": gpus}

@@ -25,7 +25,7 @@ from tests.helpers import Listed, Parabola, loop
 from tests.processes import gone
 from tests.tasks.test_command import task as command_task
 
-NO_RAY = "a real Ray: pip install 'bilevel[ray]'"
+NO_RAY = "a real Ray: .venv/bin/pip install -e '.[ray]'"
 KILLS_ITS_SERVER = """\
 import os, signal, time
 RATE = 0.5
@@ -160,7 +160,7 @@ class TestEveryExecutor:
 
 def test_an_executor_without_ray_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'bilevel\[ray\]'"):
+    with pytest.raises(ConfigError, match=r"\.venv/bin/pip install -e '\.\[ray\]'"):
         Ray(workers=1)
 
 
