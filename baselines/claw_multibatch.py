@@ -9,6 +9,7 @@ from baselines.lessons import Lesson, weightiest
 from baselines.situation import last, locked, situation
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
+from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import printed
 from bilevel.space import Config, SearchSpace, canonical
@@ -27,7 +28,6 @@ STEPS: Mapping[str, str] = {
     "smaller": "Recent rounds did not help: take smaller steps from the current values.",
     "larger": "Recent rounds did not help: take larger steps from the current values.",
 }
-MAX_HYPOTHESIS = 400
 
 
 class ClawMultibatch:
@@ -158,10 +158,7 @@ class ClawMultibatch:
 
     def _ask(self, view: View, brief: Brief, role: str) -> Answer:
         def check(reply: Any) -> tuple[dict[str, Any], str]:
-            listed = {change["parameter"]: change["value"] for change in reply["changes"]}
-            if len(listed) != len(reply["changes"]):
-                raise ValueError("a parameter is listed twice in changes; list each one once")
-            config = {**self._base, **view.space.check(listed)}
+            config = {**self._base, **view.space.check(by_name(reply["changes"]))}
             if config == dict(self._base):
                 raise ValueError("nothing differs from the current values")
             return config, cell(reply["hypothesis"], MAX_HYPOTHESIS)
