@@ -8,12 +8,14 @@ STUDY ?= demo
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench ui clean
+.PHONY: help install run test check bench ui clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-run: $(STAMP)  ## a small real study: three arms, two seeds, about five minutes, then its report
+install: $(STAMP)  ## the environment alone
+
+run: $(STAMP)  ## a small real study: three arms, two seeds, about seven minutes, then its report
 	$(BIN)/python -m bilevel.tasks.cpu_gpt.prepare
 	$(BIN)/python -m bilevel -m +experiment=demo study=$(STUDY)
 	$(BIN)/python -m bilevel.report study=$(STUDY)

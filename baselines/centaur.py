@@ -12,6 +12,7 @@ from baselines.axes import Axes, Line
 from baselines.results import Results
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
+from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import best_so_far, parameter_list, printed, table
 from bilevel.randomness import digest, keyed
@@ -22,7 +23,6 @@ from bilevel.view import NO_SETTINGS, Brief, View
 PROMPT = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
 SIGMA = 1 / 6  # of every range: what Optuna starts CMA-ES with
 SAMPLER, MODEL = "cmaes", "llm"  # whose proposal a trial was
-MAX_HYPOTHESIS = 400
 
 
 class Sampler:
@@ -46,7 +46,7 @@ class Sampler:
 
     @property
     def sigma(self) -> float:
-        return float(self.cma._sigma)
+        return float(self.cma._sigma)  # no public name, as for C: pyproject.toml caps cmaes
 
     @property
     def covariance(self) -> Any:
@@ -120,10 +120,7 @@ class Centaur:
         """The model's configuration; an unusable reply comes back as its problem."""
 
         def check(reply: Any) -> tuple[dict[str, Any], str]:
-            listed = {change["parameter"]: change["value"] for change in reply["changes"]}
-            if len(listed) != len(reply["changes"]):
-                raise ValueError("a parameter is listed twice in changes; list each one once")
-            legal = view.space.check(listed)
+            legal = view.space.check(by_name(reply["changes"]))
             return {**suggestion, **legal}, cell(reply["hypothesis"], MAX_HYPOTHESIS)
 
         answer = view.ask(

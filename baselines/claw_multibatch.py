@@ -9,6 +9,7 @@ from baselines.lessons import Lesson, weightiest
 from baselines.situation import last, locked, situation
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
+from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import printed
 from bilevel.space import Config, SearchSpace, canonical
@@ -27,7 +28,6 @@ STEPS: Mapping[str, str] = {
     "smaller": "Recent rounds did not help: take smaller steps from the current values.",
     "larger": "Recent rounds did not help: take larger steps from the current values.",
 }
-MAX_HYPOTHESIS = 400
 
 
 class ClawMultibatch:
@@ -36,7 +36,8 @@ class ClawMultibatch:
 
     After `flat_rounds` rounds without a gain the model decides: REFINE, with smaller or larger
     steps, or PIVOT, at most `max_pivots` times, back to the baseline with the history kept; a line
-    of work that starts there builds on its own best trial. Use it with a batch of three.
+    of work that starts there builds on its own best trial. A round (`batch`) is a
+    candidate of each role.
 
     AutoResearchClaw's batch mode as arXiv 2603.23420 describes it; a reconstruction, since its own
     code reads the setting and does not use it.
@@ -55,7 +56,13 @@ class ClawMultibatch:
         max_pivots: int = 2,
         max_changes: int = 3,
         temperature: float | None = None,
+        batch: int = len(ROLES),
     ) -> None:
+        if batch != len(ROLES):
+            raise ConfigError(
+                f"claw_multibatch: inner.batch={batch}: expected {len(ROLES)}, "
+                f"a candidate of each role ({', '.join(ROLES)})"
+            )
         if min(flat_rounds, max_changes) < 1 or half_life <= 0:
             raise ConfigError(
                 f"claw_multibatch: flat_rounds={flat_rounds}, max_changes={max_changes}, "
@@ -74,6 +81,7 @@ class ClawMultibatch:
         self._told = 0
         self._flat = 0
         self._base: Config = {}
+        self._value: float | None = None  # of the base
         self._advice = "none"
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
@@ -89,17 +97,19 @@ class ClawMultibatch:
         news = view.trace[self._told :]
         if not news and self._base:
             return
-        self.lessons += [_lesson(view, trial, self._base) for trial in news if trial.number]
+        told = [trial for trial in news if trial.number]
+        self.lessons += [_lesson(view, trial, self._base, self._value) for trial in told]
         self._told = len(view.trace)
-        base = self._best_of_branch(view)
+        best = self._best_of_branch(view)
+        base, self._value = (view.base, None) if best is None else (best.config, best.value)
         self._flat = self._flat + 1 if base == self._base else 0
         self._base = base
 
-    def _best_of_branch(self, view: View) -> Config:
+    def _best_of_branch(self, view: View) -> Trial | None:
         if not self._branch:
-            return view.base
+            return view.parent
         branch = [*view.trace[:1], *view.trace[self._branch :]]
-        return elites(branch, view.objective, 1)[0].config
+        return elites(branch, view.objective, 1)[0]
 
     def _decide(self, view: View) -> None:
         left = self._max_pivots - self.pivots
@@ -123,7 +133,7 @@ class ClawMultibatch:
         if answer.value["decision"] == "PIVOT":
             self.pivots += 1
             self._branch = view.trial
-            self._base = view.trace[0].config
+            self._base, self._value = view.trace[0].config, view.trace[0].value
             self._advice = f"A new line of work starts from the baseline: {reason}"
             self._note(view, "decide", "pivot", "info", f"the line before was left: {reason}")
         else:
@@ -148,10 +158,7 @@ class ClawMultibatch:
 
     def _ask(self, view: View, brief: Brief, role: str) -> Answer:
         def check(reply: Any) -> tuple[dict[str, Any], str]:
-            listed = {change["parameter"]: change["value"] for change in reply["changes"]}
-            if len(listed) != len(reply["changes"]):
-                raise ValueError("a parameter is listed twice in changes; list each one once")
-            config = {**self._base, **view.space.check(listed)}
+            config = {**self._base, **view.space.check(by_name(reply["changes"]))}
             if config == dict(self._base):
                 raise ValueError("nothing differs from the current values")
             return config, cell(reply["hypothesis"], MAX_HYPOTHESIS)
@@ -188,14 +195,16 @@ class ClawMultibatch:
         self.lessons.append(Lesson(stage, category, severity, description, view.trial))
 
 
-def _lesson(view: View, trial: Trial, base: Config) -> Lesson:
-    failure = trial.outcome.failure
+def _lesson(view: View, trial: Trial, base: Config, than: float | None) -> Lesson:
+    """What became of a trial, beside the base it was proposed from and that one's value."""
+    value, failure = trial.value, trial.outcome.failure
     moves = _moves(trial.config, base)
     if failure is not None:
         said = f"{moves}: {cell(failure.detail)}"
         return Lesson("evaluate", str(failure.kind), "error", said, trial.number)
-    result = f"{moves}: {view.objective.metric} {trial.value:.6g}"
-    return Lesson("evaluate", "gain" if trial.kept else "no gain", "info", result, trial.number)
+    result = f"{moves}: {view.objective.metric} {value:.6g}"
+    gained = value is not None and (than is None or view.objective.better(value, than=than))
+    return Lesson("evaluate", "gain" if gained else "no gain", "info", result, trial.number)
 
 
 def _moves(config: Mapping[str, Any], base: Config) -> str:

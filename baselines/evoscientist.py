@@ -16,6 +16,7 @@ from baselines.situation import last, locked, situation
 from baselines.tournament import ranked
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
+from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import trial_table
 from bilevel.space import SearchSpace
@@ -25,7 +26,6 @@ from bilevel.view import NO_SETTINGS, Answer, Brief, View
 PROPOSE = Template(Path(__file__).with_name("evo_propose.md").read_text(encoding="utf-8"))
 MEMORIES = ("search", "study")
 ORIGIN = "llm"
-MAX_HYPOTHESIS = 400
 
 
 class EvoScientist:
@@ -176,10 +176,7 @@ class EvoScientist:
         """The next experiment; an unusable reply comes back as its problem."""
 
         def check(reply: Any) -> tuple[dict[str, Any], str]:
-            listed = {change["parameter"]: change["value"] for change in reply["changes"]}
-            if len(listed) != len(reply["changes"]):
-                raise ValueError("a parameter is listed twice in changes; list each one once")
-            legal = view.space.check(listed)
+            legal = view.space.check(by_name(reply["changes"]))
             moved = {name: value for name, value in legal.items() if value != view.base[name]}
             if not moved:
                 raise ValueError("nothing differs from the current values")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bilevel.llm import prompts, schemas
+from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.tables import best_so_far, parameter_list, printed, shown_source, trial_table
 from bilevel.parameters import Choice, Float, Int, Subset, Text, Value
 from bilevel.space import SearchSpace
@@ -12,7 +13,6 @@ from bilevel.view import Brief, View
 
 ACTIVE_AT_LEAST = 4
 MAX_GUIDANCE = 1_000
-MAX_HYPOTHESIS = 400
 KEPT = "is kept only if it improves the metric"
 STRATEGIES: Mapping[str, str] = {
     "balanced": "balanced: follow up what has helped, and now and then try something untried.",
@@ -77,13 +77,10 @@ class LLMProposer:
 
 
 def _changes(
-    view: View, frozen: tuple[str, ...], listed: Sequence[Mapping[str, object]]
+    view: View, frozen: tuple[str, ...], listed: Sequence[Mapping[str, Any]]
 ) -> dict[str, Value]:
     """The legal changes that differ from the configuration built on. Raises SpaceError."""
-    asked = {str(change["parameter"]): change["value"] for change in listed}
-    if len(asked) != len(listed):
-        raise ValueError("a parameter is listed twice in changes; list each one once")
-    legal = view.space.check(asked, frozen=frozen)
+    legal = view.space.check(by_name(listed), frozen=frozen)
     changed = {name: value for name, value in legal.items() if value != view.base[name]}
     if not changed:
         now = ", ".join(f"{name}={printed(view.base[name])}" for name in legal)

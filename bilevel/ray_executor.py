@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import math
 import os
 import signal
 import socket
@@ -45,7 +46,7 @@ class Ray:
         start_s: float = 300,
     ) -> None:
         if importlib.util.find_spec("ray") is None:
-            raise ConfigError("executor=ray needs Ray: pip install 'bilevel[ray]'")
+            raise ConfigError("executor=ray needs Ray: .venv/bin/pip install -e '.[ray]'")
         self._workers = workers
         self._address = address
         self._needs = {"num_cpus": cpus, "num_gpus": gpus}
@@ -157,7 +158,7 @@ def _connected(
         own: dict[str, Any] = {}
         if address == LOCAL:
             own = {
-                "num_cpus": max(1, round(workers * needs["num_cpus"])),
+                "num_cpus": max(1, math.ceil(workers * needs["num_cpus"])),
                 "include_dashboard": False,
                 "object_store_memory": OBJECTS_BYTES,
                 "_temp_dir": stack.enter_context(

@@ -6,8 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +25,7 @@ from tests.helpers import Listed, Parabola, loop
 from tests.processes import gone
 from tests.tasks.test_command import task as command_task
 
-NO_RAY = "a real Ray: pip install 'bilevel[ray]'"
+NO_RAY = "a real Ray: .venv/bin/pip install -e '.[ray]'"
 KILLS_ITS_SERVER = """\
 import os, signal, time
 RATE = 0.5
@@ -38,7 +41,7 @@ def ray() -> Iterator[Ray]:
     pytest.importorskip("ray", reason=NO_RAY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOME_API_KEY", "sk-very-secret")
-        made = Ray(workers=2)
+        made = Ray(workers=3, cpus=0.4)  # three start on two CPUs, not on one
         list(made.outcomes(Parabola(), [Request(None, Proposal({}), 1)]))
         yield made
         made.close()
@@ -157,8 +160,24 @@ class TestEveryExecutor:
 
 def test_an_executor_without_ray_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'bilevel\[ray\]'"):
+    with pytest.raises(ConfigError, match=r"\.venv/bin/pip install -e '\.\[ray\]'"):
         Ray(workers=1)
+
+
+@pytest.mark.parametrize(("workers", "cpus", "whole"), [(5, 0.5, 3), (3, 0.3, 1), (2, 1, 2)])
+def test_a_ray_of_its_own_has_cpus_for_all_workers(
+    monkeypatch: pytest.MonkeyPatch, workers: int, cpus: float, whole: int
+) -> None:
+    class Started(Exception):
+        pass
+
+    def init(**given: object) -> None:
+        raise Started(given["num_cpus"])
+
+    fake = SimpleNamespace(init=init, __spec__=ModuleSpec("ray", None))
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    with closing(Ray(workers, cpus=cpus)) as made, pytest.raises(Started, match=f"^{whole}$"):
+        list(made.outcomes(Parabola(), requests(1.0)))
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from bilevel.admission.names import ALLOWED_IMPORTS
 from bilevel.behaviour import described as behaviour
 from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts
+from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
 from bilevel.llm.tables import best_so_far, described, trial_table
 from bilevel.mechanism import CARRIERS, HOOKS
@@ -25,7 +26,6 @@ from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
 ORIGIN = "inventor"
-MAX_HYPOTHESIS = 400
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 TEXT = {"type": "string", "minLength": 1}
 

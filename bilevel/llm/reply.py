@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from bilevel.errors import SpaceError
 
 MAX_DEPTH = 24
 MAX_SCHEMA_CHARS = 20_000
+MAX_HYPOTHESIS = 400  # characters of it that a proposal keeps
 _FAILED_STARTS = 20  # places where JSON seemed to begin; more is not worth the time
 _FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
 _THINKING = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
@@ -205,6 +206,14 @@ def checked(
         return None, _located(error)
     except (SpaceError, ValueError) as error:
         return None, _cut(str(error), 600)
+
+
+def by_name(changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The new values of a reply's `changes`. Raises ReplyError for a parameter listed twice."""
+    values = {change["parameter"]: change["value"] for change in changes}
+    if len(values) != len(changes):
+        raise ReplyError("a parameter is listed twice in changes; list each one once")
+    return values
 
 
 def _located(error: ValidationError) -> str:

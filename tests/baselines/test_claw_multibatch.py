@@ -5,10 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
 
 from baselines.claw_multibatch import ROLES, ClawMultibatch
+from bilevel.app import CONF
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.loop import Loop
+from bilevel.search import plain
 from bilevel.trace import FailureKind
 from bilevel.view import Answer, Asker
 from tests.helpers import SPACE, loop
@@ -124,11 +128,16 @@ class TestTwoFlatRounds:
     def test_a_line_of_work_builds_on_its_own_best(self) -> None:
         first = [{"hypothesis": "b", "changes": [{"parameter": "BATCH", "value": 1}]}]
         after = [x(4.9), x(6.5), x(6.4), x(4.8), x(6.3), x(6.6)]
-        ran, made = searched(Replies([*first, x(6.1), x(6.2), *WORSE, *after], PIVOT), 15)
+        replies = Replies([*first, x(6.1), x(6.2), *WORSE, *after], PIVOT)
+        ran, made = searched(replies, 15)
         assert made.pivots == 1
         assert not any(t.kept for t in ran.trace[10:])
         assert ran.trace[13].config == {"X": 4.8, "BATCH": 64, "MODE": "plain"}
         assert made._base == ran.trace[10].config
+        told = {one.trial: str(one) for one in made.lessons}
+        assert told[10] == "- [gain] X 5.0 -> 4.9: val_bpb 30.01"  # better than the baseline
+        assert told[11].startswith("- [no gain] X 5.0 -> 6.5")
+        assert told[10] in replies.prompts[-1]
 
     def test_there_are_two_pivots_at_most(self) -> None:
         worse = [x(5.0 + n / 20) for n in range(1, 31)]
@@ -143,3 +152,19 @@ class TestTwoFlatRounds:
 def test_settings_that_make_no_sense_are_refused() -> None:
     with pytest.raises(ConfigError, match="flat_rounds=0"):
         ClawMultibatch(SPACE, flat_rounds=0)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_round_that_is_not_one_candidate_of_each_role_is_refused(batch: int) -> None:
+    said = rf"inner\.batch={batch}: expected 3, a candidate of each role \(innovator, .*"
+    with pytest.raises(ConfigError, match=said):
+        ClawMultibatch(SPACE, batch=batch)
+
+
+def test_the_arm_s_own_batch_is_what_is_checked() -> None:
+    with initialize_config_dir(str(CONF), version_base=None):
+        config = plain(
+            compose("config", overrides=["arm=claw_multibatch", "task=trap", "inner.batch=2"])
+        )
+    with pytest.raises(ConfigError, match=r"inner\.batch=2"):
+        instantiate(config["inner"]["proposer"])(SPACE)

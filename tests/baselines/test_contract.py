@@ -97,7 +97,7 @@ class TestEverySearch:
             assert projection(read(cut)) == projection(read(whole))
 
     def test_a_batch_is_filled_with_legal_proposals(self, arm: str) -> None:
-        ran = search(arm, trials=12, batch=4)[0]
+        ran = search(arm, trials=12, batch=3)[0]
         assert len(ran.trace) == 13
         for one in ran.trace[1:]:
             assert one.proposal.problem or ran.task.space.check(one.proposal.changes) is not None

@@ -123,7 +123,7 @@ class Slurm:
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Slurm]:
     """Its folder is in /tmp by name: the path of a socket may not be long."""
-    pytest.importorskip("submitit", reason="sweeps on Slurm: pip install 'bilevel[slurm]'")
+    pytest.importorskip("submitit", reason="sweeps on Slurm: .venv/bin/pip install -e '.[slurm]'")
     munged, slurmctld, slurmd, *_ = needed(
         *("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo"),
         packages="slurmctld slurmd munge",
@@ -184,7 +184,8 @@ def _owner() -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    pytest.importorskip("psycopg", reason="PostgreSQL's driver: pip install 'bilevel[postgres]'")
+    driver = "PostgreSQL's driver: .venv/bin/pip install -e '.[postgres]'"
+    pytest.importorskip("psycopg", reason=driver)
     places = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not places or not (places[-1] / "initdb").exists():
         pytest.skip("initdb not installed: apt-get install postgresql")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bilevel.llm.reply import ReplyError, checked, extract, plain_schema
+from bilevel.llm.reply import ReplyError, by_name, checked, extract, plain_schema
 from bilevel.parameters import Float
 from bilevel.space import SearchSpace
 from tests.llm.support import SCHEMA
@@ -125,3 +125,10 @@ def test_schemas_that_could_stall_the_host_are_refused(schema: dict[str, Any], r
 
 def test_a_schema_becomes_plain_json() -> None:
     assert plain_schema({"enum": ("a", "b")}) == {"enum": ["a", "b"]}
+
+
+def test_a_parameter_listed_twice_is_refused() -> None:
+    changes = [{"parameter": "X", "value": 1}, {"parameter": "Y", "value": 2}]
+    assert by_name(changes) == {"X": 1, "Y": 2}
+    with pytest.raises(ReplyError, match="a parameter is listed twice in changes"):
+        by_name([*changes, changes[0]])
