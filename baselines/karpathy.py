@@ -7,6 +7,7 @@ from typing import Any
 
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell, fenced
+from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import TEXT, record
 from bilevel.llm.tables import best_so_far, change_of_metric, shown_source
 from bilevel.parameters import Text
@@ -19,7 +20,6 @@ _HERE = Path(__file__).parent
 PROPOSE = Template((_HERE / "karpathy_propose.md").read_text(encoding="utf-8"))
 REPAIR = Template((_HERE / "karpathy_repair.md").read_text(encoding="utf-8"))
 MAX_EDITS = 20
-MAX_HYPOTHESIS = 400
 SCHEMA = record(
     {
         "hypothesis": TEXT,
