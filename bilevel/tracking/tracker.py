@@ -82,14 +82,16 @@ class MlflowTracker:
                 info.arm,
                 info.seed,
             )
+        tags = content.search_tags(info)
         if mine:
             self._parent = mine[0].run_id
             self.store.status(self._parent, "RUNNING")
+            lacking = {name: text for name, text in tags.items() if name not in mine[0].tags}
+            if lacking:  # an older version began it
+                self.store.log(self._parent, tags=lacking)
             self._find_children()
         else:
-            self._parent = self.store.create(
-                self._experiment, f"{info.arm} seed {info.seed}", content.search_tags(info)
-            )
+            self._parent = self.store.create(self._experiment, f"{info.arm} seed {info.seed}", tags)
             self._children, self._steps = {}, set()
         self.store.files(
             self._parent,
