@@ -69,7 +69,9 @@ class MlflowTracker:
     def start(self, info: SearchInfo) -> None:
         """Opens or finds the search. Raises TrackingError if the store cannot be written."""
         self.problem, self._info, self._told = "", info, {}
-        self._experiment = self.store.experiment(info.study, {view.TAG: view.state()})
+        self._experiment = self.store.experiment(
+            info.study, {view.TAG: view.state(info.objective.metric)}
+        )
         current = self._searches(info.study, info.arm, info.seed)
         mine = [run for run in current if run.tags.get("search_id") == info.search_id]
         older = [run for run in current if run.tags.get("search_id") != info.search_id]
@@ -122,7 +124,7 @@ class MlflowTracker:
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""
-        self._experiment = self.store.experiment(study, {view.TAG: view.state()})
+        self._experiment = self.store.experiment(study, {})
         found = self._searches(study, arm, seed)
         self._mark(found)
         return len(found)
