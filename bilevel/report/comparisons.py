@@ -6,6 +6,7 @@ from itertools import groupby
 from statistics import fmean
 
 from bilevel.report import statistics
+from bilevel.report.alike import refusal
 from bilevel.report.numbers import SearchRow
 from bilevel.report.statistics import Interval
 
@@ -54,23 +55,6 @@ def comparisons(rows: Sequence[SearchRow]) -> tuple[Comparison, ...]:
         made = [_compared(outcome, arms[arm], arms[control]) for arm, control in pairs]
         found += _corrected(made)
     return tuple(found)
-
-
-def refusal(arm: Sequence[SearchRow], control: Sequence[SearchRow]) -> str:
-    """Why two arms cannot be compared, or nothing. Only searches that ended are results."""
-    done, other = [[row for row in rows if row.state != "unfinished"] for rows in (arm, control)]
-    for rows, ended in ((arm, done), (control, other)):
-        if not ended:
-            return f"no search of {rows[0].arm} has ended"
-    tasks, budgets = (
-        [sorted({r.task for r in rows}) for rows in (done, other)],
-        [sorted({r.trials for r in rows}) for rows in (done, other)],
-    )
-    if tasks[0] != tasks[1] or len(tasks[0]) > 1:
-        return f"different tasks: {_listed(tasks[0])} and {_listed(tasks[1])}"
-    if budgets[0] != budgets[1] or len(budgets[0]) > 1:
-        return f"different charged evaluations: {_listed(budgets[0])} and {_listed(budgets[1])}"
-    return ""
 
 
 def _compared(outcome: str, arm: list[SearchRow], control: list[SearchRow]) -> Comparison:
@@ -149,7 +133,3 @@ def _holm(family: Sequence[Comparison]) -> dict[tuple[str, str], float]:
     tested = [(one, one.p) for one in family if one.p is not None]
     adjusted = statistics.holm([p for _, p in tested])
     return {(one.arm, one.control): p for (one, _), p in zip(tested, adjusted, strict=True)}
-
-
-def _listed(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))

@@ -56,6 +56,10 @@ def test_arms_without_shared_seeds_are_not_paired() -> None:
     [
         ({"trials": 300}, "different charged evaluations: 300 and 30"),
         ({"task": "plateau"}, "different tasks: plateau and surrogate"),
+        (
+            {"dependent_seeds": "a=b"},
+            "seeds of bilevel share a memory (a=b) and are no independent repeats",
+        ),
         ({"state": "unfinished"}, "no search of bilevel has ended"),
         ({"state": "exhausted", "trials": 12}, "different charged evaluations: 12 and 30"),
     ],
@@ -64,8 +68,7 @@ def test_what_is_not_alike_is_refused(other: dict[str, object], said: str) -> No
     different = arm("bilevel", -3, -5, **other)  # type: ignore[arg-type]
     one = headline(different + arm("level1", -2, -1))["bilevel", "level1"]
     assert one.refusal == said
-    assert one.p is None
-    assert one.p_holm is None
+    assert (one.p, one.p_holm, one.interval) == (None, None, None)
 
 
 def test_one_search_that_reached_a_cap_refuses_its_arm() -> None:
