@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bilevel.report import published
 from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
-from bilevel.report.comparisons import CONTROLS, Comparison
+from bilevel.report.comparisons import CHECK, CHECKED, CONTROLS, Comparison
 from bilevel.report.figures import Figure
 from bilevel.report.inventions import Invention
 from bilevel.report.numbers import ArmRow
@@ -80,6 +80,8 @@ def _template() -> "Template":
         "words": interval_words,
         "published": published,
         "controls": CONTROLS,
+        "check": CHECK,
+        "checked": CHECKED,
         "reference": REFERENCE,
         "exact_up_to": EXACT_UP_TO,
         "drawn": DRAWN,

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bilevel.report.comparisons import Comparison, comparisons
+from bilevel.app import CONF
+from bilevel.report.comparisons import CHECK, CHECKED, CONTROLS, Comparison, comparisons
 from bilevel.report.numbers import SearchRow, search_row
 from tests.report.test_numbers import SEARCH
 
@@ -32,6 +33,22 @@ def test_arms_meet_every_control_and_no_pair_meets_twice() -> None:
         ("tabu", "level1"), ("tabu", "sham"), ("tabu", "tpe"),
         ("sham", "level1"), ("tpe", "level1"), ("tpe", "sham"),
     }  # fmt: skip
+
+
+def test_as_published_tells_explanations_apart_and_placebo_is_held_against_level1_alone() -> None:
+    names = ("bilevel", "level1", "as_published", "placebo", "tpe")
+    assert set(headline([row for name in names for row in arm(name, -1, -2)])) == {
+        ("bilevel", "level1"), ("bilevel", "as_published"), ("bilevel", "tpe"),
+        ("as_published", "level1"), ("tpe", "level1"), ("tpe", "as_published"),
+        ("placebo", "level1"),
+    }  # fmt: skip
+    assert headline(arm("placebo", -1, -2) + arm("sham", -1, -2)).keys() == set()
+
+
+def test_the_controls_are_the_arms_that_say_so() -> None:
+    said = {path.stem for path in (CONF / "arm").glob("*.yaml") if "# Control:" in path.read_text()}
+    assert {*CONTROLS} - {CHECKED} == said
+    assert "# Check:" in (CONF / "arm" / f"{CHECK}.yaml").read_text()
 
 
 def test_arms_are_paired_by_seed() -> None:
