@@ -59,7 +59,7 @@ class Execution:
         self._tracker = tracker
         self._observers = observers
         self._calls = Ledger()
-        self._model_name = settings["llm"]["name"]
+        self._llm, self._whose = settings["llm"]["name"], ""
         self._seen = 0
         self._waiting: list[Call] = []
         self._modelled_s = self._wall_s = 0.0
@@ -124,7 +124,8 @@ class Execution:
         return self._session(client)
 
     def _session(self, client: Client) -> Asker:
-        self._model_name = client.endpoint.name
+        endpoint = client.endpoint
+        self._llm, self._whose = endpoint.name, endpoint.described
         return Session(client, self._journal, self._calls, self.identity.seed).asker
 
     def _task(self, stack: contextlib.ExitStack) -> Task:
@@ -149,13 +150,16 @@ class Execution:
             study=identity.study,
             arm=identity.arm,
             seed=identity.seed,
-            llm=self._model_name,
+            llm=self._llm,
             task=inner.task.name,
             search_id=born["clock"]["id"],
             fingerprint=identity.fingerprint,
             objective=inner.task.objective,
             config_yaml=yaml.safe_dump(without_passwords(settings), sort_keys=False),
             journal=self._folder / JOURNAL,
+            model=self._whose,
+            task_settings=without_passwords(identity.task_settings) | inner.task.material(),
+            dependent_seeds=identity.dependent_seeds,
         )
         try:
             if settings["fresh"]:

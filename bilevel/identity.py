@@ -46,6 +46,9 @@ FREE = {
     "inner.proposer.shared",
 }
 
+# Settings by which the searches of a study learn from each other.
+SHARING = {"baseline.memory": "study"}
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -61,6 +64,18 @@ class Identity:
         return hashlib.sha256(canonical(self.deciding).encode()).hexdigest()[:16]
 
     @property
+    def task_settings(self) -> dict[str, Any]:
+        """What decides of the task: name -> value."""
+        task = "task."
+        return {k.removeprefix(task): v for k, v in self.deciding.items() if k.startswith(task)}
+
+    @property
+    def dependent_seeds(self) -> str:
+        """The setting by which a study's seeds are no independent repeats, or nothing."""
+        shared = (f"{k}={v}" for k, v in SHARING.items() if self.deciding.get(k) == v)
+        return ", ".join(shared)
+
+    @property
     def search(self) -> str:
         return f"study={self.study} arm={self.arm} seed={self.seed}"
 
@@ -70,7 +85,7 @@ class Identity:
     def check(self, recorded: Mapping[str, Any]) -> None:
         """Raises StudyMismatch, naming the keys that differ from a begun search."""
         differing = [
-            f"{key}: was {_short(recorded.get(key))}, now {_short(self.deciding.get(key))}"
+            f"{key}: was {short(recorded.get(key))}, now {short(self.deciding.get(key))}"
             for key in sorted({*recorded, *self.deciding})
             if recorded.get(key) != self.deciding.get(key)
         ]
@@ -87,7 +102,7 @@ def identify(settings: Mapping[str, Any]) -> Identity:
     return Identity(settings["study"], settings["arm"], settings["seed"], deciding)
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
     """A text too long to read is named by its digest."""
     shown = repr(value)
     if len(shown) <= SHOWN_CHARS:

@@ -39,6 +39,11 @@ class Endpoint:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     @property
+    def described(self) -> str:
+        """Whose answers they are."""
+        return self.model + ("" if self.temperature is None else f" at {self.temperature:g}")
+
+    @property
     def caps(self) -> Caps:
         return Caps(self.max_calls, self.max_total_tokens, self.max_usd)
 

@@ -1,4 +1,4 @@
-"""`python -m bilevel.report study=NAME [tracking.uri=...] [out=DIR]`."""
+"""`python -m bilevel.report study=NAME [tracking.uri=URI | results=DIR] [out=DIR]`."""
 
 import sys
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
 """How the arms behaved: measures over seeds, and the moves that level 1 never makes."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 
-from bilevel.report.numbers import SearchRow
+from bilevel.report.numbers import SearchRow, interval_of
 from bilevel.report.reading import Act, Search, Study, Tried
-from bilevel.report.statistics import Interval, interval
+from bilevel.report.statistics import Interval
 
 REFERENCE = "level1"
 ALONE = "no mechanism"
@@ -69,9 +69,9 @@ def behaviour(study: Study, rows: Sequence[SearchRow]) -> tuple[Behaviour, ...]:
         found.append(
             Behaviour(
                 arm,
-                _measure([row.repetition for row in members]),
-                _measure([row.longest_streak for row in members]),
-                _measure([row.entropy_bits for row in members]),
+                _measure(members, lambda row: row.repetition),
+                _measure(members, lambda row: row.longest_streak),
+                _measure(members, lambda row: row.entropy_bits),
                 first,
                 times / openers if openers else None,
                 openers,
@@ -142,6 +142,6 @@ def _opening(search: Search) -> str:
     return "" if first is None else ", ".join(" ".join(move) for move in sorted(first.moves))
 
 
-def _measure(values: Sequence[float | None]) -> Measure:
-    known = tuple(float(value) for value in values if value is not None)
-    return Measure(known, fmean(known) if known else None, interval(known))
+def _measure(rows: Sequence[SearchRow], of: Callable[[SearchRow], float | None]) -> Measure:
+    known = tuple(float(value) for row in rows if (value := of(row)) is not None)
+    return Measure(known, fmean(known) if known else None, interval_of(known, rows))

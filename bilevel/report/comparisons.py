@@ -1,15 +1,20 @@
 """Every arm against the controls of its study, or the reason why there is no comparison."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from statistics import fmean
 
 from bilevel.report import statistics
+from bilevel.report.alike import refusal
 from bilevel.report.numbers import SearchRow
 from bilevel.report.statistics import Interval
 
-CONTROLS = ("level1", "restart", "sham", "level1_tokens", "tpe")
+# The arms that every other is compared with; a control, with those before it.
+CONTROLS = ("level1", "restart", "sham", "as_published", "level1_tokens", "tpe")
+# Level 1 by construction: as a control it would put every arm to the same test twice, and each
+# test makes the others' correction dearer. It is held against level 1, and nothing else.
+CHECK, CHECKED = "placebo", "level1"
 OUTCOMES: Mapping[str, Callable[[SearchRow], float | None]] = {
     "confirmed delta": lambda row: row.confirmed_delta,
     "delta": lambda row: row.delta,
@@ -41,36 +46,24 @@ class Comparison:
 
 
 def comparisons(rows: Sequence[SearchRow]) -> tuple[Comparison, ...]:
-    """Arms that are no controls first. A control is compared with those before it, so that no pair
-    is tested twice. An outcome that no search has is left out."""
+    """Arms that are no controls first; no pair is tested twice. An outcome that no search has is
+    left out."""
     arms = {arm: list(group) for arm, group in groupby(rows, key=lambda row: row.arm)}
-    controls = [arm for arm in CONTROLS if arm in arms]
-    pairs = [(arm, c) for arm in arms if arm not in controls for c in controls]
-    pairs += [(arm, c) for place, arm in enumerate(controls) for c in controls[:place]]
     found: list[Comparison] = []
     for outcome, of in OUTCOMES.items():
         if all(of(row) is None for row in rows):
             continue
-        made = [_compared(outcome, arms[arm], arms[control]) for arm, control in pairs]
+        made = [_compared(outcome, arms[arm], arms[control]) for arm, control in _pairs(arms)]
         found += _corrected(made)
     return tuple(found)
 
 
-def refusal(arm: Sequence[SearchRow], control: Sequence[SearchRow]) -> str:
-    """Why two arms cannot be compared, or nothing. Only searches that ended are results."""
-    done, other = [[row for row in rows if row.state != "unfinished"] for rows in (arm, control)]
-    for rows, ended in ((arm, done), (control, other)):
-        if not ended:
-            return f"no search of {rows[0].arm} has ended"
-    tasks, budgets = (
-        [sorted({r.task for r in rows}) for rows in (done, other)],
-        [sorted({r.trials for r in rows}) for rows in (done, other)],
-    )
-    if tasks[0] != tasks[1] or len(tasks[0]) > 1:
-        return f"different tasks: {_listed(tasks[0])} and {_listed(tasks[1])}"
-    if budgets[0] != budgets[1] or len(budgets[0]) > 1:
-        return f"different charged evaluations: {_listed(budgets[0])} and {_listed(budgets[1])}"
-    return ""
+def _pairs(arms: Iterable[str]) -> list[tuple[str, str]]:
+    known = list(arms)
+    controls = [arm for arm in CONTROLS if arm in known]
+    pairs = [(arm, c) for arm in known if arm not in (*controls, CHECK) for c in controls]
+    pairs += [(arm, c) for place, arm in enumerate(controls) for c in controls[:place]]
+    return pairs + [(CHECK, CHECKED)] * (CHECK in known and CHECKED in known)
 
 
 def _compared(outcome: str, arm: list[SearchRow], control: list[SearchRow]) -> Comparison:
@@ -149,7 +142,3 @@ def _holm(family: Sequence[Comparison]) -> dict[tuple[str, str], float]:
     tested = [(one, one.p) for one in family if one.p is not None]
     adjusted = statistics.holm([p for _, p in tested])
     return {(one.arm, one.control): p for (one, _), p in zip(tested, adjusted, strict=True)}
-
-
-def _listed(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))

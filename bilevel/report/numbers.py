@@ -18,7 +18,11 @@ class SearchRow:
     arm: str
     seed: int
     llm: str
+    model: str
     task: str
+    task_settings: str
+    fingerprint: str
+    dependent_seeds: str
     state: str
     trials: int
     baseline: float | None
@@ -33,6 +37,7 @@ class SearchRow:
     longest_streak: int | None
     entropy_bits: float | None
     distinct_moves: int
+    llm_calls: int
     tokens: float
     modelled_s: float
     wall_s: float
@@ -43,11 +48,13 @@ class SearchRow:
 class ArmRow:
     """One arm: means over its `n` searches that have a baseline, `unfinished` of which go on or
     were cut off. The confirmed delta is the mean over the `confirmed_n` of them that have one; `sd`
-    is the sample standard deviation over searches, None for a single one."""
+    is the sample standard deviation over searches, None for a single one. Where its seeds are
+    `no_repeats` of each other there is no interval."""
 
     arm: str
     n: int
     unfinished: int
+    no_repeats: str
     baseline: float | None
     best: float | None
     confirmed_delta: float | None
@@ -82,7 +89,11 @@ def search_row(search: Search) -> SearchRow:
         arm=search.arm,
         seed=search.seed,
         llm=search.llm,
+        model=search.model,
         task=search.task,
+        task_settings=search.task_settings,
+        fingerprint=search.fingerprint,
+        dependent_seeds=search.dependent_seeds,
         state=search.ended or "unfinished",
         trials=len(after),
         baseline=baseline,
@@ -97,6 +108,7 @@ def search_row(search: Search) -> SearchRow:
         longest_streak=longest_streak(one == "keep" for one in decisions) if decisions else None,
         entropy_bits=entropy_bits(list(moves.values())),
         distinct_moves=len(moves),
+        llm_calls=int(search.totals.get("llm_calls", 0)),
         tokens=search.totals.get("tokens", 0.0),
         modelled_s=search.totals.get("modelled_s", 0.0),
         wall_s=search.totals.get("wall_s", 0.0),
@@ -131,6 +143,21 @@ def rows_of(study: Study) -> tuple[SearchRow, ...]:
     return tuple(search_row(search) for search in study.searches)
 
 
+def no_repeats(rows: Sequence[SearchRow]) -> str:
+    """Why the seeds of one arm are no independent repeats of each other, or nothing."""
+    shared = sorted({row.dependent_seeds for row in rows if row.dependent_seeds})
+    if shared:
+        return f"share a memory ({', '.join(shared)}) and are no independent repeats"
+    if len({row.fingerprint for row in rows if row.fingerprint}) > 1:
+        return "were run with different configurations"
+    return ""
+
+
+def interval_of(values: Sequence[float], rows: Sequence[SearchRow]) -> Interval | None:
+    """Of a measure of an arm, unless its seeds are no repeats."""
+    return None if no_repeats(rows) else interval(values)
+
+
 def _arm(arm: str, rows: Sequence[SearchRow]) -> ArmRow:
     measured = [row for row in rows if row.baseline is not None]
 
@@ -144,15 +171,16 @@ def _arm(arm: str, rows: Sequence[SearchRow]) -> ArmRow:
         arm=arm,
         n=len(measured),
         unfinished=sum(row.state == "unfinished" for row in rows),
+        no_repeats=no_repeats(measured),
         baseline=mean(lambda row: row.baseline),
         best=mean(lambda row: row.best),
         confirmed_delta=mean(lambda row: row.confirmed_delta),
         confirmed_sd=_sd(confirmed),
         confirmed_n=len(confirmed),
-        confirmed_interval=interval(confirmed),
+        confirmed_interval=interval_of(confirmed, measured),
         delta=mean(lambda row: row.delta),
         delta_sd=_sd(deltas),
-        delta_interval=interval(deltas),
+        delta_interval=interval_of(deltas, measured),
         kept=sum(row.kept for row in rows),
         discarded=sum(row.discarded for row in rows),
         failed=sum(row.failed for row in rows),

@@ -28,7 +28,7 @@ def title(study: Study) -> str:
 
 def table(study: Study, arms: Sequence[ArmRow]) -> Table:
     """Arms in rows; means a search, except keep/discard/fail, which are sums."""
-    made = Table(title=title(study), caption=_caption(study), caption_justify="left")
+    made = Table(title=title(study), caption=_caption(study, arms), caption_justify="left")
     made.add_column("arm", no_wrap=True, overflow="fold")
     heads = ("n", f"baseline {study.objective.metric}", "confirmed delta", "[95 %]", "own delta",
              "published", "keep/disc/fail", "tokens", "modelled s")  # fmt: skip
@@ -108,7 +108,7 @@ def _flat(record: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _caption(study: Study) -> str:
+def _caption(study: Study, arms: Sequence[ArmRow]) -> str:
     unfinished = [s for s in study.searches if not s.ended]
     said = (
         "confirmed delta: best - baseline, both measured again on fresh seeds; own delta: the\n"
@@ -120,6 +120,9 @@ def _caption(study: Study) -> str:
             f"{s.arm} seed {s.seed} ({max(0, len(s.trials) - 1)} trials)" for s in unfinished
         )
         said += f"\nunfinished, counted as far as they got: {named}"
+    for arm in arms:
+        if arm.no_repeats:
+            said += f"\nseeds of {arm.arm} {arm.no_repeats}: no interval and no test"
     return "\n".join([said, *_mechanism_lines(study)])
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bilevel.report import published
 from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
-from bilevel.report.comparisons import CONTROLS, Comparison
+from bilevel.report.comparisons import CHECK, CHECKED, CONTROLS, Comparison
 from bilevel.report.figures import Figure
 from bilevel.report.inventions import Invention
 from bilevel.report.numbers import ArmRow
@@ -19,6 +19,9 @@ from bilevel.report.output import banded, mechanism_states, number, title
 from bilevel.report.published import group_of
 from bilevel.report.reading import Study
 from bilevel.report.statistics import DRAWN, EXACT_UP_TO, Interval
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 MOST_AVOIDED = 60  # lines of that table; all are in avoided.csv
 MOST_LISTED = 200  # lines of the tables of mechanisms and sessions; all are in the CSV files
@@ -38,6 +41,24 @@ class Findings:
 
 def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -> str:
     """The page; `links` are name -> address of what belongs to it."""
+    states = mechanism_states(found.study)
+    outcomes = list(dict.fromkeys(one.outcome for one in found.comparisons))
+    return _template().render(
+        found=found,
+        study=found.study,
+        title=title(found.study),
+        css=_text("page.css") + highlighting(),
+        figures={figure.name: figure for figure in figures},
+        links=links,
+        outcomes=outcomes,
+        states=sorted(states.items()),
+        state_counts=_by_arm(states),
+        states_seen=sorted({state for _, _, state in states}),
+    )
+
+
+def _template() -> "Template":
+    """The page without its study: what every page says and how it writes a number."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -54,29 +75,20 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
         "embedded": embedded,
         "share": lambda value: number(value, ".0%"),
     }
-    states = mechanism_states(found.study)
-    outcomes = list(dict.fromkeys(one.outcome for one in found.comparisons))
-    return environment.get_template("page.html").render(
-        found=found,
-        study=found.study,
-        title=title(found.study),
-        css=_text("page.css") + highlighting(),
-        figures={figure.name: figure for figure in figures},
-        links=links,
-        outcomes=outcomes,
-        states=sorted(states.items()),
-        state_counts=_by_arm(states),
-        states_seen=sorted({state for _, _, state in states}),
-        group_of=group_of,
-        words=interval_words,
-        published=published,
-        controls=CONTROLS,
-        reference=REFERENCE,
-        exact_up_to=EXACT_UP_TO,
-        drawn=DRAWN,
-        most_avoided=MOST_AVOIDED,
-        most_listed=MOST_LISTED,
-    )
+    environment.globals |= {
+        "group_of": group_of,
+        "words": interval_words,
+        "published": published,
+        "controls": CONTROLS,
+        "check": CHECK,
+        "checked": CHECKED,
+        "reference": REFERENCE,
+        "exact_up_to": EXACT_UP_TO,
+        "drawn": DRAWN,
+        "most_avoided": MOST_AVOIDED,
+        "most_listed": MOST_LISTED,
+    }
+    return environment.get_template("page.html")
 
 
 def embedded(path: Path) -> str:
@@ -115,8 +127,10 @@ def _text(name: str) -> str:
     return resources.files("bilevel.report").joinpath("templates", name).read_text("utf-8")
 
 
-def interval_words(band: Interval | None, n: int) -> str:
+def interval_words(band: Interval | None, n: int, no_repeats: str = "") -> str:
     """An interval, or why there is none."""
     if band is not None:
         return banded(band).strip()
+    if no_repeats:
+        return "no interval: no repeats"
     return "no interval: fewer than two seeds" if n < 2 else "no interval: all seeds alike"

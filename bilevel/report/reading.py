@@ -69,7 +69,8 @@ class Attached:
 
 @dataclass(frozen=True)
 class Search:
-    """One search that was not superseded; `ended` is empty while it runs or after it was cut."""
+    """One search that was not superseded; `ended` is empty while it runs or after it was cut. What
+    an older version did not track is empty too."""
 
     arm: str
     seed: int
@@ -82,6 +83,10 @@ class Search:
     totals: Mapping[str, float]
     attached: tuple[Attached, ...] = ()
     sessions: tuple[Session, ...] = ()
+    fingerprint: str = ""
+    model: str = ""
+    task_settings: str = ""
+    dependent_seeds: str = ""
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def curve(self, metric: str) -> Mapping[int, float]:
@@ -157,6 +162,10 @@ def _search(tracked: "Tracked") -> Search:
         totals=run.metrics,
         attached=tuple(map(_attached, tracked.of("mechanism"))),
         sessions=tuple(_sessions(tracked.of("outer"))),
+        fingerprint=tags.get("fingerprint", ""),
+        model=tags.get("model", ""),
+        task_settings=tags.get("task_settings", ""),
+        dependent_seeds=tags.get("dependent_seeds", ""),
         curves=tracked.curves,
     )
 

@@ -12,6 +12,7 @@ from bilevel.parameters import Value
 from bilevel.space import canonical
 from bilevel.trace import Objective, Trial
 from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
+from bilevel.tracking.settled import packed
 
 VALUE = "val_bpb"  # the name scripts rely on, whatever the task calls its metric
 BEST = f"best_{VALUE}"
@@ -39,14 +40,20 @@ def common_tags(info: SearchInfo) -> Tags:
 
 
 def search_tags(info: SearchInfo) -> Tags:
-    return common_tags(info) | {
+    optional = {
+        "model": _cut(info.model, _TAG_CHARS),
+        "task_settings": packed(info.task_settings),
+        "dependent_seeds": info.dependent_seeds,
+    }
+    return {
+        **common_tags(info),
         "kind": "search",
         "search_id": info.search_id,
         "fingerprint": info.fingerprint,
         "superseded": "false",
         "metric": info.objective.metric,
         "direction": info.objective.direction,
-    }
+    } | {name: text for name, text in optional.items() if text}
 
 
 def trial_name(record: TrialRecord) -> str:

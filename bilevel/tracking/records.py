@@ -35,7 +35,12 @@ class CallRecord(Protocol):
 
 @dataclass(frozen=True)
 class SearchInfo:
-    """The identity of one search; `search_id` is new when the user starts it over."""
+    """The identity of one search; `search_id` is new when the user starts it over.
+
+    `model` is the language model behind the name `llm`, with its temperature; `task_settings` are
+    those that decide what is measured; `dependent_seeds` is the setting, if there is one, by which
+    the study's seeds learn from each other.
+    """
 
     study: str
     arm: str
@@ -47,6 +52,9 @@ class SearchInfo:
     objective: Objective
     config_yaml: str = ""
     journal: Path | None = None
+    model: str = ""
+    task_settings: Mapping[str, Any] = field(default_factory=dict)
+    dependent_seeds: str = ""
 
     @property
     def stand_in(self) -> bool:

@@ -13,7 +13,7 @@ TAGS = frozenset((
     "kind", "superseded", "arm", "seed", "llm", "task", "stand_in", "metric", "direction", "ended",
     "level", "trial", "decision", "moves", "retest_of", "origin", "acted", "label",
     "mechanism", "carrier", "state", "domain", "domain_in_prompt", "admitted", "attempts",
-    "problem", "mlflow.parentRunId",
+    "problem", "mlflow.parentRunId", "fingerprint", "model", "task_settings", "dependent_seeds",
 ))  # fmt: skip
 METRICS = (
     "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s", "first_trial",

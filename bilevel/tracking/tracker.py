@@ -69,7 +69,9 @@ class MlflowTracker:
     def start(self, info: SearchInfo) -> None:
         """Opens or finds the search. Raises TrackingError if the store cannot be written."""
         self.problem, self._info, self._told = "", info, {}
-        self._experiment = self.store.experiment(info.study, {view.TAG: view.state()})
+        self._experiment = self.store.experiment(
+            info.study, {view.TAG: view.state(info.objective.metric)}
+        )
         current = self._searches(info.study, info.arm, info.seed)
         mine = [run for run in current if run.tags.get("search_id") == info.search_id]
         older = [run for run in current if run.tags.get("search_id") != info.search_id]
@@ -82,14 +84,16 @@ class MlflowTracker:
                 info.arm,
                 info.seed,
             )
+        tags = content.search_tags(info)
         if mine:
             self._parent = mine[0].run_id
             self.store.status(self._parent, "RUNNING")
+            lacking = {name: text for name, text in tags.items() if name not in mine[0].tags}
+            if lacking:  # an older version began it
+                self.store.log(self._parent, tags=lacking)
             self._find_children()
         else:
-            self._parent = self.store.create(
-                self._experiment, f"{info.arm} seed {info.seed}", content.search_tags(info)
-            )
+            self._parent = self.store.create(self._experiment, f"{info.arm} seed {info.seed}", tags)
             self._children, self._steps = {}, set()
         self.store.files(
             self._parent,
@@ -120,7 +124,7 @@ class MlflowTracker:
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""
-        self._experiment = self.store.experiment(study, {view.TAG: view.state()})
+        self._experiment = self.store.experiment(study, {})
         found = self._searches(study, arm, seed)
         self._mark(found)
         return len(found)

@@ -8,10 +8,10 @@ import json
 import uuid
 from typing import Any
 
+from bilevel.tracking.content import DELTA
 from bilevel.tracking.location import VIEW_KEY
 
 TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
-_CURVES = ("delta", "best_val_bpb")
 _SECTION = "Searches by trial"
 _COLUMNS = ("arm", "seed", "llm", "task", "ended")
 
@@ -41,8 +41,10 @@ def _curve(metric: str) -> dict[str, Any]:
     }
 
 
-def state() -> str:
-    """The stored view, as the value of the experiment's tag."""
+def state(metric: str) -> str:
+    """The stored view, as the value of the experiment's tag; `metric` is the task's name for what
+    it measures."""
+    best = f"best_{metric}"
     sections = [
         {
             "uuid": _id(name),
@@ -64,7 +66,7 @@ def state() -> str:
             "startTime": "ALL",
             "lifecycleFilter": "Active",
             "selectedColumns": [f"tags.`{name}`" for name in _COLUMNS]
-            + ["metrics.`best_val_bpb`", "metrics.`delta`"],
+            + [f"metrics.`{best}`", f"metrics.`{DELTA}`"],
             "groupBy": {
                 "aggregateFunction": "average",
                 "groupByKeys": [{"mode": "tag", "groupByData": "arm"}],
@@ -73,7 +75,7 @@ def state() -> str:
             "runsHiddenMode": "SHOW_ALL",
             "hideEmptyCharts": True,
             "isAccordionReordered": True,
-            "compareRunCharts": [_curve(metric) for metric in _CURVES],
+            "compareRunCharts": [_curve(name) for name in (DELTA, best)],
             "compareRunSections": sections,
         },
         separators=(",", ":"),

@@ -81,3 +81,11 @@ def test_activations_are_shares_of_the_searches_that_got_so_far() -> None:
     prompted = replace(tried(1, 1.0, "keep", NEW), acts=(PROMPT,))
     two = [search("a", 1, acting, replace(acting, number=2)), search("a", 2, prompted)]
     assert shares(two) == ([0.0, 0.5, 1.0], [0.0, 0.5, 0.0])
+
+
+def test_seeds_that_share_a_memory_have_no_interval() -> None:
+    other = (tried(1, 1.2, "discard", UP), tried(2, 1.0, "keep", DOWN), tried(3, 1.0, "fail", UP))
+    for shared in ("", "a=b"):
+        whole = study(LEVEL1[0], search("level1", 2, *other, dependent_seeds=shared))
+        [found] = behaviour(whole, rows_of(whole))
+        assert (found.repetition.interval is None) == bool(shared)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bilevel.report.comparisons import Comparison, comparisons
+from bilevel.app import CONF
+from bilevel.report.comparisons import CHECK, CHECKED, CONTROLS, Comparison, comparisons
 from bilevel.report.numbers import SearchRow, search_row
 from tests.report.test_numbers import SEARCH
 
@@ -34,6 +35,22 @@ def test_arms_meet_every_control_and_no_pair_meets_twice() -> None:
     }  # fmt: skip
 
 
+def test_as_published_tells_explanations_apart_and_placebo_is_held_against_level1_alone() -> None:
+    names = ("bilevel", "level1", "as_published", "placebo", "tpe")
+    assert set(headline([row for name in names for row in arm(name, -1, -2)])) == {
+        ("bilevel", "level1"), ("bilevel", "as_published"), ("bilevel", "tpe"),
+        ("as_published", "level1"), ("tpe", "level1"), ("tpe", "as_published"),
+        ("placebo", "level1"),
+    }  # fmt: skip
+    assert headline(arm("placebo", -1, -2) + arm("sham", -1, -2)).keys() == set()
+
+
+def test_the_controls_are_the_arms_that_say_so() -> None:
+    said = {path.stem for path in (CONF / "arm").glob("*.yaml") if "# Control:" in path.read_text()}
+    assert {*CONTROLS} - {CHECKED} == said
+    assert "# Check:" in (CONF / "arm" / f"{CHECK}.yaml").read_text()
+
+
 def test_arms_are_paired_by_seed() -> None:
     rows = arm("bilevel", -3, -5, -4) + arm("level1", -2, -1, -1, -9, first=0)
     one = headline(rows)["bilevel", "level1"]
@@ -56,6 +73,10 @@ def test_arms_without_shared_seeds_are_not_paired() -> None:
     [
         ({"trials": 300}, "different charged evaluations: 300 and 30"),
         ({"task": "plateau"}, "different tasks: plateau and surrogate"),
+        (
+            {"dependent_seeds": "a=b"},
+            "seeds of bilevel share a memory (a=b) and are no independent repeats",
+        ),
         ({"state": "unfinished"}, "no search of bilevel has ended"),
         ({"state": "exhausted", "trials": 12}, "different charged evaluations: 12 and 30"),
     ],
@@ -64,8 +85,7 @@ def test_what_is_not_alike_is_refused(other: dict[str, object], said: str) -> No
     different = arm("bilevel", -3, -5, **other)  # type: ignore[arg-type]
     one = headline(different + arm("level1", -2, -1))["bilevel", "level1"]
     assert one.refusal == said
-    assert one.p is None
-    assert one.p_holm is None
+    assert (one.p, one.p_holm, one.interval) == (None, None, None)
 
 
 def test_one_search_that_reached_a_cap_refuses_its_arm() -> None:

@@ -95,3 +95,18 @@ def test_a_refuted_best_is_taken_back_and_a_retest_is_no_best() -> None:
     assert best_so_far(search) == (1.10, 1.00, 1.10, 1.05, 1.05)
     row = search_row(search)
     assert (row.kept, row.discarded, row.trials) == (2, 0, 4)
+
+
+def test_seeds_that_are_no_repeats_have_a_mean_and_no_interval() -> None:
+    rows = [
+        search_row(replace(SEARCH, seed=s, totals={"confirmed_delta": -s / 10})) for s in (1, 2)
+    ]
+    first = replace(rows[0], fingerprint="y")
+    for other in (replace(rows[1], dependent_seeds="a=b"), replace(rows[1], fingerprint="x")):
+        [arm] = arm_rows([first, other])
+        assert arm.confirmed_delta == pytest.approx(-0.15)
+        assert arm.confirmed_interval is None
+        assert arm.no_repeats
+    [arm] = arm_rows(rows)
+    assert arm.confirmed_interval is not None
+    assert arm.no_repeats == ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+import bilevel.report as reporting
 from bilevel.report import report
 from bilevel.report.__main__ import main
 from bilevel.tracking import MlflowTracker
@@ -113,3 +114,33 @@ def test_the_command_writes_where_it_is_told(
     assert main(["study=demo", f"tracking.uri={studied}", f"out={tmp_path}/here"]) == 0
     assert (tmp_path / "here" / "report.html").exists()
     assert "stand-in model: scripted" in capsys.readouterr().out
+
+
+def test_the_command_tells_every_option_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    first, *_, usage = capsys.readouterr().out.splitlines()
+    assert first == f"`{usage.removeprefix('usage: ')}`."
+    assert usage.removeprefix("usage: ") in (reporting.__doc__ or "")
+    assert "results=DIR" in usage
+
+
+def test_seeds_that_share_a_memory_are_told_beside_their_numbers(uri: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker(uri)
+    for arm, shared in (("level1", ""), ("study", "baseline.memory=study")):
+        for seed in (1, 2):
+            settings = {"budget_s": 5}
+            tracker.start(info(arm, seed, model="m at 1", dependent_seeds=shared,
+                               task_settings=settings))  # fmt: skip
+            for record in records(arm, seed, 1, calls=False):
+                tracker.trial(record)
+            tracker.end("done", {"confirmed_delta": -0.01 * seed})
+    screen = StringIO()
+    result = report("demo", uri, tmp_path, Console(file=screen, width=170))
+    said = "seeds of study share a memory (baseline.memory=study) and are no independent repeats"
+    assert {one.refusal for one in result.comparisons} == {said}
+    assert f"{said}: no interval and no test" in screen.getvalue()
+    page = result.page.read_text(encoding="utf-8")
+    assert f"{said.capitalize()}: no interval and no test." in page
+    assert page.count("no interval: no repeats") == 2
+    assert {row.task_settings for row in result.searches} == {'{"budget_s":5}'}
+    assert {(row.model, row.fingerprint) for row in result.searches} == {("m at 1", "f00d")}

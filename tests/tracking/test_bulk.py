@@ -50,7 +50,15 @@ def _left(tracker: MlflowTracker, folder: Path) -> None:
 
 def _unusual(tracker: MlflowTracker, folder: Path) -> None:
     """Failed calls that cost money, non-ASCII text, several calls, another metric, dead code."""
-    tracker.start(info(objective=Objective("accuracy", "maximize"), llm="gpt"))
+    tracker.start(
+        info(
+            objective=Objective("accuracy", "maximize"),
+            llm="gpt",
+            model="gpt-4.1 at 0.7",
+            task_settings={"budget_s": 5, "text": "é" * 9000},
+            dependent_seeds="baseline.memory=study",
+        )
+    )
     odd = replace(call(1, problem="no JSON in ‘ja’"), usd=0.25, text="größer → 学习率")
     moves = frozenset({("MATRIX_LR", "up")})
     tracker.trial(TrialRecord(1, trial(0, 0.8, Decision.KEEP), baseline=0.8, best=0.8))

@@ -1,10 +1,11 @@
-"""A text that is too long to be a param is a file that can be read."""
+"""What of a search is a tag, and that a text too long for a param is a file that can be read."""
 
 from bilevel.parameters import Text
 from bilevel.space import SearchSpace
 from bilevel.tracking import TrialRecord
-from bilevel.tracking.content import trial_files, trial_params
+from bilevel.tracking.content import search_tags, trial_files, trial_params
 from tests.mechanisms.support import trial
+from tests.tracking.studies import info
 
 SCRIPT = "".join(f"x{n} = {n}\n" for n in range(1000))
 SPACE = SearchSpace((Text("train.py", 60_000, SCRIPT), Text("note", 100, "short")))
@@ -28,3 +29,12 @@ def test_a_script_is_a_file_and_its_param_a_digest() -> None:
     assert params["note"] == "short"
     assert params["train.py"].startswith("sha256 ")
     assert params["train.py"].endswith(f", {len(changed)} characters")
+
+
+def test_what_a_report_compares_by_is_with_the_search_if_it_is_known() -> None:
+    settings = {"budget_s": 5, "text": None}
+    tags = search_tags(info(model="gpt at 0.7", task_settings=settings, dependent_seeds="a=b"))
+    assert tags["model"] == "gpt at 0.7"
+    assert tags["task_settings"] == '{"budget_s":5,"text":null}'
+    assert tags["dependent_seeds"] == "a=b"
+    assert not {"model", "task_settings", "dependent_seeds"} & search_tags(info()).keys()

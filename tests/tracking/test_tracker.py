@@ -11,6 +11,7 @@ from mlflow import MlflowException
 from bilevel.errors import TrackingError
 from bilevel.trace import Decision, Objective
 from bilevel.tracking import MlflowTracker, TrialRecord
+from bilevel.tracking.view import TAG
 from tests.tracking.reading import history, of_kind, texts
 from tests.tracking.studies import call, info, mechanism, outer, records, run_search, trial
 
@@ -88,6 +89,25 @@ def test_a_metric_with_another_name_keeps_the_pinned_one(tracker: MlflowTracker)
     [run], [search] = of_kind(tracker, "trial"), of_kind(tracker, "search")
     assert run.metrics["val_bpb"] == run.metrics["accuracy"] == 0.8
     assert search.metrics["best_val_bpb"] == search.metrics["best_accuracy"] == 0.8
+
+
+def test_the_page_of_a_study_draws_the_best_by_its_own_name(tracker: MlflowTracker) -> None:
+    tracker.start(info(objective=Objective("accuracy", "maximize")))
+    [study] = tracker.store._client.search_experiments(filter_string="name = 'demo'")
+    view = json.loads(study.tags[TAG])
+    assert [chart["metricKey"] for chart in view["compareRunCharts"]] == ["delta", "best_accuracy"]
+    assert "metrics.`best_accuracy`" in view["selectedColumns"]
+    tracker.supersede("demo", "A", 1)
+    [after] = tracker.store._client.search_experiments(filter_string="name = 'demo'")
+    assert after.tags == study.tags
+
+
+def test_a_search_of_an_older_version_is_told_what_it_lacks(tracker: MlflowTracker) -> None:
+    run_search(tracker, "A", 1, trials=0)
+    tracker.start(info(task_settings={"budget_s": 5}))
+    [search] = of_kind(tracker, "search")
+    assert search.tags["task_settings"] == '{"budget_s":5}'
+    assert search.tags["ended"] == "done"
 
 
 def test_outer_trials_and_mechanisms_are_runs_of_their_own(tracker: MlflowTracker) -> None:

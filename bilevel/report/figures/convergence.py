@@ -44,18 +44,22 @@ def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
     return Drawing(
         "convergence",
         f"{title}: best so far",
-        "Mean over seeds; the band is the middle 80 % of them"
-        + (
-            ", thin lines are single seeds."
-            if len(arms) <= MANY
-            else ", faint where there are many arms."
-        )
-        + " Tokens include those of the levels above. Curves over tokens or seconds end "
-        "where their arm's cheapest search ended.",
+        _caption(len(arms), list(currencies.values())),
         f"Curves of the best value so far for {', '.join(arms)}, by {', '.join(curves)}.",
         (wide_in, 4.2 + 0.24 * -(-len(arms) // columns)),
         paint,
     )
+
+
+def _caption(arms: int, currencies: Sequence[str]) -> str:
+    faint = ", faint where there are many arms."
+    said = "Mean over seeds; the band is the middle 80 % of them"
+    said += faint if arms > MANY else ", thin lines are single seeds."
+    if "tokens" in currencies:
+        said += " Tokens include those of the levels above."
+    if len(currencies) > 1:
+        said += " Curves over tokens or seconds end where their arm's cheapest search ended."
+    return said
 
 
 def _curves(study: Study, rows: Sequence[SearchRow], metric: str) -> dict[str, list[Curve]]:

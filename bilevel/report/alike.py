@@ -1,0 +1,83 @@
+"""Whether two arms may be compared: what was measured, with whom, and how, has to be the same."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+
+from bilevel.identity import short
+from bilevel.report.numbers import SearchRow, no_repeats
+
+MOST_KEYS = 3  # settings of a task that a refusal names
+Rows = Sequence[SearchRow]
+Values = Sequence[str | int]
+
+
+def refusal(arm: Rows, control: Rows) -> str:
+    """Why two arms cannot be compared, or nothing. Only searches that ended are results. What an
+    older version did not track of a search is not held against it."""
+    done, other = [[row for row in rows if row.state != "unfinished"] for rows in (arm, control)]
+    for rows, ended in ((arm, done), (control, other)):
+        if not ended:
+            return f"no search of {rows[0].arm} has ended"
+    return (
+        _apart("tasks", done, other, lambda row: row.task)
+        or _apart("charged evaluations", done, other, lambda row: row.trials)
+        or "; ".join(list(_settings_apart(done, other))[:MOST_KEYS])
+        or _apart("language models", done, other, _name)
+        or _apart("language models", done, other, _model)
+        or next(filter(None, map(_mixed, (done, other))), "")
+    )
+
+
+def _apart(what: str, arm: Rows, control: Rows, of: Callable[[SearchRow], str | int | None]) -> str:
+    """What differs, unless there is one value in both; None is no value."""
+    own, theirs = (
+        sorted({value for row in rows if (value := of(row)) is not None}, key=_size)
+        for rows in (arm, control)
+    )
+    if len({*own, *theirs}) < 2:
+        return ""
+    return f"different {what}: {_listed(own)} and {_listed(theirs)}"
+
+
+def _settings_apart(arm: Rows, control: Rows) -> Iterator[str]:
+    told = {row.task_settings for row in (*arm, *control)} - {""}
+    if len(told) < 2:
+        return
+    for key in sorted({key for text in told for key in _settings(text)}):
+        found = _apart(f"task.{key}", arm, control, partial(_setting, key))
+        if found:
+            yield found
+
+
+def _setting(key: str, row: SearchRow) -> str | None:
+    return short(_settings(row.task_settings).get(key)) if row.task_settings else None
+
+
+@lru_cache(maxsize=64)
+def _settings(text: str) -> Mapping[str, object]:
+    found: Mapping[str, object] = json.loads(text)
+    return found
+
+
+def _name(row: SearchRow) -> str | None:
+    """Of the model, if the search asked one."""
+    return row.llm if row.llm_calls else None
+
+
+def _model(row: SearchRow) -> str | None:
+    return f"{row.llm} {row.model}" if row.llm_calls and row.model else None
+
+
+def _mixed(rows: Rows) -> str:
+    reason = no_repeats(rows)
+    return f"seeds of {rows[0].arm} {reason}" if reason else ""
+
+
+def _size(value: str | int) -> tuple[int, str]:
+    """Numbers in their order, also where they are texts."""
+    return len(str(value)), str(value)
+
+
+def _listed(values: Values) -> str:
+    return ", ".join(map(str, values)) or "unknown"

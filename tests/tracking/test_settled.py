@@ -1,0 +1,38 @@
+"""Settings fit into a tag, and equal ones alone give equal texts."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bilevel.tracking.settled import LONGEST, packed
+
+FEW = {"budget_s": 10, "text": None, "parameters.LR.high": 1.0}
+MANY = FEW | {f"parameters.P{n}.high": float(n) for n in range(400)}
+WIDE = FEW | {f"P{n}": float(n) for n in range(400)}
+
+
+def test_few_settings_stand_there_as_they_are() -> None:
+    assert json.loads(packed(FEW)) == FEW
+    assert packed({}) == ""
+
+
+def test_a_long_value_is_its_digest() -> None:
+    found = json.loads(packed(FEW | {"script_text": "x = 1\n" * 1000}))
+    assert "characters (" in found["script_text"]
+    assert {name: found[name] for name in FEW} == FEW
+
+
+def test_a_long_group_is_its_digest_and_the_rest_keeps_its_names() -> None:
+    found = json.loads(packed(MANY))
+    assert set(found) == {"budget_s", "text", "parameters"}
+    assert "characters (" in found["parameters"]
+
+
+@pytest.mark.parametrize("settings", [FEW, MANY, WIDE, FEW | {"script_text": "x = 1\n" * 1000}])
+def test_a_difference_is_always_one_and_the_order_never(settings: dict[str, Any]) -> None:
+    text = packed(settings)
+    assert len(text) <= LONGEST
+    assert packed(dict(reversed(settings.items()))) == text
+    for name, value in settings.items():
+        assert packed(settings | {name: [value]}) != text
