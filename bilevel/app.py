@@ -9,18 +9,17 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bilevel import notes
 from bilevel.errors import BadInput, BilevelError, ConfigError
+from bilevel.settings import CONF
 from bilevel.stopping import EXIT_CODE as STOPPED
 from bilevel.stopping import Stopped, stoppable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
 VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
 GRAVITY = (1, 2, 3, STOPPED)
@@ -54,16 +53,22 @@ def help_text() -> str:
 
 def job(config: "DictConfig") -> None:
     """One search, in this process or in a launcher's; how it failed is told here, by name."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from bilevel import arms
     from bilevel.overrides import TOLD, told_by
     from bilevel.run import run
     from bilevel.workers.server import die_with_parent
 
+    arms.check_mode(HydraConfig.get())
     launcher = multiprocessing.parent_process()
     if launcher is not None and launcher.pid is not None:
         die_with_parent(launcher.pid)  # a sweep that is killed leaves no search running
-    search = f"study={config.study} arm={config.arm} seed={config.seed}"
+    search = _search(config)
     try:
         with stoppable():
+            config = arms.bound(config, HydraConfig.get())
+            search = _search(config)
             planned = run(config)
         if planned is not None:
             notes.leave_plan(planned)
@@ -76,6 +81,10 @@ def job(config: "DictConfig") -> None:
         if VERBOSE in os.environ or not notes.wanted():
             raise failure from error
         notes.leave_code(failure.exit_code, _told(failure, search))
+
+
+def _search(config: "DictConfig") -> str:
+    return f"study={config.study} arm={config.arm} seed={config.seed}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -47,10 +47,14 @@ def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base=None):
-            config = compose("config", overrides=list(overrides))
-            made: Any = OmegaConf.to_container(config, resolve=True)
+            return plain(compose("config", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf, overrides) from None
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain data, without Hydra's own node."""
+    made: Any = OmegaConf.to_container(config, resolve=True)
     return {str(key): value for key, value in made.items() if key != "hydra"}
 
 

@@ -16,9 +16,10 @@ from bilevel.execution import Execution
 from bilevel.journal import Recording
 from bilevel.ledger import Liveness
 from bilevel.measured import with_measured_noise
+from bilevel.overrides import plain
 from bilevel.plan import Plan, plan
 from bilevel.progress import Progress
-from bilevel.search import Summary, begin, opened, plain
+from bilevel.search import Summary, begin, opened
 from bilevel.settings import check
 
 TRACKED = "tracked"  # names the store that holds the whole of a finished search

@@ -1,4 +1,4 @@
-"""One search from its configuration: composed, run, resumed, tracked."""
+"""One search from its configuration: its loops, its folder and journal, and what it came to."""
 
 import contextlib
 import json
@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from bilevel.errors import ConfigError
 from bilevel.executor import Executor
@@ -82,12 +81,6 @@ def summarise(identity: Identity, loop: Loop) -> Summary:
         None if best is None else best.value,
         changed,
     )
-
-
-def plain(config: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as plain data, without Hydra's own node."""
-    made: Any = OmegaConf.to_container(config, resolve=True)
-    return {str(key): value for key, value in made.items() if key != "hydra"}
 
 
 def levels(

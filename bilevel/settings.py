@@ -1,12 +1,14 @@
-"""Checks a configuration's values once, before anything is opened, made or moved."""
+"""Where configurations lie, and the check of their values before anything is opened or made."""
 
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from bilevel.errors import ConfigError
 
+CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = (
     "search",
     "task",

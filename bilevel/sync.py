@@ -19,15 +19,14 @@ from hydra.utils import instantiate
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from bilevel.app import CONF
 from bilevel.errors import BadInput, ConfigError, TrackingError
 from bilevel.journal import hold
 from bilevel.options import split
 from bilevel.overrides import TOLD, told_by
-from bilevel.rebuilt import Settings, rebuilt
-from bilevel.replay import exactly
+from bilevel.rebuilt import Settings, exactly, rebuilt
 from bilevel.run import is_tracked, mark_tracked
 from bilevel.search import JOURNAL
+from bilevel.settings import CONF
 from bilevel.shell import command
 from bilevel.tracking import Tracker
 

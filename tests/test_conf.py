@@ -8,13 +8,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bilevel.app import CONF, help_text
+from bilevel.app import help_text
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
 from bilevel.mechanism import Mechanism
+from bilevel.overrides import plain
 from bilevel.plan import plan
-from bilevel.search import levels, plain
-from bilevel.settings import check
+from bilevel.search import levels
+from bilevel.settings import CONF, check
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.surrogate import Surrogate

@@ -41,6 +41,7 @@ LAYERS = {
     5: {
         "admit",
         "app",
+        "arms",
         "notes",
         "execution",
         "measured",

@@ -6,13 +6,14 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bilevel.app import CONF
 from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop import Loop
-from bilevel.search import levels, plain
+from bilevel.overrides import plain
+from bilevel.search import levels
+from bilevel.settings import CONF
 from bilevel.space import SearchSpace, space_from
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT

@@ -18,7 +18,8 @@ from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.search import levels, plain
+from bilevel.overrides import plain
+from bilevel.search import levels
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from tests.bench.library import interval
 
