@@ -53,6 +53,7 @@ LAYERS = {
         "counterfactual",
         "rebuilt",
         "sync",
+        "tracked",
         "options",
         "shell",
         "identity",
