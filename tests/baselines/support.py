@@ -11,6 +11,7 @@ from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop import Loop
+from bilevel.measured import with_measured_noise
 from bilevel.overrides import plain
 from bilevel.search import levels
 from bilevel.settings import CONF
@@ -39,7 +40,8 @@ OWN_SPACE = tuple(arm for arm in ARMS if arm != "optuna")
 @cache
 def configured(arm: str) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base=None):
-        return plain(compose("config", overrides=[f"arm={arm}", "task=trap"]))
+        made = plain(compose("config", overrides=[f"arm={arm}", "task=trap", "results=nowhere"]))
+    return with_measured_noise(made)
 
 
 @cache
