@@ -1,8 +1,8 @@
 """The command `python -m bilevel`: composes what the overrides say, runs it, sets the exit code.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 143 stopped by
-SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2 before 3 before 143), and
-tells every one that did not end well.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 130 stopped by
+Ctrl-C, 143 stopped by SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2
+before 3 before 143), and tells every one that did not end well.
 """
 
 import multiprocessing
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bilevel import notes
 from bilevel.errors import BadInput, BilevelError, ConfigError
+from bilevel.machine import check_machine
 from bilevel.settings import CONF
 from bilevel.stopping import EXIT_CODE as STOPPED
 from bilevel.stopping import Stopped, stoppable
@@ -31,10 +32,13 @@ python -m bilevel study=NAME arm=ARM task=TASK llm=LLM seed=N search.trials=N   
 python -m bilevel -m study=NAME arm=level1,level1_5 seed=1,2,3                  every combination
 python -m bilevel -m ... hydra/launcher=joblib hydra.launcher.n_jobs=2          two at a time
 python -m bilevel ... dry_run=true                                              only what it costs
+python -m bilevel ... --cfg job                                                 every setting
 python -m bilevel.report study=NAME                                             tables and a page
+python -m bilevel.COMMAND --help       other commands: report replay sync admit promote noise ui
 
-The same command continues a search that was stopped. --cfg job shows the whole configuration.
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 143 stopped.
+The same command continues a search that was stopped.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 130 stopped by
+Ctrl-C, 143 stopped by SIGTERM.
 """
 
 
@@ -47,7 +51,11 @@ def help_text() -> str:
         lines.append(f"  {plus + group.name:<12} {choices}")
     settings = (CONF / "config.yaml").read_text().partition("study:")
     own = (settings[1] + settings[2]).partition("\nhydra:")[0]
-    lines += ["", "Settings and their defaults:", *(f"  {line}" for line in own.splitlines())]
+    lines += [
+        "",
+        "Top-level settings and their defaults:",
+        *(f"  {line}" for line in own.splitlines()),
+    ]
     return "\n".join(lines)
 
 
@@ -92,33 +100,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if {"--help", "-h"} & set(given):
         print(help_text())
         return 0
+    try:
+        check_machine()
+    except BadInput as error:
+        print(_told(error), file=sys.stderr)
+        return error.exit_code
+    with notes.folder(given) as place:
+        return _run(given, place)
+
+
+def _run(given: Sequence[str], place: str) -> int:
+    """Has Hydra compose and run what was given; what the searches leave for it is in `place`."""
     import hydra
 
     if os.environ.get(FULL_ERROR) == "1":
         os.environ[VERBOSE] = "1"
     os.environ[FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
-    sys.argv = [sys.argv[0], *given]
+    os.environ[notes.PLACE] = place
+    sys.argv = [sys.argv[0], *given, *_aside(given, place)]
     decorated = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
-    with notes.folder(given) as place:
-        os.environ[notes.PLACE] = place
-        try:
-            decorated()
-        except KeyboardInterrupt as stop:
-            print(f"\n{CONTINUES}", file=sys.stderr)
-            return STOPPED if isinstance(stop, Stopped) else 130
-        except Exception as error:
-            failure = _failure(error, given)
-            if failure is None or (failure is error and VERBOSE in os.environ):
-                raise
-            print(_told(failure), file=sys.stderr)
-            return failure.exit_code
-        plans = notes.plans(place)
-        if len(plans) > 1:
-            from bilevel.plan import together
+    try:
+        decorated()
+    except KeyboardInterrupt as stop:
+        print(f"\n{CONTINUES}", file=sys.stderr)
+        return STOPPED if isinstance(stop, Stopped) else 130
+    except Exception as error:
+        failure = _failure(error, given)
+        if failure is None or (failure is error and VERBOSE in os.environ):
+            raise
+        print(_told(failure), file=sys.stderr)
+        return failure.exit_code
+    plans = notes.plans(place)
+    if len(plans) > 1:
+        from bilevel.plan import together
 
-            print(together(plans))
-        left = notes.codes(place)
+        print(together(plans))
+    left = notes.codes(place)
     return next((code for code in GRAVITY if code in left), 0)
+
+
+def _aside(given: Sequence[str], place: str) -> list[str]:
+    """What Hydra writes of a sweep goes away with the notes where nothing is run."""
+    if "dry_run=true" not in given or any(one.startswith("hydra.sweep.dir=") for one in given):
+        return []
+    quoted = place.replace("'", "\\'")
+    return [f"hydra.sweep.dir='{quoted}'"]
 
 
 def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:

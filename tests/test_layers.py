@@ -56,6 +56,7 @@ LAYERS = {
         "tracked",
         "options",
         "shell",
+        "machine",
         "identity",
         "overrides",
         "progress",
