@@ -1,26 +1,26 @@
 """The command `python -m bilevel`: composes what the overrides say, runs it, sets the exit code.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 143 stopped by
-SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2 before 3 before 143), and
-tells every one that did not end well.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 130 stopped by
+Ctrl-C, 143 stopped by SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2
+before 3 before 143), and tells every one that did not end well.
 """
 
 import multiprocessing
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bilevel import notes
 from bilevel.errors import BadInput, BilevelError, ConfigError
+from bilevel.machine import check_machine
+from bilevel.settings import CONF
 from bilevel.stopping import EXIT_CODE as STOPPED
 from bilevel.stopping import Stopped, stoppable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
 VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
 GRAVITY = (1, 2, 3, STOPPED)
@@ -32,10 +32,13 @@ python -m bilevel study=NAME arm=ARM task=TASK llm=LLM seed=N search.trials=N   
 python -m bilevel -m study=NAME arm=level1,level1_5 seed=1,2,3                  every combination
 python -m bilevel -m ... hydra/launcher=joblib hydra.launcher.n_jobs=2          two at a time
 python -m bilevel ... dry_run=true                                              only what it costs
+python -m bilevel ... --cfg job                                                 every setting
 python -m bilevel.report study=NAME                                             tables and a page
+python -m bilevel.COMMAND --help       other commands: report replay sync admit promote noise ui
 
-The same command continues a search that was stopped. --cfg job shows the whole configuration.
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 143 stopped.
+The same command continues a search that was stopped.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 130 stopped by
+Ctrl-C, 143 stopped by SIGTERM.
 """
 
 
@@ -48,22 +51,32 @@ def help_text() -> str:
         lines.append(f"  {plus + group.name:<12} {choices}")
     settings = (CONF / "config.yaml").read_text().partition("study:")
     own = (settings[1] + settings[2]).partition("\nhydra:")[0]
-    lines += ["", "Settings and their defaults:", *(f"  {line}" for line in own.splitlines())]
+    lines += [
+        "",
+        "Top-level settings and their defaults:",
+        *(f"  {line}" for line in own.splitlines()),
+    ]
     return "\n".join(lines)
 
 
 def job(config: "DictConfig") -> None:
     """One search, in this process or in a launcher's; how it failed is told here, by name."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from bilevel import arms
     from bilevel.overrides import TOLD, told_by
     from bilevel.run import run
     from bilevel.workers.server import die_with_parent
 
+    arms.check_mode(HydraConfig.get())
     launcher = multiprocessing.parent_process()
     if launcher is not None and launcher.pid is not None:
         die_with_parent(launcher.pid)  # a sweep that is killed leaves no search running
-    search = f"study={config.study} arm={config.arm} seed={config.seed}"
+    search = _search(config)
     try:
         with stoppable():
+            config = arms.bound(config, HydraConfig.get())
+            search = _search(config)
             planned = run(config)
         if planned is not None:
             notes.leave_plan(planned)
@@ -78,38 +91,60 @@ def job(config: "DictConfig") -> None:
         notes.leave_code(failure.exit_code, _told(failure, search))
 
 
+def _search(config: "DictConfig") -> str:
+    return f"study={config.study} arm={config.arm} seed={config.seed}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if {"--help", "-h"} & set(given):
         print(help_text())
         return 0
+    try:
+        check_machine()
+    except BadInput as error:
+        print(_told(error), file=sys.stderr)
+        return error.exit_code
+    with notes.folder(given) as place:
+        return _run(given, place)
+
+
+def _run(given: Sequence[str], place: str) -> int:
+    """Has Hydra compose and run what was given; what the searches leave for it is in `place`."""
     import hydra
 
     if os.environ.get(FULL_ERROR) == "1":
         os.environ[VERBOSE] = "1"
     os.environ[FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
-    sys.argv = [sys.argv[0], *given]
+    os.environ[notes.PLACE] = place
+    sys.argv = [sys.argv[0], *given, *_aside(given, place)]
     decorated = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
-    with notes.folder(given) as place:
-        os.environ[notes.PLACE] = place
-        try:
-            decorated()
-        except KeyboardInterrupt as stop:
-            print(f"\n{CONTINUES}", file=sys.stderr)
-            return STOPPED if isinstance(stop, Stopped) else 130
-        except Exception as error:
-            failure = _failure(error, given)
-            if failure is None or (failure is error and VERBOSE in os.environ):
-                raise
-            print(_told(failure), file=sys.stderr)
-            return failure.exit_code
-        plans = notes.plans(place)
-        if len(plans) > 1:
-            from bilevel.plan import together
+    try:
+        decorated()
+    except KeyboardInterrupt as stop:
+        print(f"\n{CONTINUES}", file=sys.stderr)
+        return STOPPED if isinstance(stop, Stopped) else 130
+    except Exception as error:
+        failure = _failure(error, given)
+        if failure is None or (failure is error and VERBOSE in os.environ):
+            raise
+        print(_told(failure), file=sys.stderr)
+        return failure.exit_code
+    plans = notes.plans(place)
+    if len(plans) > 1:
+        from bilevel.plan import together
 
-            print(together(plans))
-        left = notes.codes(place)
+        print(together(plans))
+    left = notes.codes(place)
     return next((code for code in GRAVITY if code in left), 0)
+
+
+def _aside(given: Sequence[str], place: str) -> list[str]:
+    """What Hydra writes of a sweep goes away with the notes where nothing is run."""
+    if "dry_run=true" not in given or any(one.startswith("hydra.sweep.dir=") for one in given):
+        return []
+    quoted = place.replace("'", "\\'")
+    return [f"hydra.sweep.dir='{quoted}'"]
 
 
 def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:

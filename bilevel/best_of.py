@@ -14,25 +14,33 @@ from bilevel.view import Answer, Ask, Brief, View
 
 
 class BestOf:
-    """Asks an LLMProposer again and again, and the model once which of the different answers is to
-    be tried: as many evaluations as level 1, for `tokens_a_trial` on average, the rest of which
-    are its arguments. A trial takes one candidate at least, `most` at most."""
+    """An LLMProposer that is asked again and again, and the model once which of the different
+    answers is to be tried: as many evaluations as level 1, and more tokens.
+
+    A trial's first candidate is what level 1 pays for. The others and the choice are paid from an
+    allowance that grows by `extra_tokens_a_trial`: while some of it is left another one is asked
+    for, up to `most`, so that what is spent stays within one question and its choice of it, and
+    where a question costs more than a trial brings, trials with one candidate save up for it. The
+    other arguments are the LLMProposer's.
+    """
 
     def __init__(
-        self, space: SearchSpace, *, tokens_a_trial: int, most: int = 12, **arguments: Any
+        self, space: SearchSpace, *, extra_tokens_a_trial: int, most: int = 12, **arguments: Any
     ) -> None:
-        if tokens_a_trial < 1:
-            raise ValueError(f"tokens_a_trial={tokens_a_trial}: expected a positive number")
+        if extra_tokens_a_trial < 1:
+            raise ValueError(
+                f"extra_tokens_a_trial={extra_tokens_a_trial}: expected a positive number"
+            )
         self._proposer = LLMProposer(space, **arguments)
-        self._tokens_a_trial = tokens_a_trial
+        self._extra_tokens_a_trial = extra_tokens_a_trial
         self._most = most
         self._spent = 0
         self.settings = self._proposer.settings
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         """The chosen one; the first where none or one can be used, or the choice cannot."""
-        asked: list[Proposal] = []
-        while not asked or (self._left(view) > 0 and len(asked) < self._most):
+        asked = [*self._proposer.propose(_part(view, 0), brief)]
+        while self._left(view) > 0 and len(asked) < self._most:
             asked += self._proposer.propose(self._counted(view, len(asked)), brief)
         different: dict[str, Proposal] = {}
         for made in asked:
@@ -50,11 +58,11 @@ class BestOf:
         return [usable[0 if answer.problem else answer.value["chosen"]]]
 
     def _left(self, view: View) -> int:
-        """What may still be spent, of all that trials up to this one were given."""
-        return self._tokens_a_trial * view.trial - self._spent
+        """What may still be spent, of all that trials up to this one brought."""
+        return self._extra_tokens_a_trial * view.trial - self._spent
 
     def _counted(self, view: View, what: object) -> View:
-        """The view whose questions count here."""
+        """The view of a part whose questions are paid from the allowance."""
 
         def asker(level: float, trial: int, purpose: str) -> Ask:
             ask = view.asker(level, trial, purpose)
@@ -66,7 +74,11 @@ class BestOf:
 
             return counting
 
-        return replace(view.for_(f"{view.purpose}/{what}"), asker=asker)
+        return replace(_part(view, what), asker=asker)
+
+
+def _part(view: View, what: object) -> View:
+    return view.for_(f"{view.purpose}/{what}")
 
 
 def _prompt(view: View, usable: Sequence[Proposal]) -> str:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from bilevel.closing import Closing
@@ -218,8 +217,3 @@ def _named(made: ConfinedMechanism, name: Any, carrier: Any, hooks: Any) -> Conf
     body = {"name": name, "carrier": carrier[:80], **{hook: _hook(hook) for hook in hooks}}
     made.__class__ = type(f"Confined_{name}", (ConfinedMechanism,), body)
     return made
-
-
-def confine_file(file: str, limits: Limits | None = None, **arguments: Any) -> ConfinedMechanism:
-    """Like `confine`, from a file: what a config names."""
-    return confine(Path(file).read_text(), arguments, limits)

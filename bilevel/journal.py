@@ -6,6 +6,7 @@ search that changes something in another one reads that one's journal as a recor
 answer is used wherever the very same question is asked.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -235,6 +236,16 @@ def hold(path: Path) -> int:
             holder.write_text(f"{os.getpid()}\n")
             return descriptor
         os.close(descriptor)  # moved aside between opening and locking
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Holds a journal for a while. Raises SearchRunning."""
+    descriptor = hold(path)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _pid(holder: Path) -> str:

@@ -15,6 +15,7 @@ from bilevel.space import canonical
 
 CONFIDENCE = 0.95
 NOISE_FILE = "noise.json"
+UNMEASURED_SD = 0.001  # of val_bpb, for whoever needs one before anything was measured
 
 
 @dataclass(frozen=True)
@@ -69,25 +70,45 @@ def save(noise: Noise, folder: Path) -> Path:
 
 
 def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with `acceptance.sd` filled in where it is left to what was measured.
+    """The settings with `acceptance.sd` and `baseline.proposer.noise_sd` filled in where they are
+    left to what was measured; the latter has a default for a task of which nothing was.
 
     Filled in before a search begins, it is part of what the search is. Raises ConfigError.
     """
     acceptance = settings["acceptance"]
-    if "sd" not in acceptance or acceptance["sd"] is not None:
-        return settings
+    if acceptance.get("sd", 0) is None:
+        sd = _measured(settings)
+        if sd is None:
+            raise ConfigError(
+                f"acceptance.sd is left to what was measured, and {place(settings) / NOISE_FILE} "
+                "is not there: run python -m bilevel.noise with the same task settings first, or "
+                "give acceptance.sd=..."
+            )
+        filled = {**acceptance, "sd": sd}
+        settings = {**settings, "acceptance": filled, **_inner(settings, "acceptance", filled)}
+    baseline = settings["baseline"]
+    proposer = baseline.get("proposer") or {}
+    if proposer.get("noise_sd", 0) is None:
+        sd = _measured(settings)
+        filled = {**proposer, "noise_sd": UNMEASURED_SD if sd is None else sd}
+        inner = _inner(settings, "proposer", filled)
+        settings = {**settings, "baseline": {**baseline, "proposer": filled}, **inner}
+    return settings
+
+
+def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) -> dict[str, Any]:
+    """Level 1 with the same part filled in, where it has the same."""
+    inner = settings["inner"]
+    group = settings["acceptance"] if part == "acceptance" else settings["baseline"][part]
+    return {"inner": {**inner, part: filled}} if inner.get(part) == group else {}
+
+
+def _measured(settings: Mapping[str, Any]) -> float | None:
+    """What `python -m bilevel.noise` found for this very task, if it did. Raises ConfigError."""
     path = place(settings) / NOISE_FILE
     try:
-        sd = float(json.loads(path.read_text())["sd"])
+        return float(json.loads(path.read_text())["sd"])
     except FileNotFoundError:
-        raise ConfigError(
-            f"acceptance.sd is left to what was measured, and {path} is not there: run python -m "
-            "bilevel.noise with the same task settings first, or give acceptance.sd=..."
-        ) from None
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}); delete it and measure again") from None
-    filled = {**acceptance, "sd": sd}
-    inner = {**settings["inner"]}
-    if inner.get("acceptance") == acceptance:
-        inner["acceptance"] = filled
-    return {**settings, "acceptance": filled, "inner": inner}

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from bilevel.app import CONF
 from bilevel.errors import BadInput, TaskError, TrackingError
 from bilevel.executor import Executor
 from bilevel.journal import Journal
@@ -26,7 +25,7 @@ from bilevel.overrides import composed
 from bilevel.randomness import noise_seed
 from bilevel.repeats import repeated
 from bilevel.search import JOURNAL, move_aside
-from bilevel.settings import check
+from bilevel.settings import CONF, check
 from bilevel.shell import command, console
 from bilevel.tasks.base import Task
 from bilevel.trace import Outcome, Proposal

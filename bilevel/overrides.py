@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -19,6 +19,8 @@ TOLD = (BilevelError, HydraException, OmegaConfBaseException, OSError)
 
 KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
 
+TWICE = re.compile(r"Multiple values for (\S+)\.|(\S+) appears more than once")
+
 
 def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigError:
     """What was given, what is wrong with it, and the valid choices."""
@@ -26,6 +28,12 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigErr
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
     text = "; ".join(dict.fromkeys(_first_line(cause) for cause in causes))
+    if isinstance(error, OverrideParseException) and "=" not in error.override:
+        return ConfigError(f"{error.override} is not an override; write key=value")
+    if twice := TWICE.search(str(error)):
+        group = twice[1] or twice[2]
+        for given in (o.removeprefix("+") for o in overrides if o.startswith(f"+{group}=")):
+            return ConfigError(f"{group} has a choice already; write {given}")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _no_such_choice(error.missing_cfg_file, conf)
     named = KEY.search(str(error))
@@ -47,10 +55,14 @@ def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base=None):
-            config = compose("config", overrides=list(overrides))
-            made: Any = OmegaConf.to_container(config, resolve=True)
+            return plain(compose("config", overrides=list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf, overrides) from None
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain data, without Hydra's own node."""
+    made: Any = OmegaConf.to_container(config, resolve=True)
     return {str(key): value for key, value in made.items() if key != "hydra"}
 
 

@@ -1,20 +1,31 @@
 """What searches would run and cost, before they are run."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from hydra.utils import instantiate
+
 from bilevel.identity import identify
+from bilevel.llm.tokens import text_tokens
+from bilevel.overrides import TOLD
+from bilevel.tasks.base import Task
 
 SESSION_CALLS = 4  # explore, critique, specify, generate
-CALL_TOKENS = (4750, 80)  # a prompt and a reply of level 1, as measured on cpu_gpt
-SESSION_TOKENS = (6200, 700)  # one of a research session's
+# Prompts and replies, measured on trap and cpu_gpt with the scripted stand-in. Level 1 also shows
+# what is being edited, whose length is the task's; the others do not.
+CALL_TOKENS = (1160, 80)
+TUNER_TOKENS = (1050, 140)
+SESSION_TOKENS = (6200, 700)  # one call of a research session's
+SCRIPT_TOKENS = 3770  # of cpu_gpt's, for a task that cannot be made here
 
 
 @dataclass(frozen=True)
 class Plan:
     """Trials and time are what would be charged; calls, tokens and money are estimates without
-    repair rounds. `limit_h` is what the tasks with a time limit take at most."""
+    repair rounds. `limit_h` is what the tasks with a time limit take at most; `guessed` searches
+    have a task that is not there to be read, and prompts as long as cpu_gpt's are counted."""
 
     search: str
     trials: int
@@ -25,21 +36,25 @@ class Plan:
     tokens_in: int
     tokens_out: int
     usd: float
+    guessed: int = 0
 
     def __str__(self) -> str:
         hours = [f"{self.modelled_h:.2f} modelled hours"] if self.modelled_h else []
         hours += [f"at most {self.limit_h:.2f} hours"] if self.limit_h else []
+        guess = " (its task is not there to be read: as on cpu_gpt)" if self.guessed else ""
         return (
             f"{self.search}: {self.trials:,} trials, {self.others} for baselines and confirming, "
             f"{', '.join(hours) or 'microseconds a trial'}, about {self.calls:,} model calls, "
-            f"{self.tokens_in + self.tokens_out:,} tokens, {self.usd:.2f} US dollars"
+            f"{self.tokens_in + self.tokens_out:,} tokens, {self.usd:.2f} US dollars{guess}"
         )
 
 
 def plan(settings: Mapping[str, Any]) -> Plan:
     search, task, llm = settings["search"], settings["task"], settings["llm"]
     runs = search["trials"] + 1 + 2 * search["confirm_seeds"]
-    calls, tokens_in, tokens_out = _asked(settings) if llm.get("_target_") else (0, 0, 0)
+    asking = bool(llm.get("_target_"))
+    source = _source_tokens(settings) if asking else 0
+    calls, tokens_in, tokens_out = _asked(settings, source) if asking else (0, 0, 0)
     prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
     modelled = task.get("budget_s")
     return Plan(
@@ -52,6 +67,7 @@ def plan(settings: Mapping[str, Any]) -> Plan:
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         usd=(tokens_in * prices[0] + tokens_out * prices[1]) / 1e6,
+        guessed=source is None,
     )
 
 
@@ -61,21 +77,33 @@ def together(plans: Sequence[Plan]) -> Plan:
     return Plan(search=f"{len(plans)} searches", **sums)
 
 
-def _asked(settings: Mapping[str, Any]) -> tuple[int, int, int]:
+def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, int]:
     """Calls, and the tokens of their prompts and replies."""
     trials = steps = settings["search"]["trials"]
-    baseline = settings["baseline"]
-    calls = round(trials * baseline.get("calls_a_trial", 1))
-    sessions = 0
+    baseline, proposer = settings["baseline"], settings["inner"].get("proposer") or {}
+    prompt, reply = CALL_TOKENS
+    prompt = baseline.get("tokens_a_call", prompt + (SCRIPT_TOKENS if source is None else source))
+    extra = proposer.get("extra_tokens_a_trial", 0) * trials
+    calls = round(trials * baseline.get("calls_a_trial", 1)) + extra // (prompt + reply)
+    tunings = sessions = 0
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
         if spec.get("attaching"):
             sessions += SESSION_CALLS * max(0, steps - 1)
         elif "temperature" in spec["proposer"]:
-            calls += max(0, steps - 1)
-    proposer = settings["inner"].get("proposer") or {}
-    calls = max(calls, proposer.get("tokens_a_trial", 0) * trials // sum(CALL_TOKENS))
-    prompt, reply = CALL_TOKENS
-    prompt = baseline.get("tokens_a_call", prompt)
-    asked = calls * prompt + sessions * SESSION_TOKENS[0]
-    return calls + sessions, asked, calls * reply + sessions * SESSION_TOKENS[1]
+            tunings += max(0, steps - 1)
+    kinds = ((calls, (prompt, reply)), (tunings, TUNER_TOKENS), (sessions, SESSION_TOKENS))
+    tokens_in, tokens_out = (sum(count * tokens[way] for count, tokens in kinds) for way in (0, 1))
+    return calls + tunings + sessions, tokens_in, tokens_out
+
+
+def _source_tokens(settings: Mapping[str, Any]) -> int | None:
+    """What level 1 shows of what it edits, or None where the task cannot be made here."""
+    if settings["baseline"]["proposer"]:
+        return 0
+    try:
+        task: Task = instantiate(settings["task"], _convert_="all")
+    except TOLD:
+        return None
+    with contextlib.closing(task):
+        return text_tokens(task.render(task.space.baseline))

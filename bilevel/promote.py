@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.admission.lint import linted
-from bilevel.app import CONF
 from bilevel.errors import BadInput
 from bilevel.journal import read
 from bilevel.llm import prompts
 from bilevel.options import options
-from bilevel.rebuilt import journal_of, rebuilt
-from bilevel.replay import exactly
+from bilevel.rebuilt import exactly, journal_of, rebuilt
+from bilevel.settings import CONF
 from bilevel.shell import command
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, TrialRecord
 
@@ -220,7 +219,7 @@ def main(arguments: Sequence[str]) -> int:
         print(
             "next: read it (it will run unconfined), then python -m bilevel.admit "
             f"{made.source}, python -m pytest tests/mechanisms -k {name}, and a search with "
-            f"mechanisms={name}"
+            f"mechanisms={name}: of arm=level1, it is named arm=level1-{name}"
         )
 
     return command(arguments, __doc__, USAGE, body)

@@ -1,16 +1,19 @@
-"""A search's settings from its journal alone, so that it can be executed again anywhere."""
+"""A search from its journal alone: its settings, and its execution once more, anywhere."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bilevel.errors import BadInput, JournalError
-from bilevel.identity import flat, is_free
-from bilevel.journal import Data, read
+from bilevel.errors import BadInput, JournalError, Unrecorded
+from bilevel.execution import Execution
+from bilevel.identity import flat, identify, is_free
+from bilevel.journal import Data, Journal, read
 from bilevel.overrides import composed
 from bilevel.search import JOURNAL
 from bilevel.settings import check
+from bilevel.tracking import NullTracker, Tracker
 
 Settings = dict[str, Any]
 BEFORE = {"search.confirm_seeds": 0, "without": []}
@@ -49,6 +52,27 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
     check(made)
     return made
+
+
+def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
+    """The search, executed from its journal alone; `complete` tells whether it had ended.
+
+    Raises JournalError, naming the first difference, where the journal does not come out again.
+    """
+    journal = Journal.sealed_copy(path)
+    recorded = Counter(entry["kind"] for entry in journal.entries)
+    journal.once("search", "header", dict)
+    execution = Execution(
+        identify(settings), settings, path.parent, journal, tracker or NullTracker()
+    )
+    try:
+        execution.to_the_end()
+    except Unrecorded:
+        if recorded["end"]:
+            raise
+    if not journal.in_order:
+        raise JournalError(f"{path} holds entries that executing it again does not come to")
+    return execution
 
 
 def header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:

@@ -8,52 +8,28 @@ is new goes to the model and the task; the result is a search of its own, in STU
 
 import copy
 import sys
-from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bilevel.app import CONF
 from bilevel.counterfactual import Difference, difference, shown, told_of
-from bilevel.errors import BadInput, JournalError, Unrecorded
+from bilevel.errors import BadInput
 from bilevel.execution import Execution
 from bilevel.identity import identify
-from bilevel.journal import Journal, Recording, read
+from bilevel.journal import Recording, read
 from bilevel.options import split
-from bilevel.rebuilt import Settings, journal_of, rebuilt
+from bilevel.rebuilt import Settings, exactly, journal_of, rebuilt
 from bilevel.run import search
 from bilevel.search import JOURNAL
-from bilevel.settings import check
+from bilevel.settings import CONF, check
 from bilevel.shell import command, console
-from bilevel.tracking import NullTracker, Tracker
 
 USAGE = (
     "python -m bilevel.replay study=NAME arm=ARM seed=N [without=MECHANISM] [with=FILE.py] "
     "[fresh=true] [results=DIR] [executor.workers=N llm.base_url=URL tracking=none ...]"
 )
 OWN = ("study", "arm", "seed", "without", "with", "fresh")
-
-
-def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
-    """The search, executed from its journal alone; `complete` tells whether it had ended.
-
-    Raises JournalError, naming the first difference, where the journal does not come out again.
-    """
-    journal = Journal.sealed_copy(path)
-    recorded = Counter(entry["kind"] for entry in journal.entries)
-    journal.once("search", "header", dict)
-    execution = Execution(
-        identify(settings), settings, path.parent, journal, tracker or NullTracker()
-    )
-    try:
-        execution.to_the_end()
-    except Unrecorded:
-        if recorded["end"]:
-            raise
-    if not journal.in_order:
-        raise JournalError(f"{path} holds entries that executing it again does not come to")
-    return execution
 
 
 def changed(

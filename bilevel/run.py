@@ -1,7 +1,6 @@
 """Runs one composed search to its end and leaves what was measured behind."""
 
 import contextlib
-import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +15,12 @@ from bilevel.execution import Execution
 from bilevel.journal import Recording
 from bilevel.ledger import Liveness
 from bilevel.measured import with_measured_noise
+from bilevel.overrides import plain
 from bilevel.plan import Plan, plan
 from bilevel.progress import Progress
-from bilevel.search import Summary, begin, opened, plain
+from bilevel.search import Summary, begin, opened
 from bilevel.settings import check
-
-TRACKED = "tracked"  # names the store that holds the whole of a finished search
+from bilevel.tracked import is_tracked, mark_tracked
 
 
 def run(config: DictConfig) -> Plan | None:
@@ -91,25 +90,10 @@ def _tell_inventory(execution: Execution) -> None:
         )
 
 
-def mark_tracked(folder: Path, uri: str) -> None:
-    """Remembers that this store holds the whole of the finished search in this folder."""
-    (folder / TRACKED).write_text(_digest(uri))
-
-
-def is_tracked(folder: Path, uri: str) -> bool:
-    mark = folder / TRACKED
-    return mark.exists() and mark.read_text() == _digest(uri)
-
-
 def _in_store(settings: Mapping[str, Any], folder: Path) -> bool:
     """Whether nothing is left to write to the tracking store that this command names."""
     uri = settings["tracking"].get("uri")
     return uri is None or is_tracked(folder, uri)
-
-
-def _digest(uri: str) -> str:
-    """Names a store without the password that its address may hold."""
-    return hashlib.sha256(uri.encode()).hexdigest()
 
 
 def _position() -> int:

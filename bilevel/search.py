@@ -1,21 +1,19 @@
-"""One search from its configuration: composed, run, resumed, tracked."""
+"""One search from its configuration: its loops, its folder and journal, and what it came to."""
 
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
 
 from bilevel.errors import ConfigError
 from bilevel.executor import Executor
 from bilevel.identity import Identity, identify
-from bilevel.journal import Journal, Recording, hold, mend, salvaged
+from bilevel.journal import Journal, Recording, held, mend, salvaged
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
 from bilevel.parameters import Text, Value
@@ -84,12 +82,6 @@ def summarise(identity: Identity, loop: Loop) -> Summary:
     )
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as plain data, without Hydra's own node."""
-    made: Any = OmegaConf.to_container(config, resolve=True)
-    return {str(key): value for key, value in made.items() if key != "hydra"}
-
-
 def levels(
     config: Mapping[str, Any],
     task: Task,
@@ -102,32 +94,13 @@ def levels(
     """The nested loops that a configuration describes, innermost first; run the last one. The
     executor is the innermost one's: a segment runs alone. Raises SandboxUnavailable where what a
     model would write could not be confined."""
-    inner, seed = config["inner"], config["seed"]
-    mechanisms = [instantiate(spec) for spec in (config["mechanisms"] or {}).values()]
     shared: dict[str, Any] = {
-        "seed": seed,
+        "seed": config["seed"],
         "journal": journal,
         "asker": asker,
         "observers": observers,
     }
-    loops = [
-        Loop(
-            level=1,
-            task=task,
-            proposer=_proposer(config, task),
-            acceptance=instantiate(inner["acceptance"]),
-            trials=config["search"]["trials"],
-            batch=inner["batch"],
-            pipeline=Pipeline(
-                mechanisms,
-                probation=inner["probation"],
-                left_out=config["without"],
-                journal=journal,
-            ),
-            executor=executor,
-            **shared,
-        )
-    ]
+    loops = [_innermost(config, task, executor, shared)]
     outer, limits = config["outer"]["levels"].values(), instantiate(config["sandbox"])
     if not journal.sealed and any("attaching" in spec for spec in outer):
         chosen(limits.layer)  # now, and not after ten trials
@@ -139,12 +112,36 @@ def levels(
                 level=spec["level"],
                 task=Segment(loops[-1], spec["every"], attaching),
                 proposer=proposer(limits=limits) if attaching else proposer,
-                pipeline=Pipeline(probation=inner["probation"]),
+                pipeline=Pipeline(probation=config["inner"]["probation"]),
                 acceptance=instantiate(spec["acceptance"]),
                 **shared,
             )
         )
     return loops
+
+
+def _innermost(
+    config: Mapping[str, Any], task: Task, executor: Executor | None, shared: Mapping[str, Any]
+) -> Loop:
+    """Level 1."""
+    inner = config["inner"]
+    mechanisms = [instantiate(spec) for spec in (config["mechanisms"] or {}).values()]
+    return Loop(
+        level=1,
+        task=task,
+        proposer=_proposer(config, task),
+        acceptance=instantiate(inner["acceptance"]),
+        trials=config["search"]["trials"],
+        batch=inner["batch"],
+        pipeline=Pipeline(
+            mechanisms,
+            probation=inner["probation"],
+            left_out=config["without"],
+            journal=shared["journal"],
+        ),
+        executor=executor,
+        **shared,
+    )
 
 
 def _proposer(config: Mapping[str, Any], task: Task) -> Proposer:
@@ -172,12 +169,11 @@ def move_aside(folder: Path) -> None:
     """Keeps a folder with a journal under another name; refuses while a process holds it."""
     if not folder.exists():
         return
-    descriptor = hold(folder / JOURNAL)
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
-        number += 1
-    folder.rename(aside)
-    os.close(descriptor)
+    with held(folder / JOURNAL):
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
+            number += 1
+        folder.rename(aside)
 
 
 @contextlib.contextmanager
@@ -204,11 +200,8 @@ def opened(
 
 
 def _mend(path: Path) -> None:
-    descriptor = hold(path)
-    try:
+    with held(path):
         aside = mend(path)
-    finally:
-        os.close(descriptor)
     if aside is not None:
         _log.warning("%s was damaged: it is kept as %s, and used where it fits", path, aside.name)
 

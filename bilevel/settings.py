@@ -1,12 +1,14 @@
-"""Checks a configuration's values once, before anything is opened, made or moved."""
+"""Where configurations lie, and the check of their values before anything is opened or made."""
 
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from bilevel.errors import ConfigError
 
+CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = (
     "search",
     "task",
@@ -30,6 +32,12 @@ def _whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+def _is_layer(value: object) -> bool:
+    from bilevel.sandbox.hosted import LAYERS  # --help does without
+
+    return value in LAYERS
+
+
 Rule = tuple[Callable[[Any], bool], str]
 SWITCH: Rule = (lambda v: isinstance(v, bool), "true or false")
 TEXT: Rule = (lambda v: isinstance(v, str) and bool(v), "some text")
@@ -48,6 +56,12 @@ PATH: Rule = (
     lambda v: isinstance(v, str) and v not in {"", "???"},
     "a path: give it on the command line or in a file under conf/",
 )
+CHECKOUT: Rule = (
+    PATH[0],
+    "the folder of a checkout, or its path in the environment variable AUTORESEARCH",
+)
+FACTOR: Rule = (lambda v: _number(v, 1e-6), "a positive number")
+LAYER: Rule = (_is_layer, "one of confined, sandlock, bwrap, unsafe")
 WORDS: Rule = (
     lambda v: isinstance(v, list) and all(isinstance(w, str) and w for w in v),
     "a list of names, as in [one,two]",
@@ -91,7 +105,7 @@ RULES: Mapping[str, Rule] = {
     "task.limit_s": SECONDS,
     "task.noise_sd": SPREAD,
     "task.file": PATH,
-    "task.checkout": PATH,
+    "task.checkout": CHECKOUT,
     "task.command": COMMAND,
     "task.metric": TEXT,
     "task.metric_pattern": PATTERN,
@@ -103,6 +117,8 @@ RULES: Mapping[str, Rule] = {
     "task.links": WORDS,
     "task.environment": VARIABLES,
     "task.prepare_sha256": SHA256,
+    "task.cpu_factor": FACTOR,
+    "task.memory_mib": COUNT,
     "llm.api_key_env": VARIABLE,
     "llm.timeout_s": SECONDS,
     "llm.temperature": WARMTH,
@@ -121,6 +137,8 @@ RULES: Mapping[str, Rule] = {
     "executor.gpus": AMOUNT,
     "executor.start_s": SECONDS,
     "without": WORDS,
+    "sandbox.layer": LAYER,
+    "task.layer": LAYER,
     "sandbox.call_s": SECONDS,
     "sandbox.start_s": SECONDS,
     "sandbox.memory_mib": COUNT,
@@ -129,6 +147,7 @@ RULES: Mapping[str, Rule] = {
     "outer.levels.*.every": COUNT,
 }
 SECRET = {"llm.api_key_env", "task.environment"}
+NOT_WHERE_DRY = {"task.checkout"}  # what it costs is told without it
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -137,7 +156,9 @@ def check(settings: Mapping[str, Any]) -> None:
         found = dict(_found(settings, group.split("."), "")).get(group)
         if not isinstance(found, Mapping):
             raise ConfigError(f"{group}={found!r}: expected a group of settings, not a value")
-    for pattern, (legal, expected) in RULES.items():
+    left_out = NOT_WHERE_DRY if settings.get("dry_run") is True else ()
+    for pattern in [pattern for pattern in RULES if pattern not in left_out]:
+        legal, expected = RULES[pattern]
         for key, value in _found(settings, pattern.split("."), ""):
             if not legal(value):
                 shown = "(hidden)" if key in SECRET else repr(value)

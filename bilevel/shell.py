@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
+from bilevel.machine import check_machine
 from bilevel.overrides import TOLD, told_by
 from bilevel.stopping import EXIT_CODE, Stopped, stoppable
 
@@ -20,6 +21,7 @@ def command(
         print(f"{doc or ''}\nusage: {usage}")
         return 0
     try:
+        check_machine()
         with stoppable():
             code = body(arguments)
     except TOLD as error:

@@ -5,12 +5,11 @@ search is executed again from its journal alone, and the store is told of it in 
 store holds already is left as it is. A search that has not ended is written as far as it got.
 """
 
-import contextlib
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,16 +18,15 @@ from hydra.utils import instantiate
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from bilevel.app import CONF
 from bilevel.errors import BadInput, ConfigError, TrackingError
-from bilevel.journal import hold
+from bilevel.journal import held
 from bilevel.options import split
 from bilevel.overrides import TOLD, told_by
-from bilevel.rebuilt import Settings, rebuilt
-from bilevel.replay import exactly
-from bilevel.run import is_tracked, mark_tracked
+from bilevel.rebuilt import Settings, exactly, rebuilt
 from bilevel.search import JOURNAL
+from bilevel.settings import CONF
 from bilevel.shell import command
+from bilevel.tracked import is_tracked, mark_tracked
 from bilevel.tracking import Tracker
 
 USAGE = "python -m bilevel.sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]"
@@ -108,23 +106,13 @@ def _synced(path: Path, overrides: tuple[str, ...]) -> Count:
 def _write(path: Path, settings: Settings, uri: str) -> int:
     """Returns how many trials the search has, the baseline included."""
     tracker = _tracker(json.dumps(settings["tracking"], sort_keys=True), Path.cwd())
-    with _held(path):
+    with held(path):  # refuses a search that is running: it tracks itself
         execution = exactly(settings, path, tracker)
         if tracker.problem:
             raise TrackingError(tracker.problem)
         if execution.complete:
             mark_tracked(path.parent, uri)
     return sum(len(loop.trace) for loop in execution.loops[:1])
-
-
-@contextlib.contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Refuses a search that is running: it tracks itself."""
-    descriptor = hold(path)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _uri(settings: Settings) -> str:

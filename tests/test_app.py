@@ -1,6 +1,7 @@
 """The command as a shell runs it: exit codes, sweeps, resuming, and errors that teach."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bilevel.app import main
 from bilevel.journal import Data, projection, read
+from bilevel.noise import main as noise
 
 ROOT = Path(__file__).parents[1]
 FAST = ("task=trap", "tracking=none")
@@ -115,6 +118,10 @@ def test_the_joblib_launcher_gives_the_same_searches(tmp_path: Path) -> None:
         ("outer=tuner outer.levels.tuner.level=1", "outer.levels.tuner.level=1"),
         ("llm=none inner=llm", "choose one with llm="),
         ("inner.acceptance=null", "inner.acceptance is missing"),
+        ("foo", "bad input: foo is not an override; write key=value"),
+        ("+mechanisms=tabu", "bad input: mechanisms has a choice already; write mechanisms=tabu"),
+        ("+arm=tabu", "bad input: arm has a choice already; write arm=tabu"),
+        ("+experiment=demo", "bad input: +experiment=demo is a sweep: add -m"),
     ],
 )
 def test_bad_input_exits_2_and_names_the_valid_choices(
@@ -150,6 +157,30 @@ def test_dry_run_spends_nothing(tmp_path: Path) -> None:
     assert "30 trials, 11 for baselines and confirming" in ran.stdout
     assert "35 model calls" in ran.stdout
     assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_sweep_is_planned_without_what_it_needs_and_leaves_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "it's here"
+    place.mkdir()
+    ran = bilevel(place, "-m", "+experiment=paper", "dry_run=true", AUTORESEARCH="")
+    assert ran.returncode == 0, ran.stderr
+    assert "12 searches: 360 trials" in ran.stdout
+    assert [*place.iterdir()] == []
+
+
+def test_another_system_is_told_at_once_and_can_read_the_help(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    assert main([*FAST]) == 2
+    assert noise(["task=trap"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"{label}: this is Darwin, and searches run on Linux only"
+        for label in ("bad input", "error")
+    ]
+    assert main(["--help"]) == 0
+    assert noise(["--help"]) == 0
 
 
 def test_a_mistake_made_before_anything_was_measured_binds_nobody(tmp_path: Path) -> None:

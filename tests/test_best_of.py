@@ -31,7 +31,9 @@ def proposed(*replies: str, candidates: int = 3) -> tuple[list[Proposal], Canned
     made._round(None)
     view = made.view().for_("propose/0")
     return [
-        *BestOf(SPACE, tokens_a_trial=PLENTY, most=candidates).propose(view, Brief(made.trace))
+        *BestOf(SPACE, extra_tokens_a_trial=PLENTY, most=candidates).propose(
+            view, Brief(made.trace)
+        )
     ], app
 
 
@@ -84,7 +86,7 @@ def test_as_many_evaluations_as_level_1_and_every_question_has_its_own_key() -> 
 
     made = Loop(
         task=task,
-        proposer=BestOf(SPACE, tokens_a_trial=PLENTY, most=2),
+        proposer=BestOf(SPACE, extra_tokens_a_trial=PLENTY, most=2),
         acceptance=Greedy(),
         trials=1,
         asker=noting,
@@ -95,30 +97,55 @@ def test_as_many_evaluations_as_level_1_and_every_question_has_its_own_key() -> 
 
 
 def test_it_is_configured_like_level_1() -> None:
-    assert BestOf(SPACE, tokens_a_trial=PLENTY, most=2).settings == LLMProposer(SPACE).settings
-    with pytest.raises(ValueError, match="tokens_a_trial=0: expected a positive number"):
-        BestOf(SPACE, tokens_a_trial=0)
+    assert (
+        BestOf(SPACE, extra_tokens_a_trial=PLENTY, most=2).settings == LLMProposer(SPACE).settings
+    )
+    with pytest.raises(ValueError, match="extra_tokens_a_trial=0: expected a positive number"):
+        BestOf(SPACE, extra_tokens_a_trial=0)
 
 
-def test_what_is_spent_follows_the_tokens_it_was_given() -> None:
-    """Trial after trial it stays within one question, and its choice, of its share."""
-    proposer = BestOf(SPACE, tokens_a_trial=100)
-    spent: list[int] = []
-    asker = session(Canned(*(proposing(X=x / 10) for x in range(50)))).asker
+def spent(extra: int, trials: int) -> list[tuple[int, str, int]]:
+    """Trial, part of the purpose and tokens of every question."""
+    noted: list[tuple[int, str, int]] = []
+    asker = session(Canned(*(proposing(X=x / 10) for x in range(90)))).asker
 
     def counting(level: float, trial: int, purpose: str) -> Ask:
         ask = asker(level, trial, purpose)
 
         def counted(*arguments: Any, **named: Any) -> Answer:
             answer = ask(*arguments, **named)
-            spent.append(answer.tokens)
+            noted.append((trial, purpose.rpartition("/")[2], answer.tokens))
             return answer
 
         return counted
 
-    Loop(task=Parabola(), proposer=proposer, acceptance=Greedy(), trials=6, asker=counting).run()
-    assert all(tokens > 0 for tokens in spent)
-    assert abs(sum(spent) - 600) <= 3 * max(spent)
+    proposer = BestOf(SPACE, extra_tokens_a_trial=extra)
+    made = Loop(
+        task=Parabola(), proposer=proposer, acceptance=Greedy(), trials=trials, asker=counting
+    )
+    made.run()
+    assert all(tokens > 0 for _, _, tokens in noted)
+    return noted
+
+
+@pytest.mark.parametrize("extra", [5, 40, 100])
+def test_what_is_spent_above_level_1_follows_what_it_was_given(extra: int) -> None:
+    """Trial after trial it goes past its share by one question, and its choice, at most."""
+    noted = spent(extra, trials=6)
+    assert [trial for trial, part, _ in noted if part == "0"] == [*range(1, 7)]
+    question = max(tokens for _, part, tokens in noted if part != "choose")
+    choice = max((tokens for _, part, tokens in noted if part == "choose"), default=0)
+    for now in range(1, 7):
+        above = sum(tokens for trial, part, tokens in noted if part != "0" and trial <= now)
+        assert 0 <= above - extra * now <= question + choice
+
+
+def test_where_a_question_is_dearer_than_the_allowance_some_trials_get_two_candidates() -> None:
+    noted = spent(10, trials=12)
+    assert min(tokens for _, part, tokens in noted if part == "0") > 10
+    candidates = [sum(t == n and p != "choose" for t, p, _ in noted) for n in range(1, 13)]
+    assert set(candidates) == {1, 2}
+    assert 1 < candidates.count(2) < 6
 
 
 def test_the_answer_of_another_kind_of_asker_is_enough() -> None:
@@ -129,5 +156,7 @@ def test_the_answer_of_another_kind_of_asker_is_enough() -> None:
 
     made = loop({}, asker=lambda level, trial, purpose: ask)
     made._round(None)
-    [chosen] = BestOf(SPACE, tokens_a_trial=PLENTY, most=2).propose(made.view().for_("p"), Brief())
+    [chosen] = BestOf(SPACE, extra_tokens_a_trial=PLENTY, most=2).propose(
+        made.view().for_("p"), Brief()
+    )
     assert "nobody is there" in chosen.problem

@@ -8,13 +8,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bilevel.app import CONF, help_text
+from bilevel.app import help_text
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
+from bilevel.measured import with_measured_noise
 from bilevel.mechanism import Mechanism
+from bilevel.overrides import plain
 from bilevel.plan import plan
-from bilevel.search import levels, plain
-from bilevel.settings import check
+from bilevel.sandbox.hosted import LAYERS
+from bilevel.search import levels
+from bilevel.settings import CONF, RULES, check
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.surrogate import Surrogate
@@ -53,7 +56,8 @@ def test_every_experiment_composes(experiment: str) -> None:
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])
 def test_an_arm_is_named_as_its_file_and_builds_its_loops(arm: str) -> None:
-    config = composed(f"arm={arm}", f"task={'cpu_gpt_code' if arm in EDITORS else 'trap'}")
+    task_of_it = "cpu_gpt_code" if arm in EDITORS else "trap"
+    config = with_measured_noise(composed(f"arm={arm}", f"task={task_of_it}"))
     assert config["arm"] == arm
     task = instantiate(config["task"], _convert_="all")
     loops = levels(config, task, journal=Journal(None), asker=nobody, observers=[])
@@ -107,11 +111,24 @@ def test_the_benchmark_s_parameters_are_its_script_s_constants() -> None:
         ([*MINE, "task.metric_pattern=3"], "expected a regular expression"),
         ([*MINE, "task.environment=[sk-secret-1]"], r"task\.environment=\(hidden\)"),
         (["task=autoresearch", "task.checkout=/x", "task.prepare_sha256=abc"], "expected a sha256"),
+        (["task=autoresearch", "task.checkout=null"], "environment variable AUTORESEARCH"),
+        (["task=cpu_gpt_code", "task.cpu_factor=0"], "cpu_factor=0: expected a positive number"),
+        (["task=cpu_gpt_code", "task.memory_mib=1.5"], "expected a whole number of at least 1"),
+        (["task=cpu_gpt_code", "task.layer=paper"], "task.layer='paper': expected one of confined"),
     ],
 )
 def test_a_script_s_settings_are_checked(overrides: list[str], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         check(composed("task=script", *overrides))
+
+
+def test_every_layer_of_the_sandbox_is_legal_and_named() -> None:
+    legal, expected = RULES["task.layer"]
+    assert all(legal(layer) and layer in expected for layer in LAYERS)
+
+
+def test_a_dry_run_needs_no_checkout() -> None:
+    check(composed("task=autoresearch", "task.checkout=null", "dry_run=true"))
 
 
 @pytest.mark.parametrize("choice", GROUPS["tracking"])
@@ -132,3 +149,6 @@ def test_the_help_names_every_choice() -> None:
     for name in itertools.chain(GROUPS, *GROUPS.values()):
         assert name in shown
     assert Path(CONF).name not in GROUPS
+    for command in ("report", "replay", "sync", "admit", "promote", "noise", "ui", "--cfg job"):
+        assert command in shown
+    assert "130 stopped by" in shown

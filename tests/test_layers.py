@@ -41,6 +41,7 @@ LAYERS = {
     5: {
         "admit",
         "app",
+        "arms",
         "notes",
         "execution",
         "measured",
@@ -52,8 +53,10 @@ LAYERS = {
         "counterfactual",
         "rebuilt",
         "sync",
+        "tracked",
         "options",
         "shell",
+        "machine",
         "identity",
         "overrides",
         "progress",

@@ -103,6 +103,22 @@ def test_noise_aware_searches_use_it_and_name_the_command_without_it(here: Path)
     assert deciding["inner.acceptance.sd"] == saved(here)["sd"]
 
 
+def test_who_needs_the_noise_of_a_task_has_the_measured_one_or_a_default(here: Path) -> None:
+    command = ("search.trials=2", *NOISY, "arm=evoscientist")
+    with Searches() as warm:
+        assert warm.run(Run(str(here), (*command, "study=before"))) == 0
+        assert main([*NOISY, "repeats=6"]) == 0
+        assert warm.run(Run(str(here), (*command, "study=after"))) == 0
+        assert (
+            warm.run(Run(str(here), (*command, "study=g", "baseline.proposer.noise_sd=0.5"))) == 0
+        )
+    for study, sd in (("before", 0.001), ("after", saved(here)["sd"]), ("given", 0.5)):
+        [path] = here.glob(f"mlruns/searches/{study}/*/journal.jsonl")
+        deciding = json.loads(path.read_text().splitlines()[0])["data"]["deciding"]
+        for group in ("baseline", "inner"):
+            assert deciding[f"{group}.proposer.noise_sd"] == sd
+
+
 def test_the_values_are_tracked_once(here: Path, migrated: Path) -> None:
     import shutil
 

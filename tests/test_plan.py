@@ -18,7 +18,7 @@ def test_trials_and_time_are_what_is_charged() -> None:
     [
         *(("random", 0), ("tpe", 0), ("level1", 30), ("level1_5", 35), ("bilevel", 43)),
         *(("level2", 38), ("sham", 43), ("centaur", 10), ("optuna", 30), ("evoscientist", 72)),
-        *(("karpathy", 33), ("iid_llm", 30), ("level1_tokens", 30)),
+        *(("karpathy", 33), ("iid_llm", 30), ("level1_tokens", 40)),
     ],
 )
 def test_calls_are_those_of_every_level(arm: str, calls: int) -> None:
@@ -30,10 +30,43 @@ def test_more_tokens_are_counted_where_an_arm_spends_more() -> None:
         arm: plan(composed(f"arm={arm}", "llm.price_per_mtok_in=1", "llm.price_per_mtok_out=2"))
         for arm in ("level1", "bilevel", "sham")
     }
-    assert spent["level1"].tokens_in == 30 * 4750
-    assert spent["level1"].usd == pytest.approx(30 * (4750 + 2 * 80) / 1e6)
+    level1 = spent["level1"]
+    assert level1.usd == pytest.approx((level1.tokens_in + 2 * level1.tokens_out) / 1e6)
     assert spent["bilevel"].usd > spent["level1"].usd
     assert spent["bilevel"].tokens_in == spent["sham"].tokens_in
+
+
+@pytest.mark.parametrize(
+    ("task", "arm", "measured"),
+    [
+        *(("trap", "level1", 39_214), ("trap", "bilevel", 87_325), ("trap", "level2", 83_473)),
+        *(("cpu_gpt", "level1", 149_451), ("cpu_gpt", "level1_5", 155_395)),
+        *(("cpu_gpt", "sham", 204_071), ("cpu_gpt", "evoscientist", 75_155)),
+        *(("cpu_gpt", "claw_refine", 39_845), ("trap", "claw_refine", 39_434)),
+    ],
+)
+def test_tokens_are_about_those_that_searches_of_30_trials_spent(
+    task: str, arm: str, measured: int
+) -> None:
+    made = plan(composed(f"task={task}", f"arm={arm}"))
+    assert measured / 1.3 < made.tokens_in + made.tokens_out < measured * 1.3
+    assert not made.guessed
+
+
+@pytest.mark.parametrize("task", ["trap", "cpu_gpt"])
+def test_the_control_of_tokens_is_planned_with_those_of_bilevel(task: str) -> None:
+    control, treated = (
+        plan(composed(f"task={task}", f"arm={a}")) for a in ("level1_tokens", "sham")
+    )
+    both = [made.tokens_in + made.tokens_out for made in (control, treated)]
+    assert both[0] == pytest.approx(both[1], rel=0.15)
+
+
+def test_a_task_that_is_not_there_to_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AUTORESEARCH", raising=False)
+    made = plan(composed("task=autoresearch"))
+    assert made.guessed
+    assert str(made).endswith("US dollars (its task is not there to be read: as on cpu_gpt)")
 
 
 def test_a_sweep_is_the_sum_of_its_searches() -> None:

@@ -59,7 +59,7 @@ def test_promoted_it_is_in_the_library_and_a_search_can_have_it(
     assert (done.returncode, done.stderr) == (0, "")
     written, following = done.stdout.splitlines()
     assert written.endswith(f"conf/mechanisms/{name}.yaml are written")
-    for step in ("read it", "python -m bilevel.admit ", "tests/mechanisms", f"mechanisms={name}"):
+    for step in ("read it", "python -m bilevel.admit ", "tests/mechanisms", f"arm=level1-{name}"):
         assert step in following
     text = (project / "mechanisms" / f"{name}.py").read_text()
     tree = ast.parse(text)
@@ -92,7 +92,7 @@ def test_promoted_it_is_in_the_library_and_a_search_can_have_it(
     ran = python(project, "bilevel", "study=u", "arm=level1", "task=trap", f"mechanisms={name}",
                  "search.trials=4", "tracking=none")  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    journal = project / "mlruns" / "searches" / "u" / "level1-seed1" / "journal.jsonl"
+    journal = project / "mlruns" / "searches" / "u" / f"level1-{name}-seed1" / "journal.jsonl"
     hooks = [e["data"]["calls"] for e in read(journal) if e["kind"] == "hooks"]
     assert {call["mechanism"] for calls in hooks for call in calls} == {name}
     again = python(project, "bilevel.promote", *NAMED, f"mechanism={name}")

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from bilevel import search
-from bilevel.app import CONF
 from bilevel.journal import Journal
 from bilevel.loop import Loop
 from bilevel.overrides import composed
 from bilevel.sandbox.failures import SandboxUnavailable
+from bilevel.settings import CONF
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.view import nobody
 

@@ -76,6 +76,43 @@ def test_an_untracked_study_is_synced_as_if_it_had_been_tracked(
     assert held(untracked) == held(searched / "tracked")
 
 
+def test_a_finished_search_whose_database_is_deleted_is_tracked_anew(
+    searched: Path,
+    warm: Searches,
+    tmp_path: Path,
+    migrated: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(searched / "tracked", tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    database = tmp_path / "here" / "mlruns" / "mlflow.db"
+    shutil.rmtree(database.parent / "artifacts")
+    before = database.read_bytes()
+
+    def again(command: str) -> str:
+        """The same command for every arm, or one sync of them all."""
+        if command == "sync":
+            assert main(["study=s"]) == 0
+            return capsys.readouterr().out
+        (tmp_path / "here" / "output.log").unlink()
+        for arm in ARMS:
+            warm.killed(tmp_path / "here", (*TRAP, f"arm={arm}", "tracking=mlflow"), [])
+        return (tmp_path / "here" / "output.log").read_text()
+
+    assert "3 were there already" in again("sync")
+    assert again("run").count("is finished already") == 3
+    assert database.read_bytes() == before
+    for command in ("sync", "run"):
+        for file in database.parent.glob("mlflow.db*"):
+            file.unlink()
+        if command == "run":  # of another search: the file alone is no answer
+            shutil.copy(migrated, database)
+        again(command)
+        assert held(tmp_path / "here") == held(searched / "tracked")
+        assert again("run").count("is finished already") == 3
+
+
 def test_in_several_processes_it_is_the_same(searched: Path, untracked: Path) -> None:
     """As a shell starts it: what is sent to the processes has to be found there."""
     ran = subprocess.run(

@@ -1,6 +1,6 @@
 """What the language model was asked, what it cost, and the caps that end a search cleanly."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bilevel.errors import BudgetExhausted, ConfigError
@@ -66,13 +66,6 @@ class Totals:
     @property
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
-
-    @classmethod
-    def of(cls, calls: Iterable[Call]) -> "Totals":
-        total = cls()
-        for call in calls:
-            total = total.plus(call)
-        return total
 
     def plus(self, call: Call) -> "Totals":
         return Totals(

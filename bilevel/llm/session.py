@@ -62,11 +62,8 @@ class Session(Closing):
         self._seed = seed
         self._asked: dict[str, int] = {}
 
-    def asker(self, level: float, trial: int, purpose: str, allowance: int | None = None) -> Ask:
-        """An `Ask` for this place in the search: what `Loop(asker=session.asker)` takes.
-
-        With an `allowance`, further questions from this place are answered with a problem.
-        """
+    def asker(self, level: float, trial: int, purpose: str) -> Ask:
+        """An `Ask` for this place in the search: what `Loop(asker=session.asker)` takes."""
         place = f"L{level}/T{trial}/{purpose}"
 
         def ask(
@@ -78,8 +75,6 @@ class Session(Closing):
             temperature: float | None = None,
         ) -> Answer:
             count = self._asked.get(place, 0)
-            if allowance is not None and count >= allowance:
-                return Answer(None, f"the allowance of {allowance} questions a trial is used up")
             warmth = self.client.endpoint.temperature if temperature is None else temperature
             try:
                 plain = plain_schema(schema)

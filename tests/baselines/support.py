@@ -6,13 +6,15 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bilevel.app import CONF
 from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop import Loop
-from bilevel.search import levels, plain
+from bilevel.measured import with_measured_noise
+from bilevel.overrides import plain
+from bilevel.search import levels
+from bilevel.settings import CONF
 from bilevel.space import SearchSpace, space_from
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
@@ -38,7 +40,8 @@ OWN_SPACE = tuple(arm for arm in ARMS if arm != "optuna")
 @cache
 def configured(arm: str) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base=None):
-        return plain(compose("config", overrides=[f"arm={arm}", "task=trap"]))
+        made = plain(compose("config", overrides=[f"arm={arm}", "task=trap", "results=nowhere"]))
+    return with_measured_noise(made)
 
 
 @cache

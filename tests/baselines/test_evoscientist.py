@@ -10,16 +10,16 @@ import pytest
 
 from baselines.evoscientist import EvoScientist
 from baselines.memory import FAILED, FEASIBLE, STRATEGY, Idea, Strategy
-from bilevel.app import CONF
 from bilevel.errors import BilevelError, ConfigError, SpaceError
 from bilevel.execution import Execution
 from bilevel.journal import projection, read
 from bilevel.llm.client import ChatClient
 from bilevel.loop import Loop
 from bilevel.overrides import composed
-from bilevel.rebuilt import rebuilt
-from bilevel.replay import exactly, main
+from bilevel.rebuilt import exactly, rebuilt
+from bilevel.replay import main
 from bilevel.run import search
+from bilevel.settings import CONF
 from bilevel.settings import check as checked
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import FailureKind

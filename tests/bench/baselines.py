@@ -18,7 +18,9 @@ from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.search import levels, plain
+from bilevel.measured import with_measured_noise
+from bilevel.overrides import plain
+from bilevel.search import levels
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from tests.bench.library import interval
 
@@ -52,7 +54,7 @@ class Ran:
 def run(arm: str, landscape: str, seed: int, trials: int, overrides: Sequence[str] = ()) -> Ran:
     own = [f"arm={arm}", f"task={landscape}", f"seed={seed}", f"search.trials={trials}"]
     with initialize_config_dir(str(CONF), version_base=None):
-        config = plain(compose("config", overrides=[*own, *overrides]))
+        config = with_measured_noise(plain(compose("config", overrides=[*own, *overrides])))
     task = instantiate(config["task"], _convert_="all")
     client = scripted_client(name="scripted", model="scripted", base_url=None)
     journal = Journal(None)

@@ -5,11 +5,11 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from bilevel.acceptance import Always
-from bilevel.app import CONF
 from bilevel.journal import Journal, projection, read
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop
-from bilevel.search import plain
+from bilevel.overrides import plain
+from bilevel.settings import CONF
 from bilevel.trace import Proposal, Trial
 from bilevel.view import NO_SETTINGS, Brief, View
 from tests.helpers import GUIDED, Listed, loop

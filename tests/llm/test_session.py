@@ -148,13 +148,6 @@ def test_a_cap_also_stops_the_repair_round() -> None:
     assert len(made.ledger) == 1
 
 
-def test_an_allowance_limits_one_place() -> None:
-    app = Canned(reply(x=1))
-    ask = session(app).asker(1, 1, "m/review", 2)
-    assert [bool(ask("?", SCHEMA).problem) for _ in range(3)] == [False, False, True]
-    assert len(app.requests) == 2
-
-
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from baselines.random_search import RandomSearch
 from bilevel.acceptance import Greedy
-from bilevel.confined import ConfinedMechanism, confine, confine_file
+from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import BudgetExhausted, ConfigError
 from bilevel.journal import Journal
 from bilevel.ledger import Effect
@@ -310,9 +311,9 @@ def test_what_cannot_be_shown_costs_a_call_and_nothing_else() -> None:
         assert confined.propose(view)[0].changes == {"n": 3}
 
 
-def test_a_file_is_confined_with_its_arguments() -> None:
-    file = inspect.getfile(Tabu)
-    with confine_file(file, tenure=2) as confined:
+def test_a_mechanism_is_confined_with_its_arguments() -> None:
+    source = Path(inspect.getfile(Tabu)).read_text()
+    with confine(source, {"tenure": 2}) as confined:
         assert confined.name == "tabu"
     with pytest.raises(MechanismRaised, match="tenure=-1: expected a whole number"):
-        confine_file(file, tenure=-1)
+        confine(source, {"tenure": -1})

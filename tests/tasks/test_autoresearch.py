@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bilevel.app import CONF
 from bilevel.errors import ConfigError, TaskError
-from bilevel.search import plain
-from bilevel.settings import check
+from bilevel.overrides import plain
+from bilevel.settings import CONF, check
 from bilevel.tasks.autoresearch import Autoresearch
 from bilevel.trace import FailureKind, Proposal
 

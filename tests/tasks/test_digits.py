@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bilevel.app import CONF
-from bilevel.search import plain
-from bilevel.settings import check
+from bilevel.overrides import plain
+from bilevel.settings import CONF, check
 from bilevel.tasks.command import CommandTask
 from bilevel.trace import Proposal
 

@@ -8,8 +8,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bilevel.app import CONF
-from bilevel.search import plain
+from bilevel.overrides import plain
+from bilevel.settings import CONF
 from bilevel.tasks.cpu_gpt.corpus import TRAIN, Corpus, DamagedCorpus
 from bilevel.tasks.cpu_gpt.task import CpuGpt
 from bilevel.trace import FailureKind, Proposal
