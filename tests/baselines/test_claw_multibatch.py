@@ -9,10 +9,10 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from baselines.claw_multibatch import ROLES, ClawMultibatch
-from bilevel.app import CONF
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.loop import Loop
-from bilevel.search import plain
+from bilevel.overrides import plain
+from bilevel.settings import CONF
 from bilevel.trace import FailureKind
 from bilevel.view import Answer, Asker
 from tests.helpers import SPACE, loop

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bilevel.app import CONF
 from bilevel.report.comparisons import CHECK, CHECKED, CONTROLS, Comparison, comparisons
 from bilevel.report.numbers import SearchRow, search_row
+from bilevel.settings import CONF
 from tests.report.test_numbers import SEARCH
 
 ROW = replace(search_row(SEARCH), state="done", trials=30)
