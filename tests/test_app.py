@@ -162,9 +162,10 @@ def test_dry_run_spends_nothing(tmp_path: Path) -> None:
 def test_a_sweep_is_planned_without_what_it_needs_and_leaves_nothing(tmp_path: Path) -> None:
     place = tmp_path / "it's here"
     place.mkdir()
-    ran = bilevel(place, "-m", "+experiment=paper", "dry_run=true", AUTORESEARCH="")
+    two = ("arm=level1", "seed=1,2", "dry_run=true")
+    ran = bilevel(place, "-m", "+experiment=paper", *two, AUTORESEARCH="")
     assert ran.returncode == 0, ran.stderr
-    assert "12 searches: 360 trials" in ran.stdout
+    assert "2 searches: 60 trials" in ran.stdout
     assert [*place.iterdir()] == []
 
 
