@@ -15,6 +15,7 @@ from bilevel.execution import Execution
 from bilevel.journal import projection, read
 from bilevel.llm.client import ChatClient
 from bilevel.loop import Loop
+from bilevel.measured import with_measured_noise
 from bilevel.overrides import composed
 from bilevel.rebuilt import exactly, rebuilt
 from bilevel.replay import main
@@ -243,7 +244,7 @@ STUDY = (
 
 
 def ran(folder: Path, *overrides: str) -> Execution | None:
-    settings = composed(CONF, [*STUDY, f"results={folder}", *overrides])
+    settings = with_measured_noise(composed(CONF, [*STUDY, f"results={folder}", *overrides]))
     checked(settings)
     return search(settings)
 
