@@ -45,7 +45,7 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigErr
         return ConfigError(text)
     valid = _near(key, config)
     close = difflib.get_close_matches(key, _keys(config), n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = f"; did you mean {close[0]}?" if close else "."
     return ConfigError(f"{key} is not a setting{hint} Valid here: {', '.join(valid)}")
 
 

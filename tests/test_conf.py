@@ -152,3 +152,10 @@ def test_the_help_names_every_choice() -> None:
     for command in ("report", "replay", "sync", "admit", "promote", "noise", "ui", "--cfg job"):
         assert command in shown
     assert "130 stopped by" in shown
+
+
+def test_caps_of_a_sweep_can_be_given_to_an_arm_without_a_model() -> None:
+    llm = composed("arm=random", "llm.max_calls=3", "llm.max_total_tokens=9", "llm.max_usd=1")[
+        "llm"
+    ]
+    assert (llm["name"], llm["max_calls"], llm["_target_"]) == ("none", 3, None)
