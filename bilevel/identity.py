@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import StudyMismatch
-from bilevel.space import canonical
-
-SHOWN_CHARS = 120
+from bilevel.space import canonical, short
 
 # What may differ between two commands that continue the same search: where it runs, is tracked and
 # shares what it learns, how patient it is, and what it may spend.
@@ -100,14 +98,6 @@ def identify(settings: Mapping[str, Any]) -> Identity:
     """The identity of checked settings."""
     deciding = {key: value for key, value in flat(settings) if not is_free(key)}
     return Identity(settings["study"], settings["arm"], settings["seed"], deciding)
-
-
-def short(value: object) -> str:
-    """A text too long to read is named by its digest."""
-    shown = repr(value)
-    if len(shown) <= SHOWN_CHARS:
-        return shown
-    return f"{len(shown)} characters ({hashlib.sha256(shown.encode()).hexdigest()[:8]})"
 
 
 def is_free(key: str) -> bool:

@@ -109,9 +109,8 @@ def test_who_needs_the_noise_of_a_task_has_the_measured_one_or_a_default(here: P
         assert warm.run(Run(str(here), (*command, "study=before"))) == 0
         assert main([*NOISY, "repeats=6"]) == 0
         assert warm.run(Run(str(here), (*command, "study=after"))) == 0
-        assert (
-            warm.run(Run(str(here), (*command, "study=g", "baseline.proposer.noise_sd=0.5"))) == 0
-        )
+        given = (*command, "study=given", "baseline.proposer.noise_sd=0.5")
+        assert warm.run(Run(str(here), given)) == 0
     for study, sd in (("before", 0.001), ("after", saved(here)["sd"]), ("given", 0.5)):
         [path] = here.glob(f"mlruns/searches/{study}/*/journal.jsonl")
         deciding = json.loads(path.read_text().splitlines()[0])["data"]["deciding"]

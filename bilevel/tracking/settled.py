@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bilevel.identity import SHOWN_CHARS, short
-from bilevel.space import canonical
+from bilevel.space import SHOWN_CHARS, canonical, short
 
 LONGEST = 4000  # a store takes 8,000 characters, older ones 5,000
 
