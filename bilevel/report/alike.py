@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
-from bilevel.identity import short
 from bilevel.report.numbers import SearchRow, no_repeats
+from bilevel.space import short
 
 MOST_KEYS = 3  # settings of a task that a refusal names
 Rows = Sequence[SearchRow]
