@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import StudyMismatch
-from bilevel.space import canonical, short
+from bilevel.shortened import short
+from bilevel.space import canonical
 
 # What may differ between two commands that continue the same search: where it runs, is tracked and
 # shares what it learns, how patient it is, and what it may spend.

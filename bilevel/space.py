@@ -1,6 +1,5 @@
 """What may be searched: named parameters, which of them may change, and what a change is."""
 
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from bilevel.errors import SpaceError
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple, Value
 
 Config = Mapping[str, Value]
-SHOWN_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -81,14 +79,6 @@ class SearchSpace:
 def canonical(config: Mapping[str, object]) -> str:
     """One text for equal configurations: what duplicates and caches are found by."""
     return json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def short(value: object) -> str:
-    """A text too long to read is named by its digest."""
-    shown = repr(value)
-    if len(shown) <= SHOWN_CHARS:
-        return shown
-    return f"{len(shown)} characters ({hashlib.sha256(shown.encode()).hexdigest()[:8]})"
 
 
 _KINDS = {

@@ -14,6 +14,7 @@ LAYERS = {
         "randomness",
         "stopping",
         "parameters",
+        "shortened",
         "space",
         "trace",
         "view",

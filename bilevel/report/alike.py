@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 from bilevel.report.numbers import SearchRow, no_repeats
-from bilevel.space import short
+from bilevel.shortened import short
 
 MOST_KEYS = 3  # settings of a task that a refusal names
 Rows = Sequence[SearchRow]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bilevel.space import SHOWN_CHARS, canonical, short
+from bilevel.shortened import SHOWN_CHARS, short
+from bilevel.space import canonical
 
 LONGEST = 4000  # a store takes 8,000 characters, older ones 5,000
 
