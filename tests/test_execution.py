@@ -7,6 +7,7 @@ import pytest
 from bilevel.execution import Execution
 from bilevel.identity import identify
 from bilevel.journal import Journal
+from bilevel.measured import with_measured_noise
 from bilevel.tracking import NullTracker, SearchInfo
 from tests.test_conf import composed
 
@@ -18,7 +19,7 @@ class Listening(NullTracker):
 
 def told(tmp_path: Path, *overrides: str) -> SearchInfo:
     short = ("search.trials=1", "search.confirm_seeds=0", f"results={tmp_path}")
-    settings = composed(*short, *overrides)
+    settings = with_measured_noise(composed(*short, *overrides))
     tracker = Listening()
     Execution(identify(settings), settings, tmp_path, Journal(None), tracker).to_the_end()
     return tracker.info
