@@ -36,8 +36,8 @@ class ClawMultibatch:
 
     After `flat_rounds` rounds without a gain the model decides: REFINE, with smaller or larger
     steps, or PIVOT, at most `max_pivots` times, back to the baseline with the history kept; a line
-    of work that starts there builds on its own best trial. A round (`batch`) is a
-    candidate of each role.
+    of work that starts there builds on its own best trial. A round (`batch`) is a candidate of
+    each role.
 
     AutoResearchClaw's batch mode as arXiv 2603.23420 describes it; a reconstruction, since its own
     code reads the setting and does not use it.
