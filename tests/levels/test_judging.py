@@ -177,8 +177,8 @@ def test_the_words() -> None:
     judged = Judgement((0.3, 0.0, 0.2), (0.0, 0.1))
     assert str(judged) == (
         "it caused no trials; the proposer meanwhile: no trials. "
-        "By the coin, 3 trials with it earned 0.166667 each, 2 without 0.050000: a difference of +0.116667, "
-        f"p = {judged.p_value:.3f}. So few trials find a difference of {judged.detectable:.6f} in "
+        "By the coin, 3 trials with it earned 0.166667 each, 2 without 0.050000: a difference of "
+        f"+0.116667, p = {judged.p_value:.3f}. So few trials find a difference of {judged.detectable:.6f} in "
         "80 % of cases; a smaller one is mostly missed"
     )
     assert str(Judgement((0.0, 0.0), (0.0,))).endswith(
