@@ -113,6 +113,8 @@ RULES: Mapping[str, Rule] = {
     "task.parameters": PARAMETERS,
     "task.locked": WORDS,
     "task.seed_calls": WORDS,
+    "task.seed_names": WORDS,
+    "task.seed_variable": VARIABLE,
     "task.files": WORDS,
     "task.links": WORDS,
     "task.environment": VARIABLES,

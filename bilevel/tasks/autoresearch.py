@@ -34,6 +34,8 @@ class Autoresearch(CommandTask):
         locked: Sequence[str],
         limit_s: float,
         seed_calls: Sequence[str] = ("manual_seed",),
+        seed_names: Sequence[str] = (),
+        seed_variable: str | None = None,
         prepare_sha256: str | None = None,
         files: Sequence[str] = (),
         environment: Sequence[str] = (),
@@ -60,6 +62,8 @@ class Autoresearch(CommandTask):
                 "UV_NO_SYNC": "1",
             },
             seed_calls=seed_calls,
+            seed_names=seed_names,
+            seed_variable=seed_variable,
             script_text=script_text,
         )
 

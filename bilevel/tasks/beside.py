@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bilevel.errors import ConfigError, TaskError
-from bilevel.workers.job import LOG
 
 
 class Beside:
@@ -46,8 +45,6 @@ class Beside:
             inside = [str(path) for path in found if Path(link) in [path, *path.parents]]
             if inside:
                 raise TaskError(f"task.files would copy {inside[0]!r} into the linked {link!r}")
-        if Path(LOG) in found or LOG in self._links:
-            raise TaskError(f"{LOG} is where a trial's output goes; give the file another name")
         return sorted(found - {Path(self._script)})
 
     def furnish(self, folder: Path) -> None:

@@ -17,6 +17,7 @@ from bilevel.tasks import constants
 from bilevel.tasks.beside import Beside
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
+from bilevel.tasks.seeds import Seeding
 from bilevel.trace import Objective, Outcome
 from bilevel.workers.job import Job, scrubbed_environment
 from bilevel.workers.pool import ForkedRunner
@@ -32,9 +33,10 @@ class CommandTask(ScriptTask):
     interpreter of this process (`{{` is a brace). Where no parameter is a constant, the file may
     be in any language.
 
-    `seed_calls` are functions whose literal whole number in the source becomes the training seed.
-    `files` and `links` lie beside the script. `environment` names variables that the command is
-    given besides the usual few, `variables` gives some by value.
+    The training seed also goes where `seed_calls` and `seed_names` say, see `Seeding`, and into the
+    environment variable `seed_variable`. `files` and `links` lie beside the script. `environment`
+    names variables that the command is given besides the usual few, `variables` gives some by
+    value.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class CommandTask(ScriptTask):
         environment: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
         seed_calls: Sequence[str] = (),
+        seed_names: Sequence[str] = (),
+        seed_variable: str | None = None,
         cache: bool = False,
         script_text: str | None = None,
     ) -> None:
@@ -61,7 +65,9 @@ class CommandTask(ScriptTask):
         self._command = [str(part) for part in command]
         self._beside = Beside(script.parent, script.name, files, links)
         self._passed = list(environment)
-        self._seed_calls = list(seed_calls)
+        self._seeding = Seeding(list(seed_calls), list(seed_names))
+        self._seed_variable = seed_variable
+        self._seeding.check(parameters)
         if cache and links:
             raise ConfigError("task.cache=true cannot know what task.links hold; turn one off")
         passed = {n: os.environ[n] for n in environment if n in os.environ}
@@ -131,13 +137,11 @@ class CommandTask(ScriptTask):
         return [PLACEHOLDER.sub(fill, part) for part in self._command]
 
     def job(self, folder: Path, config: Config, seed: int) -> Job:
-        return Job(self.argv(config, seed), folder, self.limit_s)
+        given = {self._seed_variable: str(seed)} if self._seed_variable else {}
+        return Job(self.argv(config, seed), folder, self.limit_s, environment=given)
 
     def edited(self, config: Config, seed: int) -> str:
-        text = super().render(config)
-        if not self._seed_calls:
-            return text
-        return constants.reseed(text, self._seed_calls, seed, script=self._script.name)
+        return self._seeding.put(super().render(config), seed, script=self._script.name)
 
     def furnish(self, folder: Path, text: str) -> None:
         self._beside.furnish(folder)
@@ -161,7 +165,9 @@ class CommandTask(ScriptTask):
             "command": self._command,
             "files": self._beside.digests(),
             "metric": [self.metric.name, self.metric.expected],
-            "seed_calls": self._seed_calls,
+            "seed_calls": self._seeding.calls,
+            "seed_names": self._seeding.names,
+            "seed_variable": self._seed_variable,
             "environment": {name: os.environ.get(name) for name in self._passed},
             "limit_s": self.limit_s,
             "python": platform.python_version(),
@@ -169,7 +175,8 @@ class CommandTask(ScriptTask):
 
     def _run(self, config: Config, seed: int) -> Outcome:
         outcome = super()._run(config, seed)
-        command = shlex.join(self.argv(config, seed, python="python"))
+        variable = f"{self._seed_variable}={seed} " if self._seed_variable else ""
+        command = variable + shlex.join(self.argv(config, seed, python="python"))
         return replace(outcome, notes={**outcome.notes, "command.txt": command})
 
 

@@ -107,6 +107,32 @@ def test_seed_calls_are_reseeded(build: Build) -> None:
         build(seed_calls=["manual_seed"])
 
 
+HANDED = """\
+import os, random, sys
+RATE = 0.5
+SEED = 3
+print("score =", [hash("a") % 997, int(os.environ.get("SEED", 0)), SEED][{0}], "points")
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "rest", "told"),
+    [
+        (1, {"seed_variable": "SEED"}, "SEED=7 "),
+        (2, {"seed_names": ["SEED"]}, ""),
+        (0, {"seed_variable": "PYTHONHASHSEED"}, "PYTHONHASHSEED=7 "),
+    ],
+)
+def test_a_seed_is_handed_over_by_name_or_variable(
+    build: Build, place: int, rest: dict[str, Any], told: str
+) -> None:
+    made = build(HANDED.format(place), **rest)
+    seven, again, eight = (made.evaluate(None, Proposal({}), seed) for seed in (7, 7, 8))
+    assert seven.value == again.value != eight.value
+    assert place == 0 or (seven.value, eight.value) == (7.0, 8.0)
+    assert seven.notes["command.txt"].startswith(told)
+
+
 @pytest.mark.parametrize(
     ("rest", "told"),
     [
@@ -125,6 +151,7 @@ def test_seed_calls_are_reseeded(build: Build) -> None:
         ({"files": ["../secrets/*"]}, "does not lie beside fit.py"),
         ({"links": ["/etc"]}, "does not lie beside fit.py"),
         ({"cache": True, "links": ["data"]}, "turn one off"),
+        ({"seed_names": ["RATE"]}, "RATE is a parameter too"),
         ({"file": "no.py", "source": "RATE = ["}, "it has: none"),
     ],
 )
