@@ -213,7 +213,7 @@ class Execution:
             self.confirmation = confirmed(
                 inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
             )
-            self._journal.note("confirmation", "confirmation", self.confirmation.metrics())
+            self._journal.note("confirmation", "confirmation", self.confirmation.noted())
 
     def _leave(self) -> None:
         """The search as far as it got; it may go on one day."""

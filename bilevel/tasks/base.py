@@ -18,6 +18,11 @@ class Task(ABC):
     baseline_is_free: bool = True
     """Whether the baseline comes before the budget instead of being its first part."""
 
+    @property
+    def unseeded(self) -> str:
+        """Why equal values at every seed are no surprise, or what to do about them."""
+        return ""
+
     @abstractmethod
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
         """Tries a proposal whose changes are legal. A trial that fails is an outcome, not an

@@ -107,6 +107,23 @@ class CommandTask(ScriptTask):
             )
         return [name for name in parameters if name in in_file]
 
+    @property
+    def unseeded(self) -> str:
+        ways = {
+            "{seed} in task.command": any("{seed}" in part for part in self._command),
+            "task.seed_calls": bool(self._seeding.calls),
+            "task.seed_names": bool(self._seeding.names),
+            "task.seed_variable": bool(self._seed_variable),
+        }
+        used = [way for way, is_used in ways.items() if is_used]
+        if used:
+            return (
+                f"it is handed over by {' and '.join(used)}; see that {self._script.name} uses it"
+            )
+        return (
+            f"hand it over by one of {', '.join(ways)}, or search.confirm_seeds=0 saves these runs"
+        )
+
     def ready(self) -> None:
         unset = [name for name in self._passed if name not in os.environ]
         if unset:
