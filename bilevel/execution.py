@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from hydra.utils import instantiate
 
+from bilevel import same_world
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
@@ -140,7 +141,7 @@ class Execution:
         stack.callback(task.close)
         if not journal.sealed:
             task.ready()
-        journal.note("search", "material", task.material())
+        same_world.keep(journal, task, self.identity.search)
         return task
 
     def _start(self, inner: Loop) -> None:

@@ -56,6 +56,7 @@ LAYERS = {
         "rebuilt",
         "sync",
         "tracked",
+        "same_world",
         "options",
         "shell",
         "machine",

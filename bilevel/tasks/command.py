@@ -1,19 +1,19 @@
 """Anybody's script as a task: a file, the command that runs it, and the metric it prints."""
 
 import os
-import platform
 import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bilevel.errors import ConfigError, TaskError
 from bilevel.space import Config
-from bilevel.tasks import constants
+from bilevel.tasks import constants, interpreter
 from bilevel.tasks.beside import Beside
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
@@ -64,6 +64,7 @@ class CommandTask(ScriptTask):
         script = Path(file).expanduser().absolute()
         self._command = [str(part) for part in command]
         self._beside = Beside(script.parent, script.name, files, links)
+        self._files: Mapping[str, str] = {}  # what they held when the search began
         self._passed = list(environment)
         self._seeding = Seeding(list(seed_calls), list(seed_names))
         self._seed_variable = seed_variable
@@ -160,11 +161,43 @@ class CommandTask(ScriptTask):
     def edited(self, config: Config, seed: int) -> str:
         return self._seeding.put(super().render(config), seed, script=self._script.name)
 
+    def world(self) -> Mapping[str, str]:
+        """The files, what is linked, and the versions of the Python that runs the script."""
+        self._files = self._beside.digests()
+        return {**self._files, **self._beside.linked(), **self._versions}
+
+    @cached_property
+    def _versions(self) -> Mapping[str, str]:
+        python = self.python()
+        if python is None:
+            return {}
+        imported = interpreter.imports([self._source, *self._beside.texts()])
+        return interpreter.versions(python, imported, scrubbed_environment())
+
+    def python(self) -> str | None:
+        """The interpreter that the command runs the script with, where it can be told."""
+        path = scrubbed_environment().get("PATH")
+        argv = self.argv(self.space.baseline, 0)
+        return interpreter.run_by(argv, self._script.name, self._source, path)
+
     def furnish(self, folder: Path, text: str) -> None:
         self._beside.furnish(folder)
+        self.check_copies(folder)
         super().furnish(folder, text)
         if self._script.exists():
             shutil.copymode(self._script, folder / self._script.name)
+
+    def check_copies(self, folder: Path) -> None:
+        """Of what a trial is given beside the script: it may change under a search. Raises
+        TaskError."""
+        copied = self._beside.digests(folder) if self._files else {}
+        names = sorted({*copied, *self._files})
+        changed = [name for name in names if copied.get(name) != self._files.get(name)]
+        if changed:
+            raise TaskError(
+                f"{', '.join(changed)} beside {self._script.name} changed while the search ran: "
+                "restore what was there and repeat the command, what was measured is kept"
+            )
 
     def render(self, config: Config) -> str:
         """The file, after the command and what it is given where that is searched too."""
@@ -187,7 +220,7 @@ class CommandTask(ScriptTask):
             "seed_variable": self._seed_variable,
             "environment": {name: os.environ.get(name) for name in self._passed},
             "limit_s": self.limit_s,
-            "python": platform.python_version(),
+            "versions": dict(self._versions),
         }
 
     def _run(self, config: Config, seed: int) -> Outcome:
