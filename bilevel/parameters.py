@@ -84,6 +84,14 @@ class Float(_Numeric):
     baseline: float
     log: bool = False
 
+    def __post_init__(self) -> None:
+        if self.log and not self.low > 0:
+            raise SpaceError(
+                f"{self.name}: low={self.low:g} with log: true, and a log scale never reaches "
+                f"{self.low:g}; give the smallest value above 0 that is worth a trial, as in "
+                "low: 1.0e-6, or leave log out"
+            )
+
     @property
     def range(self) -> str:
         return f"a number in [{self.low:g}, {self.high:g}]" + (" (log scale)" if self.log else "")
@@ -133,6 +141,11 @@ class PowerOfTwo(_Numeric):
     low: int
     high: int
     baseline: int
+
+    def __post_init__(self) -> None:
+        for end, value in (("low", self.low), ("high", self.high)):
+            if type(value) is not int or value < 1 or value & (value - 1):
+                raise SpaceError(f"{self.name}: {end}={value!r} is no power of two, as 1 or 64 is")
 
     @property
     def range(self) -> str:
