@@ -256,6 +256,14 @@ def test_a_folder_that_cannot_be_made_is_told(
         build().evaluate(None, Proposal({}), seed=1)
 
 
+def test_a_script_may_tidy_up_its_folder(build: Build) -> None:
+    source = "import glob, os\nRATE = 0.5\nfor old in glob.glob('*.log'): os.remove(old)\n"
+    made = build(
+        f"{source}open('output.log', 'w').write('own')\nprint('score =', RATE, 'points')\n"
+    )
+    assert made.evaluate(None, Proposal({}), seed=1).value == 0.5
+
+
 def test_a_metric_that_is_printed_twice_is_none(build: Build) -> None:
     outcome = build(metric_pattern=r"(?:loss|score) = (\S+)").evaluate(None, Proposal({}), seed=1)
     assert outcome.failure is not None
