@@ -103,6 +103,12 @@ class Execution:
         return summary
 
     @property
+    def reworded(self) -> int:
+        """How many recorded answers were given to a question in other words than it was asked in:
+        another version ran the search."""
+        return len(self._journal.reworded)
+
+    @property
     def inventory(self) -> list[tuple[Loop, Standing]]:
         """Every mechanism that was ever attached, as the ledger has it, with its loop."""
         return [(loop, one) for loop in self.loops for one in loop.view().mechanisms()]
@@ -236,6 +242,7 @@ class Execution:
 
 def _mechanisms(loop: Loop) -> list[MechanismRecord]:
     ledger, trials = loop.pipeline.ledger, len(loop.trace)
+    standings = {one.name: one for one in loop.view().mechanisms()}
     return [
         MechanismRecord(
             name=mechanism.name,
@@ -245,6 +252,10 @@ def _mechanisms(loop: Loop) -> list[MechanismRecord]:
             rows=[r.to_json() for r in ledger.rows(mechanism.name) if r.effect != Effect.NONE],
             counts=ledger.counts(mechanism.name),
             level=loop.level,
+            credit={
+                **standings[mechanism.name].credit.metrics("own"),
+                **standings[mechanism.name].proposers.metrics("proposers"),
+            },
         )
         for mechanism in loop.pipeline.known
     ]
