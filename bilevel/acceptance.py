@@ -45,7 +45,7 @@ class Gain(Acceptance):
     """Keep a mechanism only if the rounds with it earned more than those without, in a probation
     in which a coin decides (arms that use it set `attaching.coin`); keep whatever else is valid.
 
-    Ten trials tell large effects only: the outcome's notes say how large.
+    Ten trials tell little: the outcome's notes say what they could have told at most.
     """
 
     def accept(self, view: View, trial: Trial) -> bool:
