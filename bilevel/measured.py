@@ -11,6 +11,7 @@ from typing import Any
 
 from bilevel.errors import ConfigError
 from bilevel.identity import flat
+from bilevel.power import detectable
 from bilevel.space import canonical
 
 CONFIDENCE = 0.95
@@ -40,7 +41,9 @@ class Noise:
 
     @property
     def sd_interval(self) -> tuple[float, float]:
-        """The chi-square interval of the standard deviation, for normal noise."""
+        """The chi-square interval of the standard deviation. It holds what it promises for normal
+        noise only: for exponential noise it does in 73 to 82 % of cases, and more seeds make it no
+        better."""
         from scipy.stats import chi2
 
         tail = (1 - CONFIDENCE) / 2
@@ -48,12 +51,10 @@ class Noise:
         low, high = (math.sqrt(float(chi2.ppf(q, self.n - 1))) for q in (1 - tail, tail))
         return scaled / low, scaled / high
 
-    def detectable(self, seeds: int) -> float:
-        """The smallest difference of two means of so many seeds that a t-test calls real."""
-        from scipy.stats import t
-
-        bound = float(t.ppf(1 - (1 - CONFIDENCE) / 2, 2 * seeds - 2))
-        return bound * self.sd * math.sqrt(2 / seeds)
+    def detectable(self, seeds: int) -> float | None:
+        """The difference of two configurations that so many seeds a side find four times in five,
+        if the measured deviation is the true one; None where no test of so many can."""
+        return detectable(self.sd, seeds)
 
 
 def place(settings: Mapping[str, Any]) -> Path:

@@ -116,11 +116,13 @@ def _table(settings: Mapping[str, Any], noise: Noise) -> Table:
         ("seeds", f"{noise.n}{failed}"),
         ("mean", f"{noise.mean:.6f}"),
         ("sd of one measurement", f"{noise.sd:.6f}"),
-        ("  its 95% interval", f"{low:.6f} to {high:.6f}"),
+        ("  its 95% interval, if the noise is normal", f"{low:.6f} to {high:.6f}"),
         ("lowest, highest", f"{min(noise.values):.6f}, {max(noise.values):.6f}"),
         ("sd of a difference of two", f"{threshold:.6f}"),
-        ("smallest gain that 3 seeds a side tell from noise", f"{noise.detectable(3):.6f}"),
-        ("smallest gain that 10 seeds a side tell from noise", f"{noise.detectable(10):.6f}"),
+        *(
+            (f"gain that {n} seeds a side find in 80% of cases", f"{noise.detectable(n):.6f}")
+            for n in (5, 10)
+        ),
     ):
         table.add_row(name, value)
     return table

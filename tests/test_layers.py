@@ -24,7 +24,7 @@ LAYERS = {
         "view",
         "mechanism",
     },
-    1: {"journal", "executor", "ray_executor", "llm", "workers", "tracking", "sandbox"},
+    1: {"power", "journal", "executor", "ray_executor", "llm", "workers", "tracking", "sandbox"},
     2: {"tasks"},
     3: {
         "ledger",

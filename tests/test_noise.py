@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bilevel.errors import ConfigError
@@ -207,10 +208,18 @@ def test_bad_input_exits_2(
 
 
 def test_intervals_agree_with_tables() -> None:
-    """n = 10: chi-square quantiles 19.023 and 2.700, t quantile 2.101 with 18 degrees."""
+    """n = 10: chi-square quantiles 19.023 and 2.700; an effect of 1.325 for a power of 80 %."""
     noise = Noise("val_bpb", tuple(float(x) for x in range(10)))
     low, high = noise.sd_interval
     assert noise.sd == pytest.approx(3.02765, abs=1e-5)
     assert low == pytest.approx(3.02765 * (9 / 19.023) ** 0.5, rel=1e-4)
     assert high == pytest.approx(3.02765 * (9 / 2.700) ** 0.5, rel=1e-4)
-    assert noise.detectable(10) == pytest.approx(2.101 * 3.02765 * (2 / 10) ** 0.5, rel=1e-3)
+    assert noise.detectable(10) == pytest.approx(1.325 * 3.02765, rel=1e-2)
+    assert noise.detectable(3) is None  # no permutation of six values has a p below 0.1
+
+
+@pytest.mark.parametrize("n", [3, 8, 20])
+def test_the_interval_of_the_deviation_holds_what_it_promises_for_normal_noise(n: int) -> None:
+    drawn = np.random.default_rng(n).normal(1.8, 0.01, (600, n))
+    found = [Noise("val_bpb", tuple(map(float, values))).sd_interval for values in drawn]
+    assert np.mean([low <= 0.01 <= high for low, high in found]) == pytest.approx(0.95, abs=0.025)
