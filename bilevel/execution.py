@@ -147,7 +147,7 @@ class Execution:
         stack.callback(task.close)
         if not journal.sealed:
             task.ready()
-        same_world.keep(journal, task, self.identity.search)
+        same_world.keep(journal, task, task.material(), self.identity.search)
         return task
 
     def _start(self, inner: Loop) -> None:

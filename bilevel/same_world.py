@@ -9,30 +9,33 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 
 from bilevel.errors import StudyMismatch
-from bilevel.journal import Journal
+from bilevel.journal import Data, Journal, projection
 from bilevel.shortened import short
 from bilevel.tasks.base import Task
 
 SHOWN = 8  # changes that are told one by one
 
 
-def keep(journal: Journal, task: Task, search: str) -> None:
-    """Notes the task's world and material in the journal of this search. Raises StudyMismatch that
-    names what is no longer what it was, here or in the search whose answers are used."""
+def keep(journal: Journal, task: Task, material: Data, search: str) -> None:
+    """Notes the task's world and its material in the journal of this search. Raises StudyMismatch
+    that names what is no longer what it was, here or in the search whose answers are used."""
     if journal.sealed:
         if journal.holds("search", "world"):
             journal.once("search", "world", dict)
-        journal.note("search", "material", task.material())
+        journal.note("search", "material", material)
         return
     began = journal.peek("search", "material")
     world, known = dict(task.world()), journal.peek("search", "world")
     before = known or journal.recording.note("search", "world") or {}
-    changes = [*_edited(began or {}, task.material()), *(_changed(before, world) if before else ())]
+    changes = [
+        *_edited(projection(began or {}), material),
+        *(_changed(before, world) if before else ()),
+    ]
     if changes:
         raise StudyMismatch(_told(search, changes))
     if world and (known is not None or began is None):
         journal.note("search", "world", world)
-    journal.note("search", "material", task.material())
+    journal.note("search", "material", material)
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
@@ -45,10 +48,10 @@ def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]
             yield f"{name}: was {before[name]}, now {now[name]}"
 
 
-def _edited(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+def _edited(before: Mapping[str, str], now: Data) -> Iterator[str]:
     for name, text in before.items():
         if name in now and now[name] != text:
-            yield f"{name.removesuffix('_text')}: {_first_difference(text, now[name])}"
+            yield f"{name.removesuffix('_text')}: {_first_difference(str(text), str(now[name]))}"
 
 
 def _first_difference(before: str, now: str) -> str:

@@ -201,25 +201,25 @@ class Placed(Parabola):
 def test_a_replay_from_the_journal_alone_is_of_no_world(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as live:
-        keep(live, Placed(torch="2.7"), "s")
+        keep(live, Placed(torch="2.7"), {}, "s")
     sealed = Journal.sealed_copy(path)
-    keep(sealed, Placed(torch="2.8"), "s")
+    keep(sealed, Placed(torch="2.8"), {}, "s")
     assert sealed.in_order
     assert [entry["key"] for entry in read(path)] == ["world", "material"]
 
 
 def test_answers_of_another_world_are_not_used() -> None:
     recorded = Journal(None)
-    keep(recorded, Placed(torch="2.7", data="sha256 1"), "s")
+    keep(recorded, Placed(torch="2.7", data="sha256 1"), {}, "s")
     recording = Recording(recorded.entries)
-    keep(Journal(None, recording=recording), Placed(torch="2.7", data="sha256 1"), "s")
+    keep(Journal(None, recording=recording), Placed(torch="2.7", data="sha256 1"), {}, "s")
     with pytest.raises(
         StudyMismatch, match=r"\(data: is gone, was sha256 1; torch: was 2.7, now 2"
     ):
-        keep(Journal(None, recording=recording), Placed(torch="2.8"), "s")
+        keep(Journal(None, recording=recording), Placed(torch="2.8"), {}, "s")
 
 
 def test_a_task_without_a_world_notes_none() -> None:
     journal = Journal(None)
-    keep(journal, Parabola(), "s")
+    keep(journal, Parabola(), {}, "s")
     assert [entry["key"] for entry in journal.entries] == ["material"]

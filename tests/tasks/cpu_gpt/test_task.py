@@ -103,7 +103,7 @@ def test_its_world_is_the_evaluator_the_corpus_and_what_computes(
     with pytest.raises(
         StudyMismatch, match=rf"\(torch: was {re.escape(world['torch'])}, now 0\.0\)"
     ):
-        keep(journal, task, "s")
+        keep(journal, task, task.material(), "s")
 
 
 def test_what_changes_nothing_after_rounding_is_a_duplicate(task: CpuGpt) -> None:
