@@ -130,6 +130,19 @@ class CommandTask(ScriptTask):
 
         return [PLACEHOLDER.sub(fill, part) for part in self._command]
 
+    def facts(self) -> str:
+        told = shlex.join(Path(part).name if part.startswith("/") else part for part in self._command)
+        lines = [
+            f"{self._script.name} is run as `{told}` in a folder of its own, with the changes made. "
+            f"A run that takes more than {self.limit_s:g} seconds is stopped and has failed. What "
+            f"counts is the {self.metric.name} that it prints."
+        ]
+        own = set(self._own)
+        given = ", ".join(p.name for p in self.space.parameters if p.name not in own)
+        if given:
+            lines.append(f"Given in the command, and no constants of the file: {given}.")
+        return " ".join(lines)
+
     def job(self, folder: Path, config: Config, seed: int) -> Job:
         return Job(self.argv(config, seed), folder, self.limit_s)
 
