@@ -173,16 +173,16 @@ def experiment(about: About, *, source: bool = True) -> str:
 def _tried(parameters: Sequence[Parameter], trials: Sequence[Trial]) -> dict[str, str]:
     """How often each way of each parameter was tried, as `up 2, down 1`."""
     known = {trial.number: trial for trial in trials}
-    found: dict[str, Counter[str]] = {}
-    for trial in trials:
-        parent = known.get(-1 if trial.parent is None else trial.parent)
-        for parameter in parameters:
-            name = parameter.name
-            if parent is not None:
-                ways = parameter.ways(parent.config[name], trial.config[name])
-            else:
-                ways = tuple(way for moved, way in trial.moves if moved == name)
-            found.setdefault(name, Counter()).update(ways)
+    pairs = [(known[t.parent], t) for t in trials if t.parent is not None and t.parent in known]
+    found = {
+        p.name: Counter(
+            way
+            for parent, trial in pairs
+            if p.name in parent.config
+            for way in p.ways(parent.config[p.name], trial.config[p.name])
+        )
+        for p in parameters
+    }
     return {n: ", ".join(f"{w} {k}" for w, k in ways.items()) for n, ways in found.items() if ways}
 
 
