@@ -102,6 +102,12 @@ class Execution:
         return summary
 
     @property
+    def reworded(self) -> int:
+        """How many recorded answers were given to a question in other words than it was asked in:
+        another version ran the search."""
+        return len(self._journal.reworded)
+
+    @property
     def inventory(self) -> list[tuple[Loop, Standing]]:
         """Every mechanism that was ever attached, as the ledger has it, with its loop."""
         return [(loop, one) for loop in self.loops for one in loop.view().mechanisms()]

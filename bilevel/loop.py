@@ -11,6 +11,7 @@ from bilevel.executor import Executor, Serial
 from bilevel.journal import Journal
 from bilevel.parameters import Value
 from bilevel.pipeline import Pipeline
+from bilevel.rounds import Round, Turn
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import Decision, Proposal, Trace, Trial
@@ -131,7 +132,7 @@ class Loop:
         )
 
     def _standings(self) -> Sequence[Standing]:
-        return self.pipeline.standings(len(self.trace))
+        return self.pipeline.standings(self.trace)
 
     def _recall(
         self, what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]
@@ -150,10 +151,9 @@ class Loop:
                 self._tell(self._judged(view, self._evaluation.again(view, again)))
                 return
             view = replace(view, parent=self.pipeline.parent(view, self.incumbent))
-            chosen = self._ask(view, batch)
+            trials = self._tried(view, self._ask(view, batch))
         else:
-            chosen = [BASELINE]
-        trials = self._evaluation.trials(view, chosen)
+            trials = self._evaluation.trials(view, [BASELINE])
         for trial in self._decide(view, trials):
             self._tell(trial)
         if self.incumbent is None:
@@ -163,27 +163,36 @@ class Loop:
                 "a search needs a baseline that runs: mend the task, then start with fresh=true"
             )
 
-    def _ask(self, view: View, batch: int) -> list[Proposal]:
+    def _ask(self, view: View, batch: int) -> Round:
         """Candidates that survive review; whoever is dropped is asked again with the reasons."""
         brief = self.pipeline.brief(view, Brief(trials=view.trace))
+        made = Round(view.base, batch)
         kept: list[Proposal] = []
         dropped: list[Proposal] = []
-        turn = fruitless = 0
+        fruitless = 0
         while len(kept) < batch and fruitless < ASKS:
             asked = brief.add(_reasons(dropped)) if dropped else brief
-            fresh = [*self._proposer.propose(view.for_(f"propose/{turn}"), asked)]
-            if turn == 0:
-                fresh += self.pipeline.propose(view)
-            left, gone = self.pipeline.review(view, kept + fresh, batch)
-            fruitless += len(left) <= len(kept)
-            turn += 1
-            kept, dropped = left, dropped + gone
-        spare = [replace(candidate, rejected="") for candidate in reversed(dropped)]
-        chosen = (kept or spare)[:batch]
+            own = self._proposer.propose(view.for_(f"propose/{len(made.turns)}"), asked)
+            fresh = [("", c) for c in own] if made.turns else self.pipeline.fresh(view, own)
+            candidates = kept + [candidate for _, candidate in fresh]
+            reviews = self.pipeline.review(view, candidates, batch)
+            made.turns.append(Turn(tuple(fresh), reviews))
+            before = len(kept)
+            kept, dropped = made.left()
+            fruitless += len(kept) <= before
+        return made
+
+    def _tried(self, view: View, made: Round) -> list[Trial]:
+        """The chosen candidates as trials, with the mechanisms that caused each."""
+        chosen = made.chosen()
         if not chosen:
             raise TaskError(f"the proposer proposed nothing for trial {view.trial}, {ASKS} times")
-        self.pipeline.evaluated(view, chosen)
-        return chosen
+        causes = self.pipeline.tried(view, made, chosen)
+        trials = self._evaluation.trials(view, chosen)
+        return [
+            replace(trial, caused_by=cause.by, displaced=cause.displaced)
+            for trial, cause in zip(trials, causes, strict=True)
+        ]
 
     def _decide(self, view: View, trials: Sequence[Trial]) -> list[Trial]:
         """The round's best trial is kept or discarded; the others are discarded or have failed."""
@@ -232,9 +241,13 @@ def _reasons(dropped: Sequence[Proposal]) -> str:
 
 def _account(trial: Trial) -> dict[str, object]:
     """What a journal says of a decided trial: enough to read it, and to check a re-execution."""
-    retest = {} if trial.retest_of is None else {"retest_of": trial.retest_of}
+    some: dict[str, object] = {} if trial.retest_of is None else {"retest_of": trial.retest_of}
+    if trial.caused_by:
+        some["caused_by"] = list(trial.caused_by)
+    if trial.displaced is not None:
+        some["displaced"] = dict(trial.displaced)
     return {
-        **retest,
+        **some,
         "parent": trial.parent,
         "proposal": trial.proposal.to_json(),
         "value": trial.value,

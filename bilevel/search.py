@@ -18,6 +18,7 @@ from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
 from bilevel.parameters import Text, Value
 from bilevel.pipeline import Pipeline
+from bilevel.rules import Rules
 from bilevel.sandbox.hosted import chosen
 from bilevel.space import Config
 from bilevel.tasks.base import Task
@@ -112,7 +113,9 @@ def levels(
                 level=spec["level"],
                 task=Segment(loops[-1], spec["every"], attaching),
                 proposer=proposer(limits=limits) if attaching else proposer,
-                pipeline=Pipeline(probation=config["inner"]["probation"]),
+                pipeline=Pipeline(
+                    probation=config["inner"]["probation"], rules=Rules(**config["rules"])
+                ),
                 acceptance=instantiate(spec["acceptance"]),
                 **shared,
             )
@@ -138,6 +141,7 @@ def _innermost(
             probation=inner["probation"],
             left_out=config["without"],
             journal=shared["journal"],
+            rules=Rules(**config["rules"]),
         ),
         executor=executor,
         **shared,

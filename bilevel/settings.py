@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bilevel import rules
 from bilevel.errors import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = (
     "search",
+    "rules",
     "task",
     "llm",
     "inner",
@@ -89,6 +91,12 @@ NAME: Rule = (
     lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", v)),
     "at most 100 letters, digits, '_', '.', '-', and no space",
 )
+
+
+def _one_of(*choices: str) -> Rule:
+    return lambda v: v in choices, f"one of {', '.join(choices)}"
+
+
 RULES: Mapping[str, Rule] = {
     "study": NAME,
     "arm": NAME,
@@ -137,6 +145,8 @@ RULES: Mapping[str, Rule] = {
     "executor.gpus": AMOUNT,
     "executor.start_s": SECONDS,
     "without": WORDS,
+    "rules.live": _one_of(*rules.LIVE),
+    "rules.turn": _one_of(*rules.TURN),
     "sandbox.layer": LAYER,
     "task.layer": LAYER,
     "sandbox.call_s": SECONDS,

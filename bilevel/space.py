@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bilevel.errors import SpaceError
+from bilevel.frozen import FrozenDict
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple, Value
 
 Config = Mapping[str, Value]
@@ -17,7 +18,7 @@ class SearchSpace:
 
     parameters: tuple[Parameter, ...]
     locked: tuple[str, ...] = ()
-    _by_name: dict[str, Parameter] = field(init=False, repr=False, compare=False)
+    _by_name: FrozenDict[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_name = {parameter.name: parameter for parameter in self.parameters}
@@ -29,7 +30,7 @@ class SearchSpace:
         for parameter in self.parameters:
             if parameter.coerce(parameter.baseline) != parameter.baseline:
                 raise SpaceError(f"{parameter.name}: baseline {parameter.baseline!r} is not legal")
-        object.__setattr__(self, "_by_name", by_name)
+        object.__setattr__(self, "_by_name", FrozenDict(by_name))
 
     def __getitem__(self, name: str) -> Parameter:
         return self._by_name[name]

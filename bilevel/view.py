@@ -6,7 +6,9 @@ from functools import cached_property
 from random import Random
 from typing import Any, Protocol
 
+from bilevel.credit import NO_TRIALS, Credit
 from bilevel.errors import ConfigError
+from bilevel.frozen import frozen
 from bilevel.parameters import Value
 from bilevel.randomness import keyed
 from bilevel.space import Config, SearchSpace
@@ -91,13 +93,17 @@ class Brief:
     trials: Sequence[Trial] = ()
     text: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trials", frozen(self.trials))
+
     def add(self, text: str) -> "Brief":
         return replace(self, text=f"{self.text}\n{text}".strip())
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A mechanism of a loop as its ledger has it: `counts` counts calls as `hook.effect`."""
+    """A mechanism of a loop as its ledger has it: `counts` counts calls as `hook.effect`; `credit`
+    is for the trials it caused, `proposers` for the proposer's own in the span it was attached."""
 
     name: str
     carrier: str
@@ -106,6 +112,8 @@ class Standing:
     attached: bool
     counts: Mapping[str, int]
     error: str = ""
+    credit: Credit = NO_TRIALS
+    proposers: Credit = NO_TRIALS
 
 
 def none_attached() -> Sequence[Standing]:
@@ -163,6 +171,9 @@ class View:
     about: About = field(default_factory=About)
     effective: Callable[[Config], Config] = as_it_is
     since: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", frozen(self.settings))
 
     def for_(self, purpose: str) -> "View":
         """The same picture with a generator of its own for this purpose."""

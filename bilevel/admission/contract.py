@@ -18,6 +18,7 @@ from bilevel.admission.verdict import Refused, quoted
 from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import SpaceError
 from bilevel.pipeline import Pipeline
+from bilevel.rounds import left
 from bilevel.sandbox.hosted import Limits
 from bilevel.trace import Decision, Proposal
 from bilevel.view import Brief, View
@@ -181,7 +182,7 @@ class _Rounds:
         made = self._pipeline.propose(view)
         keep("propose", made)
         given = [*self._situation.candidates(number, view), *made]
-        kept, dropped = self._pipeline.review(view, given, batch=1)
+        kept, dropped = left(given, self._pipeline.review(view, given, batch=1))
         keep("review", (kept, dropped))
         edited = [c for c in kept if all(c.changes != g.changes for g in given)]
         self._legality.judge("propose", view, made, self._where(number))

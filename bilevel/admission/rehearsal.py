@@ -40,12 +40,7 @@ class Searched:
 
     def caused(self) -> list[Trial]:
         """The trials that were another one because of the mechanism."""
-        numbers = {
-            row.trial
-            for row in self.rows
-            if row.effect is Effect.DECISION and row.hook in {"propose", "review"}
-        }
-        return [trial for trial in self.trials if trial.number in numbers]
+        return [trial for trial in self.trials if trial.caused_by]
 
 
 def rehearsed(source: str, mechanism: ConfinedMechanism, view: View, task: Fitted) -> str:

@@ -351,7 +351,7 @@ def test_the_next_session_reads_what_became_of_the_ones_before(gates: Any) -> No
     assert f"- dancers: dancers from beekeeping: It scouts before it dances. {gained}" in explore
     assert "dancers: on in 4 trials, off in 0: nothing to compare" in explore
     assert "- dancers: prompted, since trial 9; calls: brief.prompt 4\n" in explore
-    assert inner.pipeline.standings(17)[0].counts == {"brief.prompt": 8}
+    assert inner.view().mechanisms()[0].counts == {"brief.prompt": 8}
 
 
 def admissible(name: str) -> str:
