@@ -130,6 +130,9 @@ class About:
     meanings: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "meanings", frozen(self.meanings))
+
     def to_json(self) -> dict[str, Any]:
         return {"facts": self.facts, "meanings": dict(self.meanings), "source": self.source}
 
@@ -174,6 +177,7 @@ class View:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", frozen(self.settings))
+        object.__setattr__(self, "since", frozen(self.since))
 
     def for_(self, purpose: str) -> "View":
         """The same picture with a generator of its own for this purpose."""

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from bilevel.credit import Credit
 from bilevel.llm.prompts import cell, fenced
 from bilevel.parameters import Parameter, Value
 from bilevel.space import Config, canonical
@@ -11,7 +12,7 @@ from bilevel.trace import Trial
 from bilevel.view import About, Standing, View
 
 MAX_SOURCE_CHARS = 60_000
-ACTS = {"decision": "changed what happened", "prompt": "changed what the proposer reads"}
+ACTS = ("decision", "prompt")  # effects of a hook call that changed something
 MAX_METRICS = 6  # other numbers of a run that a table has columns for
 PROPOSER = "llm"  # the origin of what a search's own proposer asked the model for
 NOBODY = ("", "baseline", "retest")  # origins of trials that nobody proposed
@@ -75,7 +76,7 @@ def trial_table(trials: Sequence[Trial], view: View) -> str:
             "decision": [_decided(trial) for trial in trials],
             "proposed by": _proposed_by(trials),
             **{name: others[name] for name in varying[:MAX_METRICS]},
-            "note": [_note(trial) for trial in trials],
+            "note": [_note(trial, parent) for trial, parent in pairs],
         },
         optional=("proposed by", "note"),
     )
@@ -108,16 +109,30 @@ def locked(view: View) -> str:
     return ", ".join(listed) or "none"
 
 
-def acting(standings: Sequence[Standing]) -> str:
+def acting(standings: Sequence[Standing], metric: str) -> str:
     """The mechanisms that have changed something, and what came of it; one that has not is not
     mentioned: what changes nothing has to change nothing here either."""
     lines = []
     for one in standings:
-        acts = {key: n for key, n in one.counts.items() if key.partition(".")[2] in ACTS}
+        acts = [f"{hook} {n}" for hook, n in _acts(one.counts).items()]
         if acts:
-            state = "" if one.attached else ", detached"
-            lines.append(f"- {one.name} (since trial {one.since}{state}): {_acts(acts)}")
-    return "\n".join(lines) or "none"
+            span = f"since trial {one.since}" + ("" if one.attached else ", detached again")
+            own, others = credited(one.credit, metric), credited(one.proposers, metric)
+            lines.append(
+                f"- {one.name} ({span}): changed something at {', '.join(acts)} times. It caused "
+                f"{own}; in the same span the proposer had {others}."
+            )
+    return "\n".join(lines) or "none that has changed anything"
+
+
+def credited(credit: Credit, metric: str) -> str:
+    """What some trials came to, in words."""
+    if not credit.trials:
+        return "no trial"
+    mean = credit.mean_change
+    change = "" if mean is None else f", mean change of {metric} {mean:+.3g}"
+    failed = f", {credit.failed} failed" if credit.failed else ""
+    return f"{credit.trials} trials, {credit.kept} kept{failed}{change}"
 
 
 def change_of_metric(trial: Trial, parent: Trial | None) -> float | None:
@@ -186,8 +201,13 @@ def _tried(parameters: Sequence[Parameter], trials: Sequence[Trial]) -> dict[str
     return {n: ", ".join(f"{w} {k}" for w, k in ways.items()) for n, ways in found.items() if ways}
 
 
-def _acts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{ACTS[k.partition('.')[2]]} at {k.partition('.')[0]} {n} times" for k, n in counts.items())
+def _acts(counts: Mapping[str, int]) -> Counter[str]:
+    """How often each hook changed a decision or what the proposer reads."""
+    found: Counter[str] = Counter()
+    for key, count in counts.items():
+        hook, _, effect = key.partition(".")
+        found.update({hook: count} if effect in ACTS else {})
+    return found
 
 
 def _other_metrics(trials: Sequence[Trial], metric: str) -> dict[str, list[str]]:
@@ -218,7 +238,15 @@ def _proposed_by(trials: Sequence[Trial]) -> list[str]:
     return [names.get(origin, cell(origin, 60)) for origin in origins]
 
 
-def _note(trial: Trial) -> str:
-    """Why it failed."""
+def _note(trial: Trial, parent: Trial | None) -> str:
+    """Why it failed, and whose doing it was."""
     failure = trial.outcome.failure
-    return "" if failure is None else cell(f"{failure.kind}: {failure.detail}")
+    said = [] if failure is None else [cell(f"{failure.kind}: {failure.detail}")]
+    others = [name for name in trial.caused_by if name != trial.proposal.origin]
+    if others:
+        said.append(f"because of {', '.join(others)}")
+    if trial.displaced is not None and parent is not None:
+        base = parent.config
+        moves = [f"{n} {printed(base[n])} -> {printed(v)}" for n, v in trial.displaced.items()]  # type: ignore[arg-type]
+        said.append(cell(f"in place of {'; '.join(moves) or 'no change'}", 200))
+    return "; ".join(said)
