@@ -8,6 +8,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ from bilevel.llm.ledger import Call, Ledger
 from bilevel.llm.recorded import Silent
 from bilevel.llm.session import Client, Session
 from bilevel.loop import Loop, Observer
+from bilevel.measured import noise_told
 from bilevel.search import JOURNAL, Summary, levels, summarise
 from bilevel.settings import without_passwords
 from bilevel.tasks.base import Task
 from bilevel.trace import Trial
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
-from bilevel.view import Asker, Standing, nobody
+from bilevel.view import About, Asker, Standing, nobody
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class Execution:
                 asker=asker,
                 observers=[self._track, *self._observers],
                 executor=executor,
+                about=self._about(task),
             )
             for loop in self.loops:
                 stack.callback(loop.pipeline.close)
@@ -148,6 +151,18 @@ class Execution:
             task.ready()
         journal.note("search", "material", task.material())
         return task
+
+    def _about(self, task: Task) -> About:
+        """What the task tells of itself and what is known of its noise, as the search begins: from
+        then on what its journal holds. A search of before that was told nothing."""
+        journal = self._journal
+        if journal.sealed and not journal.holds("search", "about"):
+            return About()
+
+        def told() -> dict[str, Any]:
+            return replace(task.describe(), noise=noise_told(self._settings, task)).to_json()
+
+        return About(**journal.once("search", "about", told))
 
     def _start(self, inner: Loop) -> None:
         born = self._journal.once("search", "id", lambda: {"clock": {"id": uuid.uuid4().hex[:12]}})

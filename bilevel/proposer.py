@@ -139,7 +139,7 @@ def _prompt(view: View, brief: Brief, settings: Mapping[str, Any], kept: str) ->
 def _active(active: Sequence[Parameter], view: View, trials: Sequence[Trial]) -> str:
     listed = parameter_list(active, view.base, view.about.meanings, trials)
     same = same_values(active, view)
-    return f"{listed}\n\nValues that run the same here:\n{same}" if same else listed
+    return f"{listed}\n\n{same}" if same else listed
 
 
 def standing(guidance: str, view: View, trials: Sequence[Trial]) -> str:

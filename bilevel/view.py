@@ -124,17 +124,19 @@ def none_attached() -> Sequence[Standing]:
 @dataclass(frozen=True)
 class About:
     """What a task tells of itself, the same for a whole search: facts of the experiment, what its
-    parameters mean, and of the text that is edited what their values do not tell."""
+    parameters mean, and of the text that is edited what their values do not tell; `noise` is what
+    was known of the metric's noise when the search began."""
 
     facts: str = ""
     meanings: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    noise: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "meanings", frozen(self.meanings))
 
     def to_json(self) -> dict[str, Any]:
-        return {"facts": self.facts, "meanings": dict(self.meanings), "source": self.source}
+        return {**vars(self), "meanings": dict(self.meanings)}
 
 
 def as_it_is(config: Config) -> Config:

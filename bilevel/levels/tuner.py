@@ -17,6 +17,7 @@ from bilevel.llm.tables import (
     experiment,
     locked,
     printed,
+    same_values,
     trial_table,
 )
 from bilevel.parameters import Choice, Text, Value
@@ -214,8 +215,9 @@ class LLMTuner:
 
 def _statistics(below: View, known: Mapping[str, Record], frozen: Sequence[str]) -> str:
     at, meanings = below.base, below.about.meanings
+    same = same_values(below.space.active, below)
     joint = [f"{r.joint}, {r.joint_gains} kept" if r.joint else "" for r in known.values()]
-    return columns(
+    shown = columns(
         {
             "parameter": [*known],
             "value": [cell(printed(at[name])) for name in known],
@@ -232,6 +234,7 @@ def _statistics(below: View, known: Mapping[str, Record], frozen: Sequence[str])
         },
         optional=("joint", "what it is"),
     )
+    return f"{shown}\n\n{same}" if same else shown
 
 
 def _told(streak: int) -> str:

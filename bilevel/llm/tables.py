@@ -149,7 +149,7 @@ def best_so_far(view: View) -> str:
 
 
 def same_values(parameters: Sequence[Parameter], view: View) -> str:
-    """The values that would run the same as each other in the present configuration."""
+    """The values that would run the same as each other in the present configuration, if any."""
     lines = []
     for parameter in parameters:
         found: dict[str, list[str]] = {}
@@ -159,7 +159,7 @@ def same_values(parameters: Sequence[Parameter], view: View) -> str:
         groups = [" = ".join(group) for group in found.values() if len(group) > 1]
         if groups:
             lines.append(f"- {parameter.name}: {'; '.join(groups)}")
-    return "\n".join(lines)
+    return "\n".join(["Values that run the same here:", *lines]) if lines else ""
 
 
 def shown_source(text: str) -> str:
@@ -178,7 +178,7 @@ def described(settings: Mapping[str, Value]) -> str:
 
 def experiment(about: About, *, source: bool = True) -> str:
     """The facts of it, and what is edited where a proposer reads that."""
-    said = about.facts or "Nothing is told of it."
+    said = "\n\n".join(filter(None, (about.facts, about.noise))) or "Nothing is told of it."
     if not source or not about.source:
         return said
     told = "The script without the constants below, in outline where it does not use them:"

@@ -22,9 +22,11 @@ def outline(source: str, constants: Collection[str] = ()) -> str:
         lines[first - 1 : last] = [None] * (last - first + 1)
     wanted = set(constants)
     for first, last in _spare(tree, wanted, _given(tree, wanted)):
-        text = str(lines[first - 1])
+        text, before = str(lines[first - 1]), str(lines[first - 2])
         indent = text[: len(text) - len(text.lstrip())]
         lines[first - 1 : last] = [f"{indent}...", *[None] * (last - first)]
+        if before.endswith(":"):  # no docstring
+            lines[first - 2 : first] = [f"{before} ...", None]
     return _tidy([line for line in lines if line is not None])
 
 
