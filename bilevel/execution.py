@@ -256,6 +256,7 @@ class Execution:
 
 def _mechanisms(loop: Loop) -> list[MechanismRecord]:
     ledger, trials = loop.pipeline.ledger, len(loop.trace)
+    standings = {one.name: one for one in loop.view().mechanisms()}
     return [
         MechanismRecord(
             name=mechanism.name,
@@ -265,6 +266,10 @@ def _mechanisms(loop: Loop) -> list[MechanismRecord]:
             rows=[r.to_json() for r in ledger.rows(mechanism.name) if r.effect != Effect.NONE],
             counts=ledger.counts(mechanism.name),
             level=loop.level,
+            credit={
+                **standings[mechanism.name].credit.metrics("own"),
+                **standings[mechanism.name].proposers.metrics("proposers"),
+            },
         )
         for mechanism in loop.pipeline.known
     ]

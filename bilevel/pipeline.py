@@ -80,6 +80,10 @@ class Pipeline:
         """Its probation is over: from now on without a coin."""
         self._roster.keep(name)
 
+    def until(self, name: str) -> int | None:
+        """The trial from which on it was attached no more, if it was detached."""
+        return self._roster.until(name)
+
     def liveness(self, name: str, trial: int) -> Liveness:
         return self.ledger.liveness(name, trials=trial - self._roster.since(name))
 
@@ -195,7 +199,6 @@ class Pipeline:
         """Why each of a round's candidates is about to be evaluated, as the ledger then says."""
         if self.rules.live == HOOK:
             self._credit_proposals(view, chosen)
-            return [Cause() for _ in chosen]
         causes = [[self._parent_by] if self._parent_by else [] for _ in chosen]
         for name, hook in through.involved:
             otherwise = through.without(name, hook)

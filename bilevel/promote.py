@@ -162,9 +162,8 @@ def _account(
         f"Behaviour, as specified: {made['behaviour']}",
         f"Prompts, by digest: {_prompts(session)}.",
         _activity(witness.records.get(made["name"])),
-        f"Its segment of {trial.outcome.metrics['trials']:g} trials gained {trial.value:.6g} in "
-        f"{search.objective.metric} (one segment of one search: no evidence).",
-        f"Judgement of {trial.outcome.notes.get('judgement', '').strip()}; {trial.decision}.",
+        f"Judgement of {trial.outcome.notes.get('judgement', '').strip()}; {trial.decision} "
+        "(one segment of one search: no evidence).",
     ]
     judged = "judgement" in trial.outcome.notes
     return [paragraph for paragraph in paragraphs[: None if judged else -1] if paragraph]

@@ -128,7 +128,7 @@ def _prompt(view: View, brief: Brief, settings: Mapping[str, Any], kept: str) ->
         locked=locked(view),
         shown=f"{len(shown)} of {len(view.trace)} shown.",
         history=trial_table(shown, view),
-        mechanisms=acting(view.mechanisms(), view.objective.metric),
+        mechanisms=acting(view.mechanisms()),
         strategy=STRATEGIES[settings["strategy"]],
         guidance=standing(settings["guidance"], view, brief.trials) or "none",
         notes=brief.text.strip() or "none",

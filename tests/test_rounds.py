@@ -64,7 +64,9 @@ def test_rejecting_all_in_front_of_a_stubborn_proposer_is_not_live() -> None:
 def test_rejecting_what_leads_to_another_candidate_is_live_and_says_what_it_displaced() -> None:
     once = doing(
         "once",
-        review=lambda self, view, cs: [c.reject("no") if c.changes == {"X": 4.0} else c for c in cs],
+        review=lambda self, view, cs: [
+            c.reject("no") if c.changes == {"X": 4.0} else c for c in cs
+        ],
     )
     ran = loop({"X": 4.0}, {"X": 3.0}, mechanisms=[once], trials=1)
     ran.run()
@@ -154,9 +156,7 @@ def test_under_the_older_rule_they_wait_behind_the_proposers() -> None:
 
 
 def test_proposing_what_the_proposer_proposes_is_no_decision() -> None:
-    echoes = doing(
-        "echoes", propose=lambda self, view: [Proposal(dict(DOWN[view.trial - 1]))]
-    )
+    echoes = doing("echoes", propose=lambda self, view: [Proposal(dict(DOWN[view.trial - 1]))])
     ran = loop(*DOWN, mechanisms=[echoes])
     ran.run()
     assert effects(ran, "echoes") == {"propose.none": 6}

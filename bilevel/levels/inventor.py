@@ -19,7 +19,7 @@ from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
-from bilevel.llm.tables import best_so_far, credited, described, experiment, trial_table
+from bilevel.llm.tables import best_so_far, described, experiment, trial_table
 from bilevel.mechanism import CARRIERS, HOOKS
 from bilevel.randomness import digest
 from bilevel.rules import ALTERNATE, PROPOSER
@@ -179,7 +179,7 @@ class Inventor:
             "hooks": self._hooks,
             "becomes": self._becomes,
             "behaviour": behaviour(below.space, below.trace, below.base),
-            "attached": _attached(below.mechanisms(), below.objective.metric),
+            "attached": _attached(below.mechanisms()),
             "before": _before(view),
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
@@ -238,16 +238,15 @@ def _taken(view: View) -> list[str]:
     return list(dict.fromkeys(filter(None, [*attached, *tried])))
 
 
-def _attached(standings: Sequence[Standing], metric: str) -> str:
+def _attached(standings: Sequence[Standing]) -> str:
     lines = []
     for one in standings:
         counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
         state = one.state if one.attached else f"{one.state}, detached"
         error = f"; last error: {one.error}" if one.error else ""
-        own, others = credited(one.credit, metric), credited(one.proposers, metric)
         lines.append(
-            f"- {one.name}: {state}, since trial {one.since}; it caused {own}, and in the same "
-            f"span the proposer had {others}; calls: {counts or 'none'}{error}"
+            f"- {one.name}: {state}, since trial {one.since}; it caused {one.credit}; the proposer "
+            f"meanwhile: {one.proposers}; calls: {counts or 'none'}{error}"
         )
     return "\n".join(lines) or "none"
 

@@ -202,7 +202,7 @@ class LLMTuner:
             locked=locked(below),
             history=trial_table(recent, below),
             settings=_settings(view, below),
-            mechanisms=acting(below.mechanisms(), below.objective.metric),
+            mechanisms=acting(below.mechanisms()),
             stands=STANDS,
             notes=brief.text.strip() or "none",
             min_tries=str(self._limits.min_tries),

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bilevel.credit import Credit
 from bilevel.llm.prompts import cell, fenced
 from bilevel.parameters import Parameter, Value
 from bilevel.space import Config, canonical
@@ -109,7 +108,7 @@ def locked(view: View) -> str:
     return ", ".join(listed) or "none"
 
 
-def acting(standings: Sequence[Standing], metric: str) -> str:
+def acting(standings: Sequence[Standing]) -> str:
     """The mechanisms that have changed something, and what came of it; one that has not is not
     mentioned: what changes nothing has to change nothing here either."""
     lines = []
@@ -117,22 +116,11 @@ def acting(standings: Sequence[Standing], metric: str) -> str:
         acts = [f"{hook} {n}" for hook, n in _acts(one.counts).items()]
         if acts:
             span = f"since trial {one.since}" + ("" if one.attached else ", detached again")
-            own, others = credited(one.credit, metric), credited(one.proposers, metric)
             lines.append(
-                f"- {one.name} ({span}): changed something at {', '.join(acts)} times. It caused "
-                f"{own}; in the same span the proposer had {others}."
+                f"- {one.name} ({span}): changed something at {', '.join(acts)} times; it caused "
+                f"{one.credit}; the proposer meanwhile: {one.proposers}"
             )
     return "\n".join(lines) or "none that has changed anything"
-
-
-def credited(credit: Credit, metric: str) -> str:
-    """What some trials came to, in words."""
-    if not credit.trials:
-        return "no trial"
-    mean = credit.mean_change
-    change = "" if mean is None else f", mean change of {metric} {mean:+.3g}"
-    failed = f", {credit.failed} failed" if credit.failed else ""
-    return f"{credit.trials} trials, {credit.kept} kept{failed}{change}"
 
 
 def change_of_metric(trial: Trial, parent: Trial | None) -> float | None:

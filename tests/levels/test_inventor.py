@@ -124,7 +124,8 @@ def searched(
 
 
 def invented(outer: Loop, trial: int = 1) -> dict[str, Any]:
-    return dict(outer.trace[trial].proposal.mechanism)
+    made: dict[str, Any] = json.loads(json.dumps(outer.trace[trial].proposal.mechanism))
+    return made
 
 
 def prompts(app: Canned) -> list[str]:
