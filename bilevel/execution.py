@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from hydra.utils import instantiate
 
+from bilevel import versions
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
@@ -61,6 +62,7 @@ class Execution:
         self._tracker = tracker
         self._observers = observers
         self._calls = Ledger()
+        self._versions: Mapping[str, str] = {}
         self._llm, self._whose = settings["llm"]["name"], ""
         self._seen = 0
         self._waiting: list[Call] = []
@@ -122,6 +124,7 @@ class Execution:
         if llm.get("_target_") is None:
             return nobody
         if journal.sealed:
+            self._versions = versions.kept(journal)
             return self._session(Silent.like(llm, journal.once("search", "model", dict)))
         client: Client = instantiate(llm)
         stack.callback(client.close)
@@ -130,6 +133,7 @@ class Execution:
         self._calls = Ledger(endpoint.caps)
         whose = {"name": endpoint.name, "model": endpoint.model}
         journal.note("search", "model", {**whose, "temperature": endpoint.temperature})
+        self._versions = versions.kept(journal, versions.today(client))
         return self._session(client)
 
     def _session(self, client: Client) -> Asker:
@@ -181,6 +185,9 @@ class Execution:
             model=self._whose,
             task_settings=without_passwords(identity.task_settings) | inner.task.material(),
             dependent_seeds=identity.dependent_seeds,
+            prompts=self._versions.get("prompts", ""),
+            stand_in_version=self._versions.get("stand_in", ""),
+            noise_told=inner.view().about.noise,
         )
         try:
             if settings["fresh"]:

@@ -60,6 +60,7 @@ LAYERS = {
         "rebuilt",
         "sync",
         "tracked",
+        "versions",
         "options",
         "shell",
         "machine",

@@ -50,10 +50,14 @@ class Record:
     joint_gains: int = 0
 
     def plus(self, kept: bool, failed: bool, joint: bool, best: float | None) -> "Record":
-        counted = (self.tries, self.gains, self.joint, self.joint_gains)
-        added = (0, 0, 1, kept) if joint else (1, kept, 0, 0)
-        tries, gains, together, together_gains = (a + b for a, b in zip(counted, added, strict=True))
-        return Record(tries, gains, self.failures + failed, best, together, together_gains)
+        return Record(
+            self.tries + (not joint),
+            self.gains + (kept and not joint),
+            self.failures + failed,
+            best,
+            self.joint + joint,
+            self.joint_gains + (kept and joint),
+        )
 
 
 def records(view: View, gains: str = "joint") -> dict[str, Record]:

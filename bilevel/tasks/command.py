@@ -131,17 +131,15 @@ class CommandTask(ScriptTask):
         return [PLACEHOLDER.sub(fill, part) for part in self._command]
 
     def facts(self) -> str:
-        told = shlex.join(Path(part).name if part.startswith("/") else part for part in self._command)
-        lines = [
-            f"{self._script.name} is run as `{told}` in a folder of its own, with the changes made. "
-            f"A run that takes more than {self.limit_s:g} seconds is stopped and has failed. What "
-            f"counts is the {self.metric.name} that it prints."
-        ]
-        own = set(self._own)
-        given = ", ".join(p.name for p in self.space.parameters if p.name not in own)
-        if given:
-            lines.append(f"Given in the command, and no constants of the file: {given}.")
-        return " ".join(lines)
+        # paths are this machine's
+        words = [Path(word).name if word.startswith("/") else word for word in self._command]
+        told = (
+            f"{self._script.name} is run as `{shlex.join(words)}` in a folder of its own, with the "
+            f"changes made. A run that takes more than {self.limit_s:g} seconds is stopped and has "
+            f"failed. What counts is the {self.metric.name} that it prints."
+        )
+        given = ", ".join(p.name for p in self.space.parameters if p.name not in self._own)
+        return f"{told} Given in the command: {given}." if given else told
 
     def job(self, folder: Path, config: Config, seed: int) -> Job:
         return Job(self.argv(config, seed), folder, self.limit_s)

@@ -16,9 +16,9 @@ def outline(source: str, constants: Collection[str] = ()) -> str:
     except (SyntaxError, ValueError):
         return source
     lines: list[str | None] = [*source.splitlines()]
-    for first, last in _assigned(tree, constants):
-        while first > 1 and str(lines[first - 2]).startswith("#"):
-            first -= 1  # a heading of what is gone
+    for begun, last in _assigned(tree, constants):
+        headed = (n for n in range(begun, 0, -1) if not str(lines[n - 2]).startswith("#") or n == 1)
+        first = next(headed)  # with the comments above it
         lines[first - 1 : last] = [None] * (last - first + 1)
     wanted = set(constants)
     for first, last in _spare(tree, wanted, _given(tree, wanted)):

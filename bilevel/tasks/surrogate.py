@@ -129,6 +129,8 @@ PARAMETERS: tuple[Parameter, ...] = (
 class Surrogate(Task):
     """One of the landscapes, with noise that is the same for the same configuration and seed."""
 
+    noise_sd: float
+
     def __init__(self, landscape: str, noise_sd: float | None = None, name: str = "") -> None:
         if landscape not in LANDSCAPES:
             valid = ", ".join(LANDSCAPES)

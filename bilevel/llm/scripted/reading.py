@@ -81,7 +81,7 @@ class Reading:
         is the same question to it."""
         told = {name: self.section(name) for name in HEARD}
         fenced = {name: self.fenced.get(name, "") for name in HEARD_CODE}
-        read = [asdict(part) for part in (*self.knobs, *self.rows)]
+        read = [[asdict(knob) for knob in self.knobs], [asdict(row) for row in self.rows]]
         counted = [[row.get(name) for name in COUNTED] for row in self.statistics]
         return json.dumps([self.schema, told, fenced, read, counted])
 

@@ -117,10 +117,10 @@ def budget(seconds: float, corpus: Corpus) -> str:
     """What a run may spend and on what data, as those who propose are told it."""
     giga = {name: 1e-9 / rate for name, rate in SECONDS_PER.items()}
     return (
-        f"A run has {seconds:g} modelled seconds and takes optimiser steps until the next one would "
-        "not fit: a cheaper step means more steps. The charge is counted, not timed, and the same "
-        "on every machine; each step is charged as the first one was. One modelled second pays for "
-        f"{giga['mm_macs']:.0f} billion multiply-adds of matrix products "
+        f"A run has {seconds:g} modelled seconds and takes optimiser steps until the next one "
+        "would not fit: a cheaper step means more steps. The charge is counted, not timed, and the "
+        "same on every machine; each step is charged as the first one was. One modelled second "
+        f"pays for {giga['mm_macs']:.0f} billion multiply-adds of matrix products "
         f"({giga['bmm_macs']:.0f} of batched ones), or {giga['bytes']:.0f} GB touched by other "
         f"operations ({giga['softmax_bytes']:.0f} by softmax and exp, "
         f"{giga['slow_bytes']:.0f} by tanh, log and sorting), or "
