@@ -124,8 +124,9 @@ class Execution:
         if llm.get("_target_") is None:
             return nobody
         if journal.sealed:
+            whose = journal.once("search", "model", dict)
             self._versions = versions.kept(journal)
-            return self._session(Silent.like(llm, journal.once("search", "model", dict)))
+            return self._session(Silent.like(llm, whose))
         client: Client = instantiate(llm)
         stack.callback(client.close)
         endpoint = client.endpoint

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from hydra.utils import instantiate
 
-from bilevel.measured import Noise
+from bilevel.measured import Noise, noise_told, place, save
 from bilevel.noise import main
 from bilevel.randomness import keyed
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import FailureKind, Outcome, Proposal, Trial
+from tests.helpers import Parabola
 from tests.kills import Run, Searches
+from tests.test_conf import composed
 
 NOISY = ("task=noisy", "tracking=none")
 
@@ -167,3 +170,23 @@ def test_intervals_agree_with_tables() -> None:
     assert low == pytest.approx(3.02765 * (9 / 19.023) ** 0.5, rel=1e-4)
     assert high == pytest.approx(3.02765 * (9 / 2.700) ** 0.5, rel=1e-4)
     assert noise.detectable(10) == pytest.approx(2.101 * 3.02765 * (2 / 10) ** 0.5, rel=1e-3)
+
+
+def test_what_prompts_say_of_the_noise(here: Path) -> None:
+    def said(*overrides: str) -> str:
+        settings = composed("task=trap", f"results={here}", *overrides)
+        return noise_told(settings, instantiate(settings["task"], _convert_="all"))
+
+    assert "deviation of 0.0009 in val_bpb (as the task itself states)" in said()
+    assert "(as this search's acceptance was told)" in said(
+        "acceptance=noise_aware", "acceptance.sd=0.5"
+    )
+    assert said("task.noise_sd=0") == "Noise: none, as the task itself states."
+    settings = composed("task=trap", f"results={here}")
+    place(settings).mkdir(parents=True)
+    save(Noise("val_bpb", (1.0, 1.25, 1.5)), place(settings))
+    told = said()
+    assert "deviation of 0.25 in val_bpb (measured on 3 seeds of the baseline)" in told
+    assert "larger than 0.69," in told  # 1.96 times the square root of two
+    elsewhere = composed("task=trap", f"results={here / 'elsewhere'}")
+    assert noise_told(elsewhere, Parabola()).startswith("Noise: not measured.")

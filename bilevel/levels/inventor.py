@@ -252,15 +252,17 @@ def _attached(standings: Sequence[Standing]) -> str:
 
 
 def _before(view: View) -> str:
-    """What earlier sessions came to; what their mechanisms did is told of those attached."""
+    """What earlier sessions came to; the trials of their mechanisms are told of those attached."""
     lines = []
     for trial in view.trace:
         made = trial.proposal.mechanism
         if not made:
             continue
-        judged = trial.outcome.notes.get("judgement", "").strip()
-        passed = f" (text {len(made['attempts'])} passed every gate; {trial.decision}) {judged}"
-        became = passed.rstrip() if made["admitted"] else ""
+        passed = f" (text {len(made['attempts'])} passed every gate; {trial.decision}"
+        gain = trial.outcome.metrics.get("mechanism_gain")
+        if gain is not None:
+            passed += f"; its rounds gained {gain:+.6f} each over those without it, by the coin"
+        became = f"{passed})" if made["admitted"] else ""
         lines.append(f"- {made['name'] or 'nothing'}: {told(made)}{became}")
     return "\n".join(lines) or "none"
 
