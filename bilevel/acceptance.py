@@ -49,7 +49,7 @@ class Gain(Acceptance):
     coin decides (arms that use it set `attaching.coin`). `credit`: the trials that it caused did
     more for the metric than the proposer's did in the same span, where both had some.
 
-    Ten trials tell large effects only: the outcome's notes say how large.
+    Ten trials tell little: the outcome's notes say what they could have told at most.
     """
 
     def __init__(self, by: Sequence[str] = (COIN,)) -> None:

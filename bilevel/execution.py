@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from hydra.utils import instantiate
 
-from bilevel import versions
+from bilevel import same_world, versions
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
@@ -154,7 +154,7 @@ class Execution:
         stack.callback(task.close)
         if not journal.sealed:
             task.ready()
-        journal.note("search", "material", task.material())
+        same_world.keep(journal, task, self.identity.search)
         return task
 
     def _about(self, task: Task) -> About:
@@ -242,7 +242,7 @@ class Execution:
             self.confirmation = confirmed(
                 inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
             )
-            self._journal.note("confirmation", "confirmation", self.confirmation.metrics())
+            self._journal.note("confirmation", "confirmation", self.confirmation.noted())
 
     def _leave(self) -> None:
         """The search as far as it got; it may go on one day."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from bilevel.errors import ConfigError
 from bilevel.identity import flat
+from bilevel.power import detectable
 from bilevel.space import canonical
 from bilevel.tasks.base import Task
 
@@ -42,7 +43,9 @@ class Noise:
 
     @property
     def sd_interval(self) -> tuple[float, float]:
-        """The chi-square interval of the standard deviation, for normal noise."""
+        """The chi-square interval of the standard deviation. It holds what it promises for normal
+        noise only: for exponential noise it does in 73 to 82 % of cases, and more seeds make it no
+        better."""
         from scipy.stats import chi2
 
         tail = (1 - CONFIDENCE) / 2
@@ -50,12 +53,10 @@ class Noise:
         low, high = (math.sqrt(float(chi2.ppf(q, self.n - 1))) for q in (1 - tail, tail))
         return scaled / low, scaled / high
 
-    def detectable(self, seeds: int) -> float:
-        """The smallest difference of two means of so many seeds that a t-test calls real."""
-        from scipy.stats import t
-
-        bound = float(t.ppf(1 - (1 - CONFIDENCE) / 2, 2 * seeds - 2))
-        return bound * self.sd * math.sqrt(2 / seeds)
+    def detectable(self, seeds: int) -> float | None:
+        """The difference of two configurations that so many seeds a side find four times in five,
+        if the measured deviation is the true one; None where no test of so many can."""
+        return detectable(self.sd, seeds)
 
 
 def place(settings: Mapping[str, Any]) -> Path:
@@ -83,8 +84,8 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
         if sd is None:
             raise ConfigError(
                 f"acceptance.sd is left to what was measured, and {place(settings) / NOISE_FILE} "
-                "is not there: run python -m bilevel.noise with the same task settings first, or "
-                "give acceptance.sd=..."
+                "is not there or holds no noise: run python -m bilevel.noise with the same task "
+                "settings first, or give acceptance.sd=..."
             )
         filled = {**acceptance, "sd": sd}
         settings = {**settings, "acceptance": filled, **_inner(settings, "acceptance", filled)}
@@ -137,10 +138,12 @@ def _measured(settings: Mapping[str, Any]) -> float | None:
 
 
 def _held(settings: Mapping[str, Any]) -> Noise | None:
+    """A noise of 0, which earlier versions kept, is none: its seeds reached nothing."""
     path = place(settings) / NOISE_FILE
     try:
         held = json.loads(path.read_text())
-        return Noise(held["metric"], tuple(held["values"]), held["failed"])
+        noise = Noise(held["metric"], tuple(held["values"]), held["failed"])
+        return noise if noise.sd > 0 else None
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -200,7 +200,8 @@ class Pipeline:
         if self.rules.live == HOOK:
             self._credit_proposals(view, chosen)
         causes = [[self._parent_by] if self._parent_by else [] for _ in chosen]
-        for name, hook in through.involved:
+        involved = through.involved
+        for name, hook in involved:
             otherwise = through.without(name, hook)
             places = through.new(chosen, otherwise)
             missing = [otherwise[place] for place in through.new(otherwise, chosen)]
@@ -209,7 +210,7 @@ class Pipeline:
                 self._decided(view.trial, name, hook, did, listed(missing))
             for place in places:
                 causes[place].append(name)
-        displaced = through.displaced(chosen)
+        displaced = through.displaced(chosen) if involved else {}
         return [Cause((*dict.fromkeys(b),), displaced.get(place)) for place, b in enumerate(causes)]
 
     def accept(self, view: View, trial: Trial, default: bool) -> bool:

@@ -4,14 +4,15 @@ earned over those without; says how surely."""
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean
 
 from bilevel.credit import NO_TRIALS, Credit, shared
 from bilevel.ledger import COIN
 from bilevel.loop import Loop
+from bilevel.power import ALPHA, best_choices
 from bilevel.trace import Objective, Trace, Trial
 
-SIGNIFICANCE, POWER = 0.05, 0.8
+DRAWN = 9_999  # assignments of the coin, where there are more
 
 
 @dataclass(frozen=True)
@@ -54,20 +55,20 @@ class Judgement:
             difference,
             alternative="greater",
             vectorized=False,
-            n_resamples=9_999,
+            n_resamples=DRAWN,
             rng=0,
         )
         return float(found.pvalue)
 
     @property
-    def detectable(self) -> float | None:
-        """The difference of means that a test at 5 % would find in 80 % of such probations, by the
-        normal approximation; None where nothing varies."""
-        every = (*self.on, *self.off)
-        if self.gain is None or len(every) < 3 or stdev(every) == 0:
+    def smallest_p(self) -> float | None:
+        """What p would be had the most earning trials all been on. Most trials earn nothing, and
+        then it is far above what so many trials could tell if all of them earned something."""
+        if min(len(self.on), len(self.off)) < 2:
             return None
-        z = NormalDist().inv_cdf(1 - SIGNIFICANCE) + NormalDist().inv_cdf(POWER)
-        return z * stdev(every) * math.sqrt(1 / len(self.on) + 1 / len(self.off))
+        every = (*self.on, *self.off)
+        ways = math.comb(len(every), len(self.on))
+        return max(best_choices(every, len(self.on)) / ways, 1 / max(ways, DRAWN + 1))
 
     def metrics(self) -> dict[str, float]:
         """The numbers that an outcome keeps, without those there are none of."""
@@ -76,8 +77,8 @@ class Judgement:
             "off_trials": float(len(self.off)),
             "mechanism_gain": self.gain,
             "mechanism_p": self.p_value,
-            "detectable_gain": self.detectable,
             "own_ahead": self.ahead,
+            "mechanism_smallest_p": self.smallest_p,
         }
         told = {name: value for name, value in found.items() if value is not None}
         return {**told, **self.own.metrics("own"), **self.proposers.metrics("proposers")}
@@ -93,14 +94,17 @@ class Judgement:
             f"By the coin, {len(self.on)} trials with it earned {fmean(self.on):.6f} each, "
             f"{len(self.off)} without {fmean(self.off):.6f}: a difference of {self.gain:+.6f}"
         )
-        if self.p_value is not None:
-            said += f", p = {self.p_value:.3f}"
-        if self.detectable is None:
+        if len({*self.on, *self.off}) == 1:
             return f"{said}. Nothing varied, so nothing can be told of its worth"
-        return (
-            f"{said}. So few trials find a difference of {self.detectable:.6f} in 80 % of cases; "
-            "a smaller one is mostly missed"
-        )
+        if self.p_value is None or self.smallest_p is None:
+            return f"{said}. One trial on a side tells nothing of its worth"
+        said += f", p = {self.p_value:.3f}, one-sided"
+        if self.smallest_p > ALPHA:
+            return (
+                f"{said}. What was earned could not have given a p below {self.smallest_p:.3f}, "
+                "whoever earned it, so nothing is told of its worth"
+            )
+        return said if self.p_value <= ALPHA else f"{said}: chance gives as much"
 
 
 def judgement(loop: Loop, name: str, since: int) -> Judgement:

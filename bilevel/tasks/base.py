@@ -1,6 +1,7 @@
 """What a loop searches over: a space, an objective, and the two verbs evaluate and settle."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Outcome, Proposal, Trial
@@ -19,6 +20,11 @@ class Task(ABC):
     """Whether the baseline comes before the budget instead of being its first part."""
     noise_sd: float | None = None
     """The standard deviation of the metric over seeds, where the task itself knows it."""
+
+    @property
+    def unseeded(self) -> str:
+        """Why equal values at every seed are no surprise, or what to do about them."""
+        return ""
 
     @abstractmethod
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
@@ -42,6 +48,11 @@ class Task(ABC):
         """What whoever proposes is told of the experiment: no secret, nothing of this machine, and
         the same for the whole search, whose journal keeps it."""
         return About()
+
+    def world(self) -> Mapping[str, str]:
+        """What decides outcomes besides the settings and the material, each by a name and told in
+        few words; asked for once, when the task is ready."""
+        return {}
 
     def effective(self, config: Config) -> Config:
         """The configuration that really runs: equal ones are duplicates of each other."""

@@ -18,7 +18,7 @@ TAGS = frozenset((
 ))  # fmt: skip
 METRICS = (
     "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s", "first_trial",
-    "confirmed_delta", "confirmed_sd", "confirmed_n", "hook/",
+    "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/",
 )  # fmt: skip
 _KINDS = ("trial", "outer", "mechanism")
 

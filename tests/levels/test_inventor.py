@@ -353,6 +353,7 @@ def test_the_next_session_reads_what_became_of_the_ones_before(gates: Any) -> No
     caused = "it caused no trials; the proposer meanwhile: 4 trials"
     assert f"- dancers: prompted, since trial 9; {caused}" in explore
     assert "; calls: brief.prompt 4\n" in explore
+    assert "segment gained" not in explore
     assert inner.view().mechanisms()[0].counts == {"brief.prompt": 8}
 
 
