@@ -63,7 +63,7 @@ class Loop:
         self._asker = asker
         self._observers = list(observers)
         self._best: Trial | None = None
-        self._about = task.describe() if about is None else about
+        self._about = about
         self._since: Mapping[str, int] = {}
 
     @property
@@ -111,6 +111,8 @@ class Loop:
 
     def view(self) -> View:
         """The loop as it stands, for whoever has to decide something."""
+        if self._about is None:
+            self._about = self.task.describe()
         return View(
             level=self.level,
             seed=self.seed,

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from bilevel.acceptance import Always
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.llm.prompts import digest
 from bilevel.loop import Loop
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Tuple
-from bilevel.proposer import ACTIVE_AT_LEAST, LLMProposer
+from bilevel.proposer import ACTIVE_AT_LEAST, LLMProposer, standing
 from bilevel.space import SearchSpace
+from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal
 from bilevel.view import About, Brief, View
 from tests.helpers import Listed, loop
@@ -205,3 +207,30 @@ def test_a_long_source_is_cut_in_the_middle() -> None:
     assert "characters left out" in text
     assert len(text) < 70_000
     assert json.loads(text.rsplit("```json\n", 1)[1].removesuffix("```\n"))
+
+
+ADVICE = "Try BATCH 512.\nTry RATE with MODE.\nAlways leave BATCH alone.\nBe bold."
+
+
+def test_guidance_is_dated_and_loses_the_lines_that_were_tried() -> None:
+    made = view(Canned(""))
+    later = [replace(made.trace[1], number=9, moves=frozenset({("BATCH", "up"), ("X", "up")}))]
+    given = replace(made, since={"guidance": 9})
+    assert standing(ADVICE, given, later) == (
+        "(given before trial 9)\nTry RATE with MODE.\nAlways leave BATCH alone.\nBe bold."
+    )
+    assert standing("Try BATCH.", given, later).endswith("(all of it was tried)")
+    assert standing("Try BATCH.", replace(made, since={"guidance": 10}), later).endswith("BATCH.")
+    assert standing(ADVICE, made, later) == ADVICE  # nobody above gave it
+
+
+def test_a_level_above_dates_what_it_sets() -> None:
+    made = Loop(
+        task=Surrogate("trap"), proposer=LLMProposer(Surrogate("trap").space), acceptance=Always()
+    )
+    assert made.view().since == {}
+    made.configure({"strategy": "explore", "guidance": ""})
+    assert made.view().since == {"strategy": 0}
+    made._round(None)
+    made.configure({"strategy": "explore", "guidance": "Go."})
+    assert made.view().since == {"strategy": 0, "guidance": 1}

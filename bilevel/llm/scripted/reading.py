@@ -53,12 +53,11 @@ class Move:
 
 @dataclass(frozen=True)
 class Row:
-    """One experiment of the history; a re-test is none."""
+    """One experiment of the history."""
 
     moves: tuple[Move, ...]
     kept: bool
     baseline: bool
-    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,8 +160,7 @@ def _knob(cells: Cells) -> Knob | None:
 
 def _row(cells: Cells) -> Row:
     changes, decision = cells.get("changes", ""), cells.get("decision", "")
-    again = "again, on another seed" in changes
-    return Row(moves_in(changes), decision.startswith("keep"), changes == "(baseline)", again)
+    return Row(moves_in(changes), decision.startswith("keep"), changes == "(baseline)")
 
 
 def moves_in(changes: str) -> tuple[Move, ...]:

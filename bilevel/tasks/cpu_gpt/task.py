@@ -8,7 +8,7 @@ from typing import Any
 from bilevel.space import Config
 from bilevel.tasks.cpu_gpt.coefficients import SECONDS_PER
 from bilevel.tasks.cpu_gpt.corpus import Corpus, DamagedCorpus, open_corpus
-from bilevel.tasks.cpu_gpt.prepare import prepare
+from bilevel.tasks.cpu_gpt.prepare import VOCAB_SIZE, prepare
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
 from bilevel.trace import Objective
@@ -79,7 +79,7 @@ class CpuGpt(ScriptTask):
     def facts(self) -> str:
         return (
             f"{SCRIPT.name} pretrains a small GPT from nothing on one processor thread. "
-            f"{budget(self.budget_s, self.corpus)} Validation is outside the script, after "
+            f"{budget(self.budget_s, self._text is None)} Validation is outside the script, after "
             "training, and costs none of it. The seed of training is the same in every run."
         )
 
@@ -118,8 +118,10 @@ class CpuGpt(ScriptTask):
         return {**values, "DEVICE_BATCH_SIZE": max(1, rows), "WINDOW_PATTERN": windows}
 
 
-def budget(seconds: float, corpus: Corpus) -> str:
-    """What a run may spend and on what data, as those who propose are told it."""
+def budget(seconds: float, default_corpus: bool) -> str:
+    """What a run may spend and on what data, as those who propose are told it; a small corpus of
+    one's own may leave its tokenizer fewer tokens than it is asked for."""
+    vocabulary = f"{'' if default_corpus else 'at most '}{VOCAB_SIZE}"
     giga = {name: 1e-9 / rate for name, rate in SECONDS_PER.items()}
     return (
         f"A run has {seconds:g} modelled seconds and takes optimiser steps until the next one "
@@ -130,6 +132,6 @@ def budget(seconds: float, corpus: Corpus) -> str:
         f"operations ({giga['softmax_bytes']:.0f} by softmax and exp, "
         f"{giga['slow_bytes']:.0f} by tanh, log and sorting), or "
         f"{1e-3 / SECONDS_PER['calls']:.0f} thousand operations started. Sequences have "
-        f"{TIME_LEN} tokens, the vocabulary {corpus.vocab_size} (byte-level BPE). val_bpb is bits "
+        f"{TIME_LEN} tokens, the vocabulary {vocabulary} (byte-level BPE). val_bpb is bits "
         "per byte of text kept apart."
     )

@@ -80,7 +80,7 @@ class CpuGptCode(Task):
 
     def describe(self) -> About:
         seconds = self._decides["budget_s"]
-        said = f"{SCRIPT} pretrains a small GPT from nothing. {budget(seconds, self.corpus)}"
+        said = f"{SCRIPT} pretrains a small GPT from nothing. {budget(seconds, self._text is None)}"
         return About(f"{said} The seed of training is the same in every run.")
 
     def material(self) -> dict[str, str]:
