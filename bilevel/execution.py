@@ -8,13 +8,14 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.utils import instantiate
 
-from bilevel import same_world
+from bilevel import same_world, versions
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
@@ -25,12 +26,13 @@ from bilevel.llm.ledger import Call, Ledger
 from bilevel.llm.recorded import Silent
 from bilevel.llm.session import Client, Session
 from bilevel.loop import Loop, Observer
+from bilevel.measured import noise_told
 from bilevel.search import JOURNAL, Summary, levels, summarise
 from bilevel.settings import without_passwords
 from bilevel.tasks.base import Task
 from bilevel.trace import Trial
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
-from bilevel.view import Asker, Standing, nobody
+from bilevel.view import About, Asker, Standing, nobody
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Execution:
         self._tracker = tracker
         self._observers = observers
         self._calls = Ledger()
+        self._versions: Mapping[str, str] = {}
         self._llm, self._whose = settings["llm"]["name"], ""
         self._seen = 0
         self._waiting: list[Call] = []
@@ -79,6 +82,7 @@ class Execution:
                 asker=asker,
                 observers=[self._track, *self._observers],
                 executor=executor,
+                about=self._about(task),
             )
             for loop in self.loops:
                 stack.callback(loop.pipeline.close)
@@ -120,7 +124,9 @@ class Execution:
         if llm.get("_target_") is None:
             return nobody
         if journal.sealed:
-            return self._session(Silent.like(llm, journal.once("search", "model", dict)))
+            whose = journal.once("search", "model", dict)
+            self._versions = versions.kept(journal)
+            return self._session(Silent.like(llm, whose))
         client: Client = instantiate(llm)
         stack.callback(client.close)
         endpoint = client.endpoint
@@ -128,6 +134,7 @@ class Execution:
         self._calls = Ledger(endpoint.caps)
         whose = {"name": endpoint.name, "model": endpoint.model}
         journal.note("search", "model", {**whose, "temperature": endpoint.temperature})
+        self._versions = versions.kept(journal, versions.today(client))
         return self._session(client)
 
     def _session(self, client: Client) -> Asker:
@@ -150,6 +157,18 @@ class Execution:
         same_world.keep(journal, task, task.material(), self.identity.search)
         return task
 
+    def _about(self, task: Task) -> About:
+        """What the task tells of itself and what is known of its noise, as the search begins: from
+        then on what its journal holds. A search of before that was told nothing."""
+        journal = self._journal
+        if journal.sealed and not journal.holds("search", "about"):
+            return About()
+
+        def told() -> dict[str, Any]:
+            return replace(task.describe(), noise=noise_told(self._settings, task)).to_json()
+
+        return About(**journal.once("search", "about", told))
+
     def _start(self, inner: Loop) -> None:
         born = self._journal.once("search", "id", lambda: {"clock": {"id": uuid.uuid4().hex[:12]}})
         identity, settings = self.identity, self._settings
@@ -167,6 +186,9 @@ class Execution:
             model=self._whose,
             task_settings=without_passwords(identity.task_settings) | inner.task.material(),
             dependent_seeds=identity.dependent_seeds,
+            prompts=self._versions.get("prompts", ""),
+            stand_in_version=self._versions.get("stand_in", ""),
+            noise_told=inner.view().about.noise,
         )
         try:
             if settings["fresh"]:

@@ -16,7 +16,7 @@ from bilevel.rules import OUTCOME
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import Decision, Proposal, Trace, Trial
-from bilevel.view import Asker, Brief, Proposer, Standing, View, nobody
+from bilevel.view import About, Asker, Brief, Proposer, Standing, View, nobody
 
 Observer = Callable[["Loop", Trial], None]
 BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
@@ -25,7 +25,8 @@ ASKS = 3  # how often a round may ask in vain: for nothing, or for what mechanis
 
 class Loop:
     """Searches `task` for `trials` charged evaluations after the baseline (None: until the task
-    is exhausted). `level` is 1 for the innermost loop and 1.5 or 2, as in the paper, above."""
+    is exhausted). `level` is 1 for the innermost loop and 1.5 or 2, as in the paper, above. `about`
+    is what its proposers are told of the task, where that is not the task's own word of today."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Loop:
         executor: Executor | None = None,
         asker: Asker = nobody,
         observers: Sequence[Observer] = (),
+        about: About | None = None,
     ) -> None:
         self.task = task
         self.level = level
@@ -61,6 +63,8 @@ class Loop:
         self._asker = asker
         self._observers = list(observers)
         self._best: Trial | None = None
+        self._about = about
+        self._since: Mapping[str, int] = {}
 
     @property
     def settings_space(self) -> SearchSpace:
@@ -69,7 +73,10 @@ class Loop:
 
     def configure(self, settings: Mapping[str, Value]) -> None:
         """Makes these the active settings of the search. Raises SpaceError."""
-        self.settings = {**self.settings, **self.settings_space.check(settings)}
+        wanted = {**self.settings, **self.settings_space.check(settings)}
+        changed = [name for name, value in wanted.items() if value != self.settings[name]]
+        self._since = {**self._since, **dict.fromkeys(changed, len(self.trace))}
+        self.settings = wanted
 
     @property
     def best(self) -> Trial | None:
@@ -104,6 +111,8 @@ class Loop:
 
     def view(self) -> View:
         """The loop as it stands, for whoever has to decide something."""
+        if self._about is None:
+            self._about = self.task.describe()
         return View(
             level=self.level,
             seed=self.seed,
@@ -120,6 +129,9 @@ class Loop:
             below=self.task.below(),
             recall=self._recall,
             mechanisms=self._standings,
+            about=self._about,
+            effective=self.task.effective,
+            since=self._since,
         )
 
     def _standings(self) -> Sequence[Standing]:

@@ -13,9 +13,11 @@ from bilevel.errors import ConfigError
 from bilevel.identity import flat
 from bilevel.power import detectable
 from bilevel.space import canonical
+from bilevel.tasks.base import Task
 
 CONFIDENCE = 0.95
 NOISE_FILE = "noise.json"
+TWO_RUNS = 1.96 * math.sqrt(2)  # sds, which two equal normal runs differ by in one case of twenty
 UNMEASURED_SD = 0.001  # of val_bpb, for whoever needs one before anything was measured
 
 
@@ -97,6 +99,31 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def noise_told(settings: Mapping[str, Any], task: Task) -> str:
+    """What is known of the task's noise as a search begins, as its prompts say it: what was
+    measured of this very task, what its acceptance was given, what the task itself knows."""
+    metric, given = task.objective.metric, settings["acceptance"].get("sd")
+    noise = _held(settings)
+    if noise is not None:
+        sd, whence = noise.sd, f"measured on {noise.n} seeds of the baseline"
+    elif given is not None:
+        sd, whence = float(given), "as this search's acceptance was told"
+    elif task.noise_sd is not None:
+        sd, whence = task.noise_sd, "as the task itself states"
+    else:
+        return (
+            "Noise: not measured. Runs that differ in nothing but their seed may well differ by "
+            "more than a small gain."
+        )
+    if sd == 0:
+        return f"Noise: none, {whence}."
+    return (
+        f"Noise: runs that differ in nothing but their seed have a standard deviation of {sd:.2g} "
+        f"in {metric} ({whence}). One difference in twenty between two such runs is larger than "
+        f"{TWO_RUNS * sd:.2g}, so do not read a smaller one, once seen, as an effect."
+    )
+
+
 def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) -> dict[str, Any]:
     """Level 1 with the same part filled in, where it has the same."""
     inner = settings["inner"]
@@ -105,11 +132,18 @@ def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) ->
 
 
 def _measured(settings: Mapping[str, Any]) -> float | None:
-    """What `python -m bilevel.noise` found for this very task, if it did; an sd of 0, which earlier
-    versions kept, is none: its seeds reached nothing. Raises ConfigError."""
+    """What `python -m bilevel.noise` found for this very task, if it did. Raises ConfigError."""
+    noise = _held(settings)
+    return None if noise is None else noise.sd
+
+
+def _held(settings: Mapping[str, Any]) -> Noise | None:
+    """A noise of 0, which earlier versions kept, is none: its seeds reached nothing."""
     path = place(settings) / NOISE_FILE
     try:
-        return float(json.loads(path.read_text())["sd"]) or None
+        held = json.loads(path.read_text())
+        noise = Noise(held["metric"], tuple(held["values"]), held["failed"])
+        return noise if noise.sd > 0 else None
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -22,7 +22,7 @@ from bilevel.rules import Rules
 from bilevel.sandbox.hosted import chosen
 from bilevel.space import Config
 from bilevel.tasks.base import Task
-from bilevel.view import Asker, Proposer
+from bilevel.view import About, Asker, Proposer
 
 JOURNAL = "journal.jsonl"
 _log = logging.getLogger(__name__)
@@ -91,6 +91,7 @@ def levels(
     asker: Asker,
     observers: Sequence[Observer],
     executor: Executor | None = None,
+    about: About | None = None,
 ) -> list[Loop]:
     """The nested loops that a configuration describes, innermost first; run the last one. The
     executor is the innermost one's: a segment runs alone. Raises SandboxUnavailable where what a
@@ -101,7 +102,7 @@ def levels(
         "asker": asker,
         "observers": observers,
     }
-    loops = [_innermost(config, task, executor, shared)]
+    loops = [_innermost(config, task, executor, {**shared, "about": about})]
     outer, limits = config["outer"]["levels"].values(), instantiate(config["sandbox"])
     if not journal.sealed and any("attaching" in spec for spec in outer):
         chosen(limits.layer)  # now, and not after ten trials

@@ -1,7 +1,7 @@
 """What may be searched: named parameters, which of them may change, and what a change is."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,12 +69,19 @@ class SearchSpace:
         return coerced
 
     def moves(self, before: Config, after: Config) -> frozenset[tuple[str, str]]:
-        """The (parameter, direction) pairs by which `after` differs from `before`."""
+        """The (parameter, direction) pairs by which `after` differs from `before`; of a tuple the
+        first place counts."""
         return frozenset(
             (name, self._by_name[name].direction(before[name], after[name]))
             for name in before
             if before[name] != after[name]
         )
+
+    def ways(self, before: Config, after: Config) -> Iterator[tuple[str, str]]:
+        """Like `moves`, with every place of a tuple that differs."""
+        for name in before:
+            for way in self._by_name[name].ways(before[name], after[name]):
+                yield name, way
 
 
 def canonical(config: Mapping[str, object]) -> str:

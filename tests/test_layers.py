@@ -61,6 +61,7 @@ LAYERS = {
         "rebuilt",
         "sync",
         "tracked",
+        "versions",
         "same_world",
         "options",
         "shell",

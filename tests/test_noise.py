@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.utils import instantiate
 
 from bilevel.errors import ConfigError
-from bilevel.measured import UNMEASURED_SD, Noise, place, save, with_measured_noise
+from bilevel.measured import UNMEASURED_SD, Noise, noise_told, place, save, with_measured_noise
 from bilevel.noise import main
 from bilevel.overrides import composed
 from bilevel.randomness import keyed
 from bilevel.settings import CONF
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import FailureKind, Outcome, Proposal, Trial
+from tests.helpers import Parabola
 from tests.kills import Run, Searches
 
 NOISY = ("task=noisy", "tracking=none")
@@ -223,3 +225,23 @@ def test_the_interval_of_the_deviation_holds_what_it_promises_for_normal_noise(n
     drawn = np.random.default_rng(n).normal(1.8, 0.01, (600, n))
     found = [Noise("val_bpb", tuple(map(float, values))).sd_interval for values in drawn]
     assert np.mean([low <= 0.01 <= high for low, high in found]) == pytest.approx(0.95, abs=0.025)
+
+
+def test_what_prompts_say_of_the_noise(here: Path) -> None:
+    def said(*overrides: str) -> str:
+        settings = composed(CONF, ["task=trap", f"results={here}", *overrides])
+        return noise_told(settings, instantiate(settings["task"], _convert_="all"))
+
+    assert "deviation of 0.0009 in val_bpb (as the task itself states)" in said()
+    assert "(as this search's acceptance was told)" in said(
+        "acceptance=noise_aware", "acceptance.sd=0.5"
+    )
+    assert said("task.noise_sd=0") == "Noise: none, as the task itself states."
+    settings = composed(CONF, ["task=trap", f"results={here}"])
+    place(settings).mkdir(parents=True)
+    save(Noise("val_bpb", (1.0, 1.25, 1.5)), place(settings))
+    told = said()
+    assert "deviation of 0.25 in val_bpb (measured on 3 seeds of the baseline)" in told
+    assert "larger than 0.69," in told  # 1.96 times the square root of two
+    elsewhere = composed(CONF, ["task=trap", f"results={here / 'elsewhere'}"])
+    assert noise_told(elsewhere, Parabola()).startswith("Noise: not measured.")

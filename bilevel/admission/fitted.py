@@ -26,6 +26,8 @@ class Fitted(Task):
     With fewer than two different values it is flat and without noise. The baseline never fails.
     """
 
+    noise_sd: float
+
     name = "fitted"
     _edges: Sequence[tuple[int, float]] = ()
 

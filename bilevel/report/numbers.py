@@ -45,6 +45,9 @@ class SearchRow:
     modelled_s: float
     wall_s: float
     curve: tuple[float, ...]
+    prompts: str = ""
+    stand_in_version: str = ""
+    noise_told: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,9 @@ def search_row(search: Search) -> SearchRow:
         modelled_s=search.totals.get("modelled_s", 0.0),
         wall_s=search.totals.get("wall_s", 0.0),
         curve=curve,
+        prompts=search.prompts,
+        stand_in_version=search.stand_in_version,
+        noise_told=search.noise_told,
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
+from bilevel import versions
+from bilevel.llm import prompts
 from bilevel.report.comparisons import Comparison
 from bilevel.report.numbers import ArmRow
 from bilevel.report.planning import Seeds
@@ -150,7 +152,26 @@ def _caption(study: Study, arms: Sequence[ArmRow]) -> str:
     for arm in arms:
         if arm.no_repeats:
             said += f"\nseeds of {arm.arm} {arm.no_repeats}: no interval and no test"
-    return "\n".join([said, *_mechanism_lines(study)])
+    asked = versions_told(study)
+    return "\n".join([said, *([asked] if asked else []), *_mechanism_lines(study)])
+
+
+def versions_told(study: Study) -> str:
+    """Under which prompts and which stand-in a study was asked, and whether it is history."""
+    asked = [search for search in study.searches if search.totals.get("llm_calls")]
+    if not asked:
+        return ""
+    given = {one.prompts or versions.UNVERSIONED for one in asked}
+    stood_in = [one for one in asked if one.llm == versions.STAND_IN]
+    standing = {one.stand_in_version or versions.UNVERSIONED for one in stood_in}
+    said = f"prompts: {', '.join(sorted(given))}"
+    now = f"prompts: {prompts.version()}"
+    if standing:
+        said += f"; stand-in: {', '.join(sorted(standing))}"
+        now += f"; stand-in: {versions.stand_in()}"
+    if said == now:
+        return said
+    return f"{said}. History, not compared with what this version measures, which has {now}"
 
 
 def _mechanism_lines(study: Study) -> Iterator[str]:

@@ -16,7 +16,14 @@ from bilevel.report.comparisons import CHECK, CHECKED, CLASSICAL, CONTROLS, Comp
 from bilevel.report.figures import Figure
 from bilevel.report.inventions import Invention
 from bilevel.report.numbers import ArmRow
-from bilevel.report.output import banded, mechanism_states, number, seeds_words, title
+from bilevel.report.output import (
+    banded,
+    mechanism_states,
+    number,
+    seeds_words,
+    title,
+    versions_told,
+)
 from bilevel.report.published import group_of
 from bilevel.report.reading import Study
 from bilevel.report.statistics import FEWEST_SEEDS, Interval
@@ -54,6 +61,7 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
         figures={figure.name: figure for figure in figures},
         links=links,
         outcomes=outcomes,
+        versions=versions_told(found.study),
         states=sorted(states.items()),
         state_counts=_by_arm(states),
         states_seen=sorted({state for _, _, state in states}),

@@ -87,6 +87,9 @@ class Search:
     model: str = ""
     task_settings: str = ""
     dependent_seeds: str = ""
+    prompts: str = ""
+    stand_in_version: str = ""
+    noise_told: str = ""
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def curve(self, metric: str) -> Mapping[int, float]:
@@ -166,6 +169,9 @@ def _search(tracked: "Tracked") -> Search:
         model=tags.get("model", ""),
         task_settings=tags.get("task_settings", ""),
         dependent_seeds=tags.get("dependent_seeds", ""),
+        prompts=tags.get("prompts", ""),
+        stand_in_version=tags.get("stand_in_version", ""),
+        noise_told=tags.get("noise_told", ""),
         curves=tracked.curves,
     )
 

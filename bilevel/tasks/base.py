@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Outcome, Proposal, Trial
-from bilevel.view import View
+from bilevel.view import About, View
 
 
 class Task(ABC):
@@ -18,6 +18,8 @@ class Task(ABC):
     """Whether equal configurations have equal outcomes, so that one can answer for another."""
     baseline_is_free: bool = True
     """Whether the baseline comes before the budget instead of being its first part."""
+    noise_sd: float | None = None
+    """The standard deviation of the metric over seeds, where the task itself knows it."""
 
     @property
     def unseeded(self) -> str:
@@ -41,6 +43,11 @@ class Task(ABC):
         """What a journal keeps, as arguments for making the task, so that a search can be
         executed again where the task's files are not."""
         return {}
+
+    def describe(self) -> About:
+        """What whoever proposes is told of the experiment: no secret, nothing of this machine, and
+        the same for the whole search, whose journal keeps it."""
+        return About()
 
     def world(self) -> Mapping[str, str]:
         """What decides outcomes besides the settings and the material, each by a name and told in

@@ -154,6 +154,17 @@ class CommandTask(ScriptTask):
 
         return [PLACEHOLDER.sub(fill, part) for part in self._command]
 
+    def facts(self) -> str:
+        # paths are this machine's
+        words = [Path(word).name if word.startswith("/") else word for word in self._command]
+        told = (
+            f"{self._script.name} is run as `{shlex.join(words)}` in a folder of its own, with the "
+            f"changes made. A run that takes more than {self.limit_s:g} seconds is stopped and has "
+            f"failed. What counts is the {self.metric.name} that it prints."
+        )
+        given = ", ".join(p.name for p in self.space.parameters if p.name not in self._own)
+        return f"{told} Given in the command: {given}." if given else told
+
     def job(self, folder: Path, config: Config, seed: int) -> Job:
         given = {self._seed_variable: str(seed)} if self._seed_variable else {}
         return Job(self.argv(config, seed), folder, self.limit_s, environment=given)

@@ -1,7 +1,9 @@
 """Reads and edits a script's top-level constants through its syntax tree, never by pattern."""
 
 import ast
+import io
 import operator
+import tokenize
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -91,6 +93,19 @@ def read(source: str, wanted: Iterable[str], *, script: str = "the script") -> d
                 f"{script}: {name} is not assigned one literal, once; write it as one"
             ) from None
     return values
+
+
+def comments(source: str, wanted: Iterable[str]) -> dict[str, str]:
+    """What the source says of these constants, in a comment on the line that ends each; nothing
+    where it says nothing, or is not Python."""
+    try:
+        assigned = _assignments(source, "the script")
+        tokens = [*tokenize.generate_tokens(io.StringIO(source).readline)]
+    except (TaskError, tokenize.TokenError, SyntaxError):
+        return {}
+    said = {t.start[0]: t.string.lstrip("#").strip() for t in tokens if t.type == tokenize.COMMENT}
+    ends = {n: getattr(assigned[n], "end_lineno", None) for n in wanted if n in assigned}
+    return {name: said[line] for name, line in ends.items() if line in said}
 
 
 def edit(source: str, changes: Mapping[str, object], *, script: str = "the script") -> str:

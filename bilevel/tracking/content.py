@@ -44,6 +44,9 @@ def search_tags(info: SearchInfo) -> Tags:
         "model": _cut(info.model, _TAG_CHARS),
         "task_settings": packed(info.task_settings),
         "dependent_seeds": info.dependent_seeds,
+        "prompts": info.prompts,
+        "stand_in_version": info.stand_in_version,
+        "noise_told": _cut(info.noise_told, _TAG_CHARS),
     }
     return {
         **common_tags(info),
