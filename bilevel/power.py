@@ -80,7 +80,7 @@ def seeds_for(effect: float, level: float, *, paired: bool) -> int | None:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return high if high <= MOST_SEEDS else None
 
 
 def detectable(sd: float, seeds: int) -> float | None:
