@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from hydra.utils import instantiate
 
+from bilevel import same_world
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
@@ -146,7 +147,7 @@ class Execution:
         stack.callback(task.close)
         if not journal.sealed:
             task.ready()
-        journal.note("search", "material", task.material())
+        same_world.keep(journal, task, self.identity.search)
         return task
 
     def _start(self, inner: Loop) -> None:
@@ -219,7 +220,7 @@ class Execution:
             self.confirmation = confirmed(
                 inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
             )
-            self._journal.note("confirmation", "confirmation", self.confirmation.metrics())
+            self._journal.note("confirmation", "confirmation", self.confirmation.noted())
 
     def _leave(self) -> None:
         """The search as far as it got; it may go on one day."""
@@ -241,6 +242,7 @@ class Execution:
 
 def _mechanisms(loop: Loop) -> list[MechanismRecord]:
     ledger, trials = loop.pipeline.ledger, len(loop.trace)
+    standings = {one.name: one for one in loop.view().mechanisms()}
     return [
         MechanismRecord(
             name=mechanism.name,
@@ -250,6 +252,10 @@ def _mechanisms(loop: Loop) -> list[MechanismRecord]:
             rows=[r.to_json() for r in ledger.rows(mechanism.name) if r.effect != Effect.NONE],
             counts=ledger.counts(mechanism.name),
             level=loop.level,
+            credit={
+                **standings[mechanism.name].credit.metrics("own"),
+                **standings[mechanism.name].proposers.metrics("proposers"),
+            },
         )
         for mechanism in loop.pipeline.known
     ]

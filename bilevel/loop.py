@@ -12,6 +12,7 @@ from bilevel.journal import Journal
 from bilevel.parameters import Value
 from bilevel.pipeline import Pipeline
 from bilevel.rounds import Round, Turn
+from bilevel.rules import OUTCOME
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import Decision, Proposal, Trace, Trial
@@ -214,7 +215,8 @@ class Loop:
             self._best = Trace([t for t in (self._best, trial) if t]).best(self.task.objective)
         self.task.settle(trial)
         key = f"L{self.level}/T{trial.number}"
-        self._journal.note("trial", key, _account(trial))
+        caused = self.pipeline.rules.live == OUTCOME
+        self._journal.note("trial", key, _account(trial, caused=caused))
         if self.pipeline.attached:
             self.pipeline.observe(self.view(), trial)
         if self.pipeline.known:
@@ -229,12 +231,13 @@ def _reasons(dropped: Sequence[Proposal]) -> str:
     return "These candidates were rejected, propose something else:\n" + "\n".join(lines)
 
 
-def _account(trial: Trial) -> dict[str, object]:
-    """What a journal says of a decided trial: enough to read it, and to check a re-execution."""
+def _account(trial: Trial, *, caused: bool) -> dict[str, object]:
+    """What a journal says of a decided trial: enough to read it, and to check a re-execution;
+    who `caused` it was not said under older rules."""
     some: dict[str, object] = {} if trial.retest_of is None else {"retest_of": trial.retest_of}
-    if trial.caused_by:
+    if caused and trial.caused_by:
         some["caused_by"] = list(trial.caused_by)
-    if trial.displaced is not None:
+    if caused and trial.displaced is not None:
         some["displaced"] = dict(trial.displaced)
     return {
         **some,

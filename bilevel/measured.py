@@ -82,8 +82,8 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
         if sd is None:
             raise ConfigError(
                 f"acceptance.sd is left to what was measured, and {place(settings) / NOISE_FILE} "
-                "is not there: run python -m bilevel.noise with the same task settings first, or "
-                "give acceptance.sd=..."
+                "is not there or holds no noise: run python -m bilevel.noise with the same task "
+                "settings first, or give acceptance.sd=..."
             )
         filled = {**acceptance, "sd": sd}
         settings = {**settings, "acceptance": filled, **_inner(settings, "acceptance", filled)}
@@ -105,10 +105,11 @@ def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) ->
 
 
 def _measured(settings: Mapping[str, Any]) -> float | None:
-    """What `python -m bilevel.noise` found for this very task, if it did. Raises ConfigError."""
+    """What `python -m bilevel.noise` found for this very task, if it did; an sd of 0, which earlier
+    versions kept, is none: its seeds reached nothing. Raises ConfigError."""
     path = place(settings) / NOISE_FILE
     try:
-        return float(json.loads(path.read_text())["sd"])
+        return float(json.loads(path.read_text())["sd"]) or None
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

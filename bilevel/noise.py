@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from bilevel.errors import BadInput, TaskError, TrackingError
+from bilevel.errors import BadInput, ConfigError, TaskError, TrackingError
 from bilevel.executor import Executor
 from bilevel.journal import Journal
 from bilevel.measured import NOISE_FILE, Noise, place, save
@@ -82,6 +82,9 @@ def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
         executor: Executor = instantiate(settings["executor"])
         stack.callback(executor.close)
         noise = measure(task, repeats, journal, executor, told)
+    if not noise.sd:
+        (folder / NOISE_FILE).unlink(missing_ok=True)
+        raise ConfigError(_no_noise(task, noise))
     save(noise, folder)
     try:
         _track(settings, noise, outcomes)
@@ -91,6 +94,15 @@ def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
     said = f"kept in {folder / NOISE_FILE}; acceptance=noise_aware reads it for this task"
     console.print(said, soft_wrap=True, markup=False, highlight=False)
     return noise
+
+
+def _no_noise(task: Task, noise: Noise) -> str:
+    why = f": {task.unseeded}" if task.unseeded else ""
+    return (
+        f"{noise.n} seeds gave the same {noise.metric}, {noise.values[0]}, to the last digit, so "
+        f"the seed reaches nothing that is measured{why}. No noise is kept: without any, "
+        "acceptance=greedy is what to search with"
+    )
 
 
 def _table(settings: Mapping[str, Any], noise: Noise) -> Table:

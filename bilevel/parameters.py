@@ -61,6 +61,16 @@ def _number(name: str, value: object, expected: str) -> float:
     return value
 
 
+def _check_ends(name: str, low: object, high: object) -> None:
+    """Raises SpaceError for a range that holds nothing."""
+    for end, value in (("low", low), ("high", high)):
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        if not plain or not math.isfinite(value):  # type: ignore[arg-type]
+            raise SpaceError(f"{name}: {end}={value!r} is no number")
+    if low > high:  # type: ignore[operator]
+        raise SpaceError(f"{name}: low={low} is above high={high}")
+
+
 def _numeric_direction(before: float, after: float) -> str:
     if after == before:
         return "same"
@@ -83,6 +93,15 @@ class Float(_Numeric):
     high: float
     baseline: float
     log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_ends(self.name, self.low, self.high)
+        if self.log and self.low <= 0:
+            raise SpaceError(
+                f"{self.name}: low={self.low:g} with log: true, and a log scale never reaches "
+                f"{self.low:g}; give the smallest value above 0 that is worth a trial, as in "
+                "low: 1.0e-6, or leave log out"
+            )
 
     @property
     def range(self) -> str:
@@ -111,6 +130,9 @@ class Int(_Numeric):
     high: int
     baseline: int
 
+    def __post_init__(self) -> None:
+        _check_ends(self.name, self.low, self.high)
+
     @property
     def range(self) -> str:
         return f"a whole number in [{self.low}, {self.high}]"
@@ -133,6 +155,12 @@ class PowerOfTwo(_Numeric):
     low: int
     high: int
     baseline: int
+
+    def __post_init__(self) -> None:
+        for end, value in (("low", self.low), ("high", self.high)):
+            if type(value) is not int or value < 1 or value & (value - 1):
+                raise SpaceError(f"{self.name}: {end}={value!r} is no power of two, as 1 or 64 is")
+        _check_ends(self.name, self.low, self.high)
 
     @property
     def range(self) -> str:
@@ -186,6 +214,12 @@ class Tuple:
     low: tuple[float, ...]
     high: tuple[float, ...]
     baseline: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.low) != len(self.high):
+            raise SpaceError(f"{self.name}: low={self.low} and high={self.high} are not as long")
+        for low, high in zip(self.low, self.high, strict=True):
+            _check_ends(self.name, low, high)
 
     @property
     def range(self) -> str:

@@ -80,6 +80,10 @@ class Pipeline:
         """Its probation is over: from now on without a coin."""
         self._roster.keep(name)
 
+    def until(self, name: str) -> int | None:
+        """The trial from which on it was attached no more, if it was detached."""
+        return self._roster.until(name)
+
     def liveness(self, name: str, trial: int) -> Liveness:
         return self.ledger.liveness(name, trials=trial - self._roster.since(name))
 
@@ -195,9 +199,9 @@ class Pipeline:
         """Why each of a round's candidates is about to be evaluated, as the ledger then says."""
         if self.rules.live == HOOK:
             self._credit_proposals(view, chosen)
-            return [Cause() for _ in chosen]
         causes = [[self._parent_by] if self._parent_by else [] for _ in chosen]
-        for name, hook in through.involved:
+        involved = through.involved
+        for name, hook in involved:
             otherwise = through.without(name, hook)
             places = through.new(chosen, otherwise)
             missing = [otherwise[place] for place in through.new(otherwise, chosen)]
@@ -206,7 +210,7 @@ class Pipeline:
                 self._decided(view.trial, name, hook, did, listed(missing))
             for place in places:
                 causes[place].append(name)
-        displaced = through.displaced(chosen)
+        displaced = through.displaced(chosen) if involved else {}
         return [Cause((*dict.fromkeys(b),), displaced.get(place)) for place, b in enumerate(causes)]
 
     def accept(self, view: View, trial: Trial, default: bool) -> bool:

@@ -121,6 +121,8 @@ RULES: Mapping[str, Rule] = {
     "task.parameters": PARAMETERS,
     "task.locked": WORDS,
     "task.seed_calls": WORDS,
+    "task.seed_names": WORDS,
+    "task.seed_variable": VARIABLE,
     "task.files": WORDS,
     "task.links": WORDS,
     "task.environment": VARIABLES,
@@ -166,7 +168,7 @@ def check(settings: Mapping[str, Any]) -> None:
         found = dict(_found(settings, group.split("."), "")).get(group)
         if not isinstance(found, Mapping):
             raise ConfigError(f"{group}={found!r}: expected a group of settings, not a value")
-    left_out = NOT_WHERE_DRY if settings.get("dry_run") is True else ()
+    left_out = not_given(settings) if settings.get("dry_run") is True else ()
     for pattern in [pattern for pattern in RULES if pattern not in left_out]:
         legal, expected = RULES[pattern]
         for key, value in _found(settings, pattern.split("."), ""):
@@ -179,6 +181,16 @@ def check(settings: Mapping[str, Any]) -> None:
     levels = [1.0, *(spec["level"] for spec in settings["outer"]["levels"].values())]
     if levels != sorted(set(levels)):
         raise ConfigError(f"outer.levels have levels {levels[1:]}: expected them to rise")
+
+
+def not_given(settings: Mapping[str, Any]) -> list[str]:
+    """What a plan does without, and is not given here."""
+    return [
+        key
+        for key in NOT_WHERE_DRY
+        for _, value in _found(settings, key.split("."), "")
+        if value in (None, "", "???")
+    ]
 
 
 def without_passwords(value: Any) -> Any:

@@ -79,8 +79,8 @@ def _brief(thing: Any) -> None:
     raise AttributeError
 
 
-MEDDLING: dict[str, Callable[[View, Any], Any]] = {
-    "settings": lambda view, _: view.settings.__setitem__("guidance", "x"),  # type: ignore[attr-defined]
+MEDDLING: dict[str, Callable[[Any, Any], Any]] = {
+    "settings": lambda view, _: view.settings.__setitem__("guidance", "x"),
     "config": lambda view, _: view.trace[0].config.__setitem__("X", 1.0),
     "metrics": lambda view, _: view.trace[0].outcome.metrics.update(gain=9.0),
     "cost": lambda view, _: view.trace[0].outcome.cost.clear(),
@@ -95,10 +95,10 @@ MEDDLING: dict[str, Callable[[View, Any], Any]] = {
 
 @pytest.mark.parametrize("attempt", MEDDLING.values(), ids=MEDDLING)
 def test_an_attempt_is_the_mechanisms_error_and_changes_nothing(
-    attempt: Callable[[View, Any], Any],
+    attempt: Callable[[Any, Any], Any],
 ) -> None:
     def searched(*mechanisms: Mechanism) -> Any:
-        moves = [{"X": 4.0}, {"X": 3.0}, {"X": 2.0}]
+        moves: list[dict[str, object]] = [{"X": 4.0}, {"X": 3.0}, {"X": 2.0}]
         proposer = Listed(*moves, settings=GUIDED)
         made = loop(*moves, mechanisms=mechanisms, task=Parabola(), proposer=proposer)
         made.run()
@@ -107,14 +107,14 @@ def test_an_attempt_is_the_mechanisms_error_and_changes_nothing(
     with_it, plain = searched(Meddler(attempt)), searched()
     assert list(with_it.trace) == list(plain.trace)
     assert with_it.settings == plain.settings
-    rows = [row for row in with_it.pipeline.ledger.rows("meddler")]
+    rows = with_it.pipeline.ledger.rows("meddler")
     assert rows
     assert {row.effect for row in rows} == {Effect.ERROR}
 
 
 def test_every_record_is_frozen_whoever_made_it() -> None:
-    settings = {"x": [1]}
-    outcome = Outcome(1.0, metrics=settings, notes={"n": "t"})  # type: ignore[arg-type]
-    settings["x"].append(2)
+    metrics: Any = {"x": [1]}
+    outcome: Any = Outcome(1.0, metrics=metrics, notes={"n": "t"})
+    metrics["x"].append(2)
     assert outcome.metrics == {"x": (1,)}
     assert Brief([]).trials == ()

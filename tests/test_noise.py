@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bilevel.measured import Noise
+from bilevel.errors import ConfigError
+from bilevel.measured import UNMEASURED_SD, Noise, place, save, with_measured_noise
 from bilevel.noise import main
+from bilevel.overrides import composed
 from bilevel.randomness import keyed
+from bilevel.settings import CONF
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import FailureKind, Outcome, Proposal, Trial
 from tests.kills import Run, Searches
@@ -136,6 +139,50 @@ def test_the_values_are_tracked_once(here: Path, migrated: Path) -> None:
     measured = [r.metrics["val_bpb"] for r in runs if r.tags["kind"] == "noise_seed"]
     assert isinstance(values, list)
     assert sorted(measured) == sorted(values)
+
+
+@pytest.fixture
+def stored_zero(here: Path) -> Path:
+    """As earlier versions kept it."""
+    settings = composed(CONF, [*NOISY, "task.noise_sd=0"])
+    folder = place(settings)
+    folder.mkdir(parents=True)
+    return save(Noise("val_bpb", (1.1, 1.1)), folder)
+
+
+def test_equal_values_are_no_noise(
+    here: Path, capsys: pytest.CaptureFixture[str], stored_zero: Path
+) -> None:
+    assert main([*NOISY, "task.noise_sd=0", "repeats=3"]) == 2
+    told = capsys.readouterr().err
+    assert "3 seeds gave the same val_bpb" in told
+    assert "task.noise_sd=0 is a landscape without noise" in told
+    assert not stored_zero.exists()
+
+
+def test_a_script_that_no_seed_reaches_is_told_how_to_hand_it_over(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "fit.py").write_text("RATE = 0.5\nSEED = 3\nprint('val_loss:', RATE + SEED)\n")
+    parameter = "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}"
+    command = ["task=script", "task.file=fit.py", parameter, "tracking=none", "repeats=2"]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    for way in ("{seed} in task.command", "task.seed_calls", "task.seed_names", "seed_variable"):
+        assert way in told
+    assert [*here.glob("mlruns/noise/*/noise.json")] == []
+    assert main([*command, "task.seed_variable=UNUSED"]) == 2
+    assert "handed over by task.seed_variable; see that fit.py uses it" in capsys.readouterr().err
+    assert main([*command, "task.seed_names=[SEED]"]) == 0
+
+
+def test_a_stored_zero_is_no_noise(stored_zero: Path) -> None:
+    command = [*NOISY, "task.noise_sd=0"]
+    aware = composed(CONF, [*command, "acceptance=noise_aware"])
+    with pytest.raises(ConfigError, match="is not there or holds no noise: run python -m"):
+        with_measured_noise(aware)
+    settings = with_measured_noise(composed(CONF, [*command, "arm=evoscientist"]))
+    assert settings["baseline"]["proposer"]["noise_sd"] == UNMEASURED_SD
 
 
 def test_fresh_measures_anew(here: Path) -> None:

@@ -18,7 +18,7 @@ def unpacked(file: Path, results: Path) -> Path:
     """The journal where its search left it: the last entry says in which study."""
     written = gzip.decompress(file.read_bytes())
     ended = json.loads(written.splitlines()[-1])["data"]["search"]
-    study = dict(word.split("=", 1) for word in ended.split())["study"]
+    study: str = dict(word.split("=", 1) for word in ended.split())["study"]
     folder = results / "searches" / study / file.name.removesuffix(".jsonl.gz")
     folder.mkdir(parents=True)
     path = folder / "journal.jsonl"

@@ -209,7 +209,10 @@ def _attached(standings: Sequence[Standing]) -> str:
         counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
         state = one.state if one.attached else f"{one.state}, detached"
         error = f"; last error: {one.error}" if one.error else ""
-        lines.append(f"- {one.name}: {state}, since trial {one.since}; calls: {counts}{error}")
+        lines.append(
+            f"- {one.name}: {state}, since trial {one.since}; it caused {one.credit}; the proposer "
+            f"meanwhile: {one.proposers}; calls: {counts}{error}"
+        )
     return "\n".join(lines) or "none"
 
 
@@ -219,9 +222,8 @@ def _before(view: View) -> str:
         made = trial.proposal.mechanism
         if not made:
             continue
-        gain = "" if trial.value is None else f"; its segment gained {trial.value:.6g}"
         judged = trial.outcome.notes.get("judgement", "").strip()
-        became = f" ({trial.decision}{gain}) {judged}" if made["admitted"] else ""
+        became = f" ({trial.decision}) {judged}" if made["admitted"] else ""
         lines.append(f"- {made['name'] or 'nothing'}: {told(made)}{became}")
     return "\n".join(lines) or "none"
 

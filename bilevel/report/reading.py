@@ -42,8 +42,8 @@ class Tried:
 
 @dataclass(frozen=True)
 class Session:
-    """What a session of level 2 came to; its texts are an artifact of its run. `gain` is by how
-    much the best value improved in the trials that followed, from `first_trial` on."""
+    """What a session of level 2 came to; its texts are an artifact of its run. Its mechanism acts
+    from `first_trial` on."""
 
     run_id: str
     number: int
@@ -53,7 +53,6 @@ class Session:
     admitted: bool
     attempts: int
     problem: str
-    gain: float | None
     first_trial: int | None
 
 
@@ -65,6 +64,7 @@ class Attached:
     state: str
     run_id: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    credit: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,8 @@ def _tried(run: Run) -> Tried:
 
 def _attached(run: Run) -> Attached:
     counts = {n.removeprefix("hook/"): int(v) for n, v in run.metrics.items() if "hook/" in n}
-    return Attached(run.tags["mechanism"], run.tags["state"], run.run_id, counts)
+    credit = {n.removeprefix("credit/"): v for n, v in run.metrics.items() if "credit/" in n}
+    return Attached(run.tags["mechanism"], run.tags["state"], run.run_id, counts, credit)
 
 
 def _sessions(runs: Sequence[Run]) -> list[Session]:
@@ -205,7 +206,6 @@ def _sessions(runs: Sequence[Run]) -> list[Session]:
             admitted=run.tags.get("admitted") == "true",
             attempts=int(run.tags.get("attempts", 0)),
             problem=run.tags.get("problem", ""),
-            gain=run.metrics.get("val_bpb"),
             first_trial=_whole(run.metrics.get("first_trial")),
         )
         for run in runs

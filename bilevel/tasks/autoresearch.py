@@ -34,6 +34,8 @@ class Autoresearch(CommandTask):
         locked: Sequence[str],
         limit_s: float,
         seed_calls: Sequence[str] = ("manual_seed",),
+        seed_names: Sequence[str] = (),
+        seed_variable: str | None = None,
         prepare_sha256: str | None = None,
         files: Sequence[str] = (),
         environment: Sequence[str] = (),
@@ -60,6 +62,8 @@ class Autoresearch(CommandTask):
                 "UV_NO_SYNC": "1",
             },
             seed_calls=seed_calls,
+            seed_names=seed_names,
+            seed_variable=seed_variable,
             script_text=script_text,
         )
 
@@ -85,9 +89,13 @@ class Autoresearch(CommandTask):
         problems = [_bad_batches(values, self._time_len()), _bad_windows(values)]
         return "; ".join(filter(None, problems))
 
-    def furnish(self, folder: Path, text: str) -> None:
-        super().furnish(folder, text)
+    def python(self) -> str | None:
+        """The checkout's own, which uv is told to use."""
+        return str(self.checkout / ".venv/bin/python") if self._command_is_uv else super().python()
+
+    def check_copies(self, folder: Path) -> None:
         self._check_evaluator(folder)
+        super().check_copies(folder)
 
     def spoiled(self, folder: Path) -> str:
         """A script that replaced its evaluator has measured itself."""

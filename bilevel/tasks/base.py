@@ -1,6 +1,7 @@
 """What a loop searches over: a space, an objective, and the two verbs evaluate and settle."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Outcome, Proposal, Trial
@@ -18,6 +19,11 @@ class Task(ABC):
     baseline_is_free: bool = True
     """Whether the baseline comes before the budget instead of being its first part."""
 
+    @property
+    def unseeded(self) -> str:
+        """Why equal values at every seed are no surprise, or what to do about them."""
+        return ""
+
     @abstractmethod
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
         """Tries a proposal whose changes are legal. A trial that fails is an outcome, not an
@@ -34,6 +40,11 @@ class Task(ABC):
     def material(self) -> dict[str, str]:
         """What a journal keeps, as arguments for making the task, so that a search can be
         executed again where the task's files are not."""
+        return {}
+
+    def world(self) -> Mapping[str, str]:
+        """What decides outcomes besides the settings and the material, each by a name and told in
+        few words; asked for once, when the task is ready."""
         return {}
 
     def effective(self, config: Config) -> Config:

@@ -139,6 +139,10 @@ class Surrogate(Task):
         self.noise_sd = self._landscape.noise_sd if noise_sd is None else noise_sd
 
     @property
+    def unseeded(self) -> str:
+        return "" if self.noise_sd else "task.noise_sd=0 is a landscape without noise"
+
+    @property
     def optimum(self) -> Config:
         """The configuration with the lowest noise-free value."""
         return {**self.space.baseline, **self._landscape.optimum}

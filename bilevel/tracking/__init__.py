@@ -18,7 +18,9 @@ What is written, for scripts that read it:
                    model (and its temperature), task_settings (JSON), dependent_seeds (the setting);
                    by step = trial number: val_bpb (the trial's value), best_val_bpb, delta (best -
                    baseline), trial, and the totals given (tokens, llm_calls, usd, modelled_s,
-                   wall_s); the journal, config.yaml, environment.json and mechanisms.json
+                   wall_s); in the end confirmed_delta, confirmed_sd, confirmed_n, confirmed/*, and
+                   seed_reaches: 0 where equal values on every seed confirm nothing, else 1;
+                   the journal, config.yaml, environment.json and mechanisms.json
     child runs     kind=trial and kind=outer (a loop above): study, arm, seed, llm, task, level,
                    trial, decision, moves, failure, parent_trial, duplicate_of, retest_of, origin,
                    hypothesis, acted (the hook calls that changed it);

@@ -214,6 +214,7 @@ def mechanism_tags(record: MechanismRecord) -> Tags:
         "source": record.source,
         "counts": dict(record.counts),
         "rows": projection(list(record.rows)),
+        "credit": dict(record.credit),
     }
     return {
         "mechanism": record.name,
@@ -231,8 +232,9 @@ def hook_calls(record: MechanismRecord) -> int:
 
 
 def mechanism_metrics(record: MechanismRecord) -> Metrics:
-    """How often each hook did what, so far."""
-    return {f"hook/{name}": float(count) for name, count in record.counts.items()}
+    """How often each hook did what so far, and what its trials and the proposer's came to."""
+    counts = {f"hook/{name}": float(count) for name, count in record.counts.items()}
+    return counts | {f"credit/{name}": number for name, number in record.credit.items()}
 
 
 def mechanism_files(record: MechanismRecord) -> dict[str, str]:
@@ -252,6 +254,7 @@ def mechanisms_json(records: Mapping[str, MechanismRecord]) -> str:
                 "carrier": r.carrier,
                 "state": r.state,
                 "counts": dict(r.counts),
+                "credit": dict(r.credit),
                 "rows": list(r.rows),
             }
             for r in records.values()

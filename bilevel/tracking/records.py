@@ -90,7 +90,8 @@ class MechanismRecord:
     """A mechanism and what its activation ledger amounts to.
 
     `state` is live, prompted, on probation or dead; `counts` counts hook calls by what they did
-    (`review.decision` -> 3); `rows` are the ledger's rows as plain data.
+    (`review.decision` -> 3); `rows` are the ledger's rows as plain data; `credit` tells of the
+    trials it caused (`own_trials`, `own_kept`, `own_mean_change` ...) and the proposer's meanwhile.
     """
 
     name: str
@@ -100,6 +101,7 @@ class MechanismRecord:
     rows: Sequence[Mapping[str, Any]] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     level: float = 1
+    credit: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

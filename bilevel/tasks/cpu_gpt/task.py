@@ -84,6 +84,11 @@ class CpuGpt(ScriptTask):
         ]
         return Job(argv, folder, self.limit_s, f"{HARNESS}:main")
 
+    def world(self) -> Mapping[str, str]:
+        from bilevel.tasks.cpu_gpt.identity import evaluator_digest, numerics
+
+        return {"evaluator": evaluator_digest(), "corpus": self.corpus.digest, **numerics()}
+
     def identity(self) -> Mapping[str, Any]:
         from bilevel.tasks.cpu_gpt.identity import evaluator_digest, numerics
 

@@ -80,6 +80,12 @@ class CpuGptCode(Task):
     def material(self) -> dict[str, str]:
         return {"script_text": str(self.space.baseline[SCRIPT])}
 
+    def world(self) -> Mapping[str, str]:
+        from bilevel.tasks.cpu_gpt.identity import numerics
+        from bilevel.tasks.cpu_gpt_code.identity import evaluator_digest
+
+        return {"evaluator": evaluator_digest(), "corpus": self.corpus.digest, **numerics()}
+
     def render(self, config: Config) -> str:
         return str(config[SCRIPT])
 
