@@ -57,7 +57,7 @@ def found(effect: float, seeds: int, level: float, *, paired: bool, studies: int
     for _ in range(studies):
         a = rng.normal(effect, 1, seeds)
         b = np.zeros(seeds) if paired else rng.normal(0, 1, seeds)
-        test = permutation_test(a, b, paired=paired)
+        test = permutation_test(list(a), list(b), paired=paired)
         assert test is not None
         hits += test.p <= level
     return hits / studies

@@ -39,7 +39,12 @@ def markdown() -> Iterator[str]:
         ("arms", "comparisons", "values", "uncorrected", "in one arm's family, worst",
          "in some family", "over the study"),
         (
-            (str(len(arms)), str(len(pairs(arms))), name, *_families(arms, SHAPES[name].draw, many))
+            (
+                str(len(arms)),
+                str(len(pairs(arms))),
+                name,
+                *(f"{share:.3f}" for share in families(arms, SHAPES[name].draw, many)),
+            )
             for arms, many in ((SMALL, STUDIES), (LARGE, STUDIES // 5))
             for name in ALIKE
         ),
@@ -57,7 +62,9 @@ def _one(draw: Draw, n: int, *, paired: bool) -> str:
     return f"{np.mean([test is not None and test.p <= ALPHA for test in found]):.3f}"
 
 
-def _families(arms: tuple[str, ...], draw: Draw, studies: int) -> Iterator[str]:
+def families(arms: tuple[str, ...], draw: Draw, studies: int) -> tuple[float, ...]:
+    """Of studies where nothing differs, the shares that show a difference: uncorrected, in the
+    worst of the arms' families, in some of them, and after the correction for the study."""
     rng, tested = np.random.default_rng(len(arms)), pairs(arms)
     hits: list[tuple[bool, bool, bool]] = []
     by_arm: dict[str, list[bool]] = {arm: [] for arm, _ in tested}
@@ -71,7 +78,7 @@ def _families(arms: tuple[str, ...], draw: Draw, studies: int) -> Iterator[str]:
         hits.append((min(p.values()) <= ALPHA, any(shown.values()), _shows([*p.values()])))
     uncorrected, some, study_wide = np.mean(hits, axis=0)
     worst = max(float(np.mean(found)) for found in by_arm.values())
-    yield from (f"{share:.3f}" for share in (uncorrected, worst, some, study_wide))
+    return float(uncorrected), worst, float(some), float(study_wide)
 
 
 def _shows(p_values: list[float]) -> bool:
