@@ -211,7 +211,7 @@ def test_holm_is_over_the_study_and_beside_it_over_an_arms_controls() -> None:
 
 def test_of_studies_without_a_difference_one_in_twenty_shows_one() -> None:
     """One in eight would, were a verdict by the tests of one arm alone."""
-    _, worst, some, study = families(SMALL, SHAPES["normal"].draw, 400)
+    _, worst, some, study = families(SMALL, SHAPES["normal"].draw, 10, 400)
     assert worst <= 0.06
     assert some > 0.08
     assert study <= 0.06
