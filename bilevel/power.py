@@ -58,7 +58,8 @@ def power(effect: float, seeds: int, level: float, *, paired: bool) -> float:
     degrees = seeds - 2 if paired else 2 * seeds - 4
     bound = stdtrit(degrees, 1 - level / 2)
     shift = effect * math.sqrt((seeds - 1) / (1 if paired else 2))
-    found = 1 - nctdtr(degrees, shift, bound) + nctdtr(degrees, shift, -bound)
+    wrong_side = nctdtr(degrees, shift, -bound)  # no number where it is too small for one
+    found = 1 - nctdtr(degrees, shift, bound) + (0.0 if math.isnan(wrong_side) else wrong_side)
     alike = ndtr(effect) ** seeds + ndtr(-effect) ** seeds if paired and exact else 0.0
     return float(alike if level * ways <= 2 and paired else max(found, alike))
 
@@ -80,7 +81,7 @@ def seeds_for(effect: float, level: float, *, paired: bool) -> int | None:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    return high if high <= MOST_SEEDS else None
 
 
 def detectable(sd: float, seeds: int) -> float | None:

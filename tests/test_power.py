@@ -1,6 +1,6 @@
 """What tests can reach and find, against counting and against the tests themselves."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def found(effect: float, seeds: int, level: float, *, paired: bool, studies: int
     for _ in range(studies):
         a = rng.normal(effect, 1, seeds)
         b = np.zeros(seeds) if paired else rng.normal(0, 1, seeds)
-        test = permutation_test(a, b, paired=paired)
+        test = permutation_test(list(a), list(b), paired=paired)
         assert test is not None
         hits += test.p <= level
     return hits / studies
@@ -81,3 +81,13 @@ def test_what_is_told_detectable_is_found_four_times_in_five() -> None:
     assert difference is not None
     assert found(difference, 5, 0.05, paired=False) == pytest.approx(0.8, abs=0.04)
     assert detectable(1.0, 3) is None  # 2 of 20 relabellings are 10 %
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_power_is_a_number_that_grows_however_far_it_is_from_the_middle(paired: bool) -> None:
+    for effect in (0.05, 0.3, 1.2, 5.0, 50.0):
+        found = [
+            power(effect, n, 0.005, paired=paired) for n in (30, 54, 200, 1000, 10_000, 100_000)
+        ]
+        assert all(later >= before - 1e-9 for before, later in pairwise(found))
+        assert 0 < found[0] <= found[-1] <= 1

@@ -68,7 +68,7 @@ class Judgement:
             return None
         every = (*self.on, *self.off)
         ways = math.comb(len(every), len(self.on))
-        return max(best_choices(every, len(self.on)) / ways, 1 / max(ways, DRAWN + 1))
+        return max(best_choices(every, len(self.on)) / ways, 1 / min(ways, DRAWN + 1))
 
     def metrics(self) -> dict[str, float]:
         """The numbers that an outcome keeps, without those there are none of."""

@@ -15,7 +15,7 @@ CONFIDENCE = 0.95
 FEWEST_SEEDS = 5
 """Below that there is no interval. On normal data Student's holds what it promises with two; but
 where one search in four finds another optimum, four seeds leave the true mean out in a third of all
-cases and three in 41 %, for most samples show one of the two only. With five it is one in four, the
+cases and three in 42 %, for most samples show one of the two only. With five it is one in four, the
 most that is let pass here."""
 Sample = Sequence[float]
 

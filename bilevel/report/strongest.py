@@ -29,8 +29,8 @@ class Strongest:
         if len(self.of) == 1:
             return f"{said}, the only one here)"
         return (
-            f"{said}, of {', '.join(self.of)}); picked by its result, and honest for all that: "
-            "each of them is a control, and every verdict is corrected for all"
+            f"{said}, of {', '.join(self.of)}); picked by its result, which is paid for: each of "
+            "them is a control, and verdicts are corrected for all"
         )
 
 

@@ -177,8 +177,8 @@ def test_where_few_trials_earn_nothing_can_be_told_and_that_is_said() -> None:
     assert judged.smallest_p == pytest.approx(56 / 252)
     assert str(judged).endswith(
         ". By the coin, 5 trials with it earned 0.100000 each, 5 without 0.000000: a difference of "
-        "+0.100000, p = 0.222, one-sided. What was earned could not have given a p below 0.222, whoever "
-        "earned it, so nothing is told of its worth"
+        "+0.100000, p = 0.222, one-sided. What was earned could not have given a p below 0.222, "
+        "whoever earned it, so nothing is told of its worth"
     )
 
 

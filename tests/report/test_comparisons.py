@@ -16,6 +16,8 @@ from bilevel.report.comparisons import (
 from bilevel.report.numbers import SearchRow, search_row
 from bilevel.settings import CONF
 from bilevel.trace import Objective
+from tests.bench.statistics.errors import SMALL, families
+from tests.bench.statistics.shapes import SHAPES
 from tests.report.test_numbers import SEARCH
 
 ROW = replace(search_row(SEARCH), state="done", trials=30)
@@ -205,3 +207,11 @@ def test_holm_is_over_the_study_and_beside_it_over_an_arms_controls() -> None:
     assert second.p_holm == pytest.approx(max(0.25, second.p or 0))
     assert first.p_holm_study == pytest.approx(3 * 0.125)
     assert found["tpe", "level1"].p_holm == found["tpe", "level1"].p
+
+
+def test_of_studies_without_a_difference_one_in_twenty_shows_one() -> None:
+    """One in eight would, were a verdict by the tests of one arm alone."""
+    _, worst, some, study = families(SMALL, SHAPES["normal"].draw, 10, 400)
+    assert worst <= 0.06
+    assert some > 0.08
+    assert study <= 0.06

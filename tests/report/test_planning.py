@@ -60,7 +60,7 @@ def test_the_range_holds_the_true_number_in_95_of_100() -> None:
     truly, rng, hits = seeds_for(1.0, 0.05 / 4, paired=True), np.random.default_rng(9), 0
     assert truly is not None
     for _ in range(200):
-        needed = seeds_needed(rng.normal(1.0, 1, 8), np.zeros(8), paired=True, tests=4)
+        needed = seeds_needed(list(rng.normal(1.0, 1, 8)), [0.0] * 8, paired=True, tests=4)
         assert needed.fewest is not None
         hits += needed.fewest <= truly <= (needed.most or 1e9)
     assert hits / 200 >= 0.93
