@@ -115,3 +115,24 @@ def _dotted(node: Any) -> str:
     if isinstance(node, ast.Attribute):
         return f"{_dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def unsteady(tree: ast.Module) -> list[Finding]:
+    """Where something may come out otherwise in another process: the usual suspects."""
+    modules, found = _bound(tree), set[Finding]()
+    used = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in modules and id(node) not in used:
+            found.add((node.lineno, f"{node.id} as a generator"))
+        elif isinstance(node, ast.Call):
+            name = _dotted(node.func).rpartition(".")[2]
+            if name in {"id", "hash", "repr", "datetime64", "urandom", "_urandom"}:
+                found.add((node.lineno, f"{name}()"))
+        elif isinstance(node, ast.For | ast.comprehension) and _is_set(node.iter):
+            found.add((node.iter.lineno, "the order of a set"))
+    return sorted(found)
+
+
+def _is_set(node: ast.expr) -> bool:
+    made = isinstance(node, ast.Call) and _dotted(node.func) in {"set", "frozenset"}
+    return made or isinstance(node, ast.Set | ast.SetComp)
