@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from hydra.utils import instantiate
+from threadpoolctl import threadpool_limits
 
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
@@ -79,6 +80,7 @@ class Execution:
                 observers=[self._track, *self._observers],
                 executor=executor,
             )
+            stack.enter_context(threadpool_limits(1))  # with more, sums come out otherwise
             for loop in self.loops:
                 stack.callback(loop.pipeline.close)
             self._start(self.loops[0])

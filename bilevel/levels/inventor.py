@@ -13,6 +13,7 @@ from bilevel import loop, mechanism, parameters, space, trace, view
 from bilevel.admission import Admission, admit
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
+from bilevel.admission.told import blamed
 from bilevel.behaviour import described as behaviour
 from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts
@@ -153,7 +154,7 @@ class Inventor:
             "trials_left": "unlimited" if below.trials_left is None else str(below.trials_left),
             "hooks": _source(mechanism),
             "behaviour": behaviour(below.space, below.trace),
-            "attached": _attached(below.mechanisms()),
+            "attached": _attached(below.mechanisms(), _sources(view)),
             "before": _before(view),
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
@@ -203,12 +204,19 @@ def _taken(view: View) -> list[str]:
     return list(dict.fromkeys(filter(None, [*attached, *tried])))
 
 
-def _attached(standings: Sequence[Standing]) -> str:
+def _sources(view: View) -> dict[str, str]:
+    """The texts of the mechanisms that were proposed, by name."""
+    made = [trial.proposal.mechanism for trial in view.trace if trial.proposal.mechanism]
+    return {mechanism["name"]: mechanism["source"] for mechanism in made}
+
+
+def _attached(standings: Sequence[Standing], sources: Mapping[str, str]) -> str:
     lines = []
     for one in standings:
         counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
         state = one.state if one.attached else f"{one.state}, detached"
-        error = f"; last error: {one.error}" if one.error else ""
+        last = one.error and blamed(one.error, sources.get(one.name, ""))
+        error = f"; at the last error it {last}" if last else ""
         lines.append(f"- {one.name}: {state}, since trial {one.since}; calls: {counts}{error}")
     return "\n".join(lines) or "none"
 

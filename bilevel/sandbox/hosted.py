@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import os
-import re
 import secrets
 import shutil
 import subprocess
@@ -25,12 +24,12 @@ from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
 from bilevel.sandbox.processor import Allowance, below, clocks, spent_s
 from bilevel.stopping import await_own_signal, told_to_end
+from bilevel.workers.job import without_addresses
 
 MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
 LANDLOCK_ABI = 6
-_ADDRESS = re.compile(r"\b0x[0-9a-f]{8,16}\b")
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,6 @@ def chosen(layer: str) -> str:
         f"generated code cannot be confined here: {'; '.join(reasons)}. "
         "Or trust the code with all your files and keys: sandbox=unsafe"
     )
-
-
-def without_addresses(text: str) -> str:
-    """The text as it is in every process: `<Box object at 0x...>`."""
-    return _ADDRESS.sub("0x...", text)
 
 
 class Hosted(Closing):

@@ -1,6 +1,7 @@
 """What a worker process is asked to do, and how it ended."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ KEPT_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
 )
 LOG = "output.log"  # in the job's folder
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{8,16}\b")
 LOG_LIMIT_BYTES = 16 * 2**20  # a job that prints more is stopped
 
 
@@ -70,9 +72,14 @@ def flooded(log: Path) -> bool:
     return log.exists() and log.stat().st_size > LOG_LIMIT_BYTES
 
 
+def without_addresses(text: str) -> str:
+    """The text as it is in every process: `<Box object at 0x...>`."""
+    return _ADDRESS.sub("0x...", text)
+
+
 def printed(log: Path) -> str:
-    """All of a job's output, or the last part of one that flooded its log."""
+    """All of a job's output, or the last part of one that flooded its log, without addresses."""
     with log.open("rb") as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - LOG_LIMIT_BYTES))
-        return file.read().decode("utf-8", errors="replace")
+        return without_addresses(file.read().decode("utf-8", errors="replace"))
