@@ -34,11 +34,14 @@ def overrides(arm: str, text: Path) -> list[str]:
 
 def run(folder: Path, study: str, searches: Sequence[Sequence[str]]) -> None:
     """In this process and in this order."""
+    from bilevel.measured import with_measured_noise
     from bilevel.run import search
     from bilevel.settings import check
 
     for asked in searches:
-        settings = composed(CONF, [*asked, f"study={study}", f"results={folder}"])
+        settings = with_measured_noise(
+            composed(CONF, [*asked, f"study={study}", f"results={folder}"])
+        )
         check(settings)
         search(settings)
 
