@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bilevel.app import CONF
 from bilevel.journal import projection, read
 from bilevel.overrides import composed
+from bilevel.settings import CONF
 
 ROOT = Path(__file__).parents[1]
 ARMS = sorted(file.stem for file in (CONF / "arm").glob("*.yaml"))
@@ -28,7 +28,7 @@ def overrides(arm: str, text: Path) -> list[str]:
     asked = [f"arm={arm}", f"search.trials={TRIALS}", "search.confirm_seeds=1", "tracking=none"]
     if own["name"] == usual["name"]:
         return [*asked, "task=trap"]
-    small = ["search.trials=3", "search.confirm_seeds=0", "task.budget_s=0.5"]
+    small = ["search.trials=2", "search.confirm_seeds=0", "task.budget_s=0.5"]
     return [*asked, *small, f"task.text={text}", "task.cache=false"]
 
 
