@@ -1,7 +1,7 @@
-"""Searches that two processes have to agree in: `python -m tests.same FOLDER STUDY` runs them, one
-the other, as the lines of JSON on its input say.
+"""Searches that two processes have to agree in.
 
-An order is a folder, a study and overrides; what the searches came to is in their journals.
+`python -m tests.same FOLDER STUDY` runs those that FOLDER/STUDY.json lists, one after the other;
+what they came to is in their journals.
 """
 
 import json
@@ -48,28 +48,23 @@ def run(folder: Path, study: str, searches: Sequence[Sequence[str]]) -> None:
 
 def begun(
     folder: Path, study: str, searches: Sequence[Sequence[str]], **environment: str
-) -> subprocess.Popen[str]:
-    """A fresh process that runs them; its input is read before it begins."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.same", str(folder), study],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        text=True,
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps([list(asked) for asked in searches]))
-    process.stdin.close()
-    return process
+) -> "subprocess.Popen[bytes]":
+    """A fresh process that runs them; what it says is in a file beside them."""
+    asked = folder / f"{study}.json"
+    asked.write_text(json.dumps([list(search) for search in searches]))
+    with log_of(folder, study).open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.same", str(folder), study],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**os.environ, **environment},
+        )
 
 
-def ended(process: "subprocess.Popen[str]") -> None:
-    """Waits for it, and shows what it said where it failed."""
-    assert process.stdout is not None
-    said = process.stdout.read()
-    assert process.wait() == 0, said[-4000:]
+def log_of(folder: Path, study: str) -> Path:
+    return folder / f"{study}.log"
 
 
 def journals(folder: Path, study: str) -> dict[str, list[Any]]:
@@ -106,4 +101,5 @@ def busy(processes: int, most_s: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), sys.argv[2], json.load(sys.stdin))
+    place, name = Path(sys.argv[1]), sys.argv[2]
+    run(place, name, json.loads((place / f"{name}.json").read_text()))

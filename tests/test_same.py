@@ -1,11 +1,12 @@
 """The same command is the same search: in a process of its own, after others, beside others."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.same import ARMS, begun, busy, difference, ended, journals, overrides
+from tests.same import ARMS, begun, busy, difference, journals, log_of, overrides
 from tests.tasks.cpu_gpt.conftest import sentences
 
 DEPENDENT = "evoscientist_study"  # learns from the searches of its study that ran before
@@ -31,14 +32,18 @@ def every_arm(folder: Path) -> tuple[Searches, Searches]:
     return [*forward, ISSUE], [ISSUE, *(s for arm in reversed(ARMS) for s in made[arm])]
 
 
+def end(folder: Path, study: str, process: "subprocess.Popen[bytes]") -> None:
+    assert process.wait() == 0, log_of(folder, study).read_text()[-4000:]
+
+
 def twice(folder: Path) -> None:
     """Every arm in two processes: other hash seeds, threads, order and neighbours."""
     forward, backward = every_arm(folder)
     cache = {"BILEVEL_CACHE": str(folder / "cache")}
     one = begun(folder, "one", forward, PYTHONHASHSEED="1", OPENBLAS_NUM_THREADS="1", **cache)
     two = begun(folder, "two", backward, PYTHONHASHSEED="2", OPENBLAS_NUM_THREADS="3", **cache)
-    ended(one)
-    ended(two)
+    end(folder, "one", one)
+    end(folder, "two", two)
     found = journals(folder, "one")
     assert len(found) == len(ARMS) + 2
     assert differing(found, journals(folder, "two")) == {}
@@ -53,11 +58,11 @@ def test_every_arm_is_the_same_search_in_another_process(tmp_path: Path) -> None
 def test_a_busy_machine_makes_no_other_search(tmp_path: Path) -> None:
     """Alone first, then two more beside processes that never rest."""
     studies = ("alone", "beside", "others")
-    ended(begun(tmp_path, studies[0], [ISSUE], PYTHONHASHSEED="3"))
+    end(tmp_path, "alone", begun(tmp_path, "alone", [ISSUE], PYTHONHASHSEED="3"))
     with busy(2 * (os.cpu_count() or 1), most_s=300):
-        searches = [begun(tmp_path, study, [ISSUE], PYTHONHASHSEED="4") for study in studies[1:]]
-        for search in searches:
-            ended(search)
+        searches = {s: begun(tmp_path, s, [ISSUE], PYTHONHASHSEED="4") for s in studies[1:]}
+        for study, search in searches.items():
+            end(tmp_path, study, search)
     alone, *beside = (journals(tmp_path, study) for study in studies)
     assert [differing(alone, found) for found in beside] == [{}, {}]
 

@@ -92,7 +92,7 @@ def test_an_allowance_is_looked_at_when_it_may_be_used_up(
     assert allowance.left() == 1.5
     now[0], used[0] = 1003.0, 6.999
     assert allowance.left() == pytest.approx(processor.LOOK_S)
-    now[0], used[0] = 1003.01, 7.0
+    now[0], used[0] = 1003.02, 7.0
     with pytest.raises(TimeLimit):
         allowance.left()
 
