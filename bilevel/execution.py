@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from hydra.utils import instantiate
+from threadpoolctl import threadpool_limits
 
 from bilevel import same_world, versions
 from bilevel.confirming import Confirmation, confirmed
@@ -84,6 +85,7 @@ class Execution:
                 executor=executor,
                 about=self._about(task),
             )
+            stack.enter_context(threadpool_limits(1))  # with more, sums come out otherwise
             for loop in self.loops:
                 stack.callback(loop.pipeline.close)
             self._start(self.loops[0])

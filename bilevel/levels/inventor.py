@@ -14,6 +14,7 @@ from bilevel import view as view_module
 from bilevel.admission import Admission, admit
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
+from bilevel.admission.told import blamed
 from bilevel.behaviour import described as behaviour
 from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts
@@ -179,7 +180,7 @@ class Inventor:
             "hooks": self._hooks,
             "becomes": self._becomes,
             "behaviour": behaviour(below.space, below.trace, below.base),
-            "attached": _attached(below.mechanisms()),
+            "attached": _attached(below.mechanisms(), _sources(view)),
             "before": _before(view),
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
@@ -238,12 +239,19 @@ def _taken(view: View) -> list[str]:
     return list(dict.fromkeys(filter(None, [*attached, *tried])))
 
 
-def _attached(standings: Sequence[Standing]) -> str:
+def _sources(view: View) -> dict[str, str]:
+    """The texts of the mechanisms that were proposed, by name."""
+    made = [trial.proposal.mechanism for trial in view.trace if trial.proposal.mechanism]
+    return {mechanism["name"]: mechanism["source"] for mechanism in made}
+
+
+def _attached(standings: Sequence[Standing], sources: Mapping[str, str]) -> str:
     lines = []
     for one in standings:
         counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
         state = one.state if one.attached else f"{one.state}, detached"
-        error = f"; last error: {one.error}" if one.error else ""
+        last = one.error and blamed(one.error, sources.get(one.name, ""))
+        error = f"; at the last error it {last}" if last else ""
         lines.append(
             f"- {one.name}: {state}, since trial {one.since}; it caused {one.credit}; the proposer "
             f"meanwhile: {one.proposers}; calls: {counts or 'none'}{error}"

@@ -1,6 +1,7 @@
 """What a worker process is asked to do, and how it ended."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ KEPT_VARIABLES = (
     "BILEVEL_CACHE",
     "CUDA_VISIBLE_DEVICES",
 )
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{8,16}\b")
 LOG_LIMIT_BYTES = 16 * 2**20  # a job that prints more is stopped
 
 
@@ -71,8 +73,13 @@ def flooded(log: int) -> bool:
     return os.fstat(log).st_size > LOG_LIMIT_BYTES
 
 
+def without_addresses(text: str) -> str:
+    """The text as it is in every process: `<Box object at 0x...>`."""
+    return _ADDRESS.sub("0x...", text)
+
+
 def printed(log: int) -> str:
-    """All of a job's output, or the last part of one that flooded its log."""
+    """All of a job's output, or the last part of one that flooded its log, without addresses."""
     with open(log, "rb", closefd=False) as file:
         file.seek(max(0, os.fstat(log).st_size - LOG_LIMIT_BYTES))
-        return file.read().decode("utf-8", errors="replace")
+        return without_addresses(file.read().decode("utf-8", errors="replace"))
