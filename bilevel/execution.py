@@ -18,7 +18,7 @@ from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
 from bilevel.identity import Identity
-from bilevel.journal import Journal
+from bilevel.journal import VOLATILE, Journal, projection
 from bilevel.ledger import Effect
 from bilevel.llm.ledger import Call, Ledger
 from bilevel.llm.recorded import Silent
@@ -136,11 +136,14 @@ class Execution:
             kept = journal.once("search", "material", dict)
         else:
             kept = journal.recording.note("search", "material") or {}
-        task: Task = instantiate(self._settings["task"], **kept, _convert_="all")
+        task: Task = instantiate(
+            self._settings["task"], **projection(kept), **kept.get(VOLATILE, {}), _convert_="all"
+        )
         stack.callback(task.close)
         if not journal.sealed:
             task.ready()
-        journal.note("search", "material", task.material())
+        details = {VOLATILE: task.details()} if task.details() else {}
+        journal.note("search", "material", {**task.material(), **details})
         return task
 
     def _start(self, inner: Loop) -> None:

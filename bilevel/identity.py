@@ -27,6 +27,7 @@ FREE = {
     "sandbox.start_s",
     "sandbox.memory_mib",
     "task.file",
+    "task.script_name",
     "task.checkout",
     "task.layer",
     "llm.base_url",

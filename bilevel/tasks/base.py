@@ -1,6 +1,7 @@
 """What a loop searches over: a space, an objective, and the two verbs evaluate and settle."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Outcome, Proposal, Trial
@@ -34,6 +35,11 @@ class Task(ABC):
     def material(self) -> dict[str, str]:
         """What a journal keeps, as arguments for making the task, so that a search can be
         executed again where the task's files are not."""
+        return {}
+
+    def details(self) -> dict[str, Any]:
+        """What else is needed for that, and decides nothing: a file's name, or what was read from
+        one that `material` names. Two runs of a search may differ in it."""
         return {}
 
     def effective(self, config: Config) -> Config:

@@ -35,17 +35,19 @@ class CommandTask(ScriptTask):
     `seed_calls` are functions whose literal whole number in the source becomes the training seed.
     `files` and `links` lie beside the script. `environment` names variables that the command is
     given besides the usual few, `variables` gives some by value.
+
+    What a journal kept of the script, its text and `script_name`, stands for the file.
     """
 
     def __init__(
         self,
         *,
         name: str,
-        file: str,
         command: Sequence[str],
         metric: str,
         parameters: Mapping[str, Mapping[str, Any]],
         limit_s: float,
+        file: str | None = None,
         direction: str = "minimize",
         metric_pattern: str | None = None,
         locked: Sequence[str] = (),
@@ -56,8 +58,12 @@ class CommandTask(ScriptTask):
         seed_calls: Sequence[str] = (),
         cache: bool = False,
         script_text: str | None = None,
+        script_name: str = "script",
     ) -> None:
-        script = Path(file).expanduser().absolute()
+        if file is None and script_text is None:
+            raise ConfigError("task.file is missing: expected the path of the script")
+        self._has_file = file is not None
+        script = Path(file or script_name).expanduser().absolute()
         self._command = [str(part) for part in command]
         self._beside = Beside(script.parent, script.name, files, links)
         self._passed = list(environment)
@@ -101,7 +107,15 @@ class CommandTask(ScriptTask):
             )
         return [name for name in parameters if name in in_file]
 
+    def details(self) -> dict[str, Any]:
+        return {"script_name": self._script.name}
+
     def ready(self) -> None:
+        if not (self._has_file or self._beside.empty):
+            raise TaskError(
+                f"a journal does not hold what lies beside {self._script.name} (task.files, "
+                "task.links): give task.file=PATH"
+            )
         unset = [name for name in self._passed if name not in os.environ]
         if unset:
             raise TaskError(f"task.environment names {', '.join(unset)}, which are not set")
@@ -142,8 +156,11 @@ class CommandTask(ScriptTask):
     def furnish(self, folder: Path, text: str) -> None:
         self._beside.furnish(folder)
         super().furnish(folder, text)
-        if self._script.exists():
-            shutil.copymode(self._script, folder / self._script.name)
+        copy = folder / self._script.name
+        if self._has_file and self._script.exists():
+            shutil.copymode(self._script, copy)
+        else:
+            copy.chmod(0o755)
 
     def render(self, config: Config) -> str:
         """The file, after the command and what it is given where that is searched too."""
