@@ -3,18 +3,23 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from bilevel.errors import ConfigError
 from bilevel.identity import flat
+from bilevel.options import words
 from bilevel.space import canonical
 
 CONFIDENCE = 0.95
 NOISE_FILE = "noise.json"
+OF_A_TASK = ("task", "experiment", "arm", "results", "executor", "tracking")  # what may choose one
 UNMEASURED_SD = 0.001  # of val_bpb, for whoever needs one before anything was measured
 
 
@@ -81,8 +86,7 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
         if sd is None:
             raise ConfigError(
                 f"acceptance.sd is left to what was measured, and {place(settings) / NOISE_FILE} "
-                "is not there: run python -m bilevel.noise with the same task settings first, or "
-                "give acceptance.sd=..."
+                f"is not there: run {_command(settings)} first, or give acceptance.sd=..."
             )
         filled = {**acceptance, "sd": sd}
         settings = {**settings, "acceptance": filled, **_inner(settings, "acceptance", filled)}
@@ -94,6 +98,13 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
         inner = _inner(settings, "proposer", filled)
         settings = {**settings, "baseline": {**baseline, "proposer": filled}, **inner}
     return settings
+
+
+def _command(settings: Mapping[str, Any]) -> str:
+    """What measures the noise of the task that this command was given."""
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    named = [one for one in given if re.split(r"[.@=]", one.lstrip("+~"))[0] in OF_A_TASK]
+    return words("python", "-m", "bilevel.noise", *(named or [f"task={settings['task']['name']}"]))
 
 
 def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) -> dict[str, Any]:

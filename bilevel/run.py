@@ -20,7 +20,7 @@ from bilevel.plan import Plan, plan
 from bilevel.progress import Progress
 from bilevel.search import Summary, begin, opened
 from bilevel.settings import check
-from bilevel.tracked import is_tracked, mark_tracked
+from bilevel.tracked import is_tracked, mark_tracked, sync_command
 
 
 def run(config: DictConfig) -> Plan | None:
@@ -67,7 +67,7 @@ def _tell_end(
     if execution.untracked:
         print(
             f"{summary.search} is not tracked, or not all of it ({execution.untracked}); its "
-            f"journal is whole: python -m bilevel.sync study={execution.identity.study}",
+            f"journal is whole: {sync_command(settings)}",
             file=sys.stderr,
         )
     elif uri is not None:
