@@ -126,7 +126,8 @@ class Execution:
     def _session(self, client: Client) -> Asker:
         endpoint = client.endpoint
         self._llm, self._whose = endpoint.name, endpoint.described
-        return Session(client, self._journal, self._calls, self.identity.seed).asker
+        title = f"{self.identity.arm} seed {self.identity.seed}"
+        return Session(client, self._journal, self._calls, self.identity.seed, title).asker
 
     def _task(self, stack: contextlib.ExitStack) -> Task:
         """The task, ready to evaluate unless nothing may be. Its material (a script, say) is kept

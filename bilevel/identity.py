@@ -38,6 +38,7 @@ FREE = {
     "llm.max_calls",
     "llm.max_total_tokens",
     "llm.max_usd",
+    "llm.max_unusable",
     "llm.price_per_mtok_in",
     "llm.price_per_mtok_out",
     "baseline.calls_a_trial",
