@@ -3,7 +3,7 @@
 import gzip
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +24,6 @@ print("loss:", base + (RATE - 0.25) ** 2)
 """
 QUICK = ("study=s", "search.trials=4", "search.confirm_seeds=1")
 RATE = "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}"
-
-
-@pytest.fixture(scope="module")
-def command() -> Iterator[Commands]:
-    with Commands() as commands:
-        yield commands
 
 
 def of_a_script(command: Commands, here: Path) -> str:

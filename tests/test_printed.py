@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,12 +17,6 @@ from tests.faults.commands import ROOT, Commands
 ODD = "we?rd #1 100%41 'ü'"
 STUDY = ("study=s", "task=trap", "search.trials=2", "search.confirm_seeds=0")
 BROKEN = b"not a database, but long enough to be taken for one" * 40
-
-
-@pytest.fixture(scope="module")
-def command() -> Iterator[Commands]:
-    with Commands() as commands:
-        yield commands
 
 
 def shell(printed: str, folder: Path) -> str:

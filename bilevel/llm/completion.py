@@ -81,13 +81,14 @@ def _error_inside(error: Any, place: Place) -> Fault:
 
 
 def said(body: object, otherwise: str) -> str:
-    """What a server said about an error, on one line."""
+    """What a server said about an error, on one line; of a page, its words."""
     if isinstance(body, Mapping):
         inner = body.get("message") or body.get("error") or body.get("detail") or otherwise
         text = str(inner.get("message", inner)) if isinstance(inner, Mapping) else str(inner)
     else:
-        text = otherwise
+        text = re.sub(r"<[^>]*>", " ", body) if isinstance(body, str) else otherwise
     line = " ".join(text.split())
+    line = line or otherwise
     return line if len(line) <= 300 else line[:297] + "..."
 
 
