@@ -1,8 +1,9 @@
 """The command `python -m bilevel`: composes what the overrides say, runs it, sets the exit code.
 
 Exit codes: 0 done, 1 failed, 2 bad input, 3 a cap reached with results kept (calls, tokens, money,
-or trials in a row without a usable reply), 130 stopped by Ctrl-C, 143 by SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2
-before 3 before 143), and tells every one that did not end well.
+or trials in a row without a usable reply), 130 stopped by Ctrl-C, 143 by SIGTERM. A sweep ends with
+the gravest of its searches' codes (1 before 2 before 3 before 143), and tells every one that did
+not end well.
 """
 
 import multiprocessing

@@ -93,7 +93,12 @@ def test_a_search_that_kept_less_is_continued(command: Commands, tmp_path: Path)
     path.write_text("".join(lines[: len(lines) // 2]))
     (tmp_path / "mine").rename(tmp_path / "moved")
     (tmp_path / "moved" / "fit.py").rename(tmp_path / "moved" / "fitted.py")
-    told = ("task=script", "task.file=moved/fitted.py", "task.metric=loss", "task.files=[helper.py]")
+    told = (
+        "task=script",
+        "task.file=moved/fitted.py",
+        "task.metric=loss",
+        "task.files=[helper.py]",
+    )
     ran = command(tmp_path, *QUICK, *told, RATE, "arm=tabu", "tracking=none")
     assert ran.code == 0, ran.err
     assert len(path.read_text().splitlines()) == len(lines)

@@ -69,7 +69,21 @@ def test_what_measures_the_noise_that_a_search_asks_for(command: Commands, tmp_p
 
 @pytest.mark.parametrize(
     "text",
-    ["mlruns", "a b", "a'b", 'a"b', "a\\b", "a\\'b", "end\\", ODD, "$x", "a=b,c", "[x]", "12", "null"],
+    [
+        "mlruns",
+        "a b",
+        "a'b",
+        'a"b',
+        "a\\b",
+        "a\\'b",
+        "end\\",
+        ODD,
+        "$x",
+        "a=b,c",
+        "[x]",
+        "12",
+        "null",
+    ],
 )
 def test_a_value_is_read_back_as_it_was_written(text: str, tmp_path: Path) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -87,4 +101,6 @@ def test_no_message_tells_half_a_command() -> None:
         text = re.sub(r'"""(?:.|\n)*?"""', "", file.read_text())
         for number, row in enumerate(text.splitlines()):
             if told.search(row) and not row.lstrip().startswith("#"):
-                assert re.search(r"USAGE|prog=|\[|SCRIPT|=NAME|\.\.\.", row), f"{file}:{number} {row}"
+                assert re.search(r"USAGE|prog=|\[|SCRIPT|=NAME|\.\.\.", row), (
+                    f"{file}:{number} {row}"
+                )

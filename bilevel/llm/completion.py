@@ -41,8 +41,13 @@ def parsed(raw: bytes, place: Place) -> dict[str, Any] | Fault:
         data = json.loads(raw)
     except (ValueError, RecursionError):
         return faults.not_a_completion(_kind(beginning.strip()), beginning, place)
+    return _chosen(data, place) or faults.not_a_completion("other JSON", beginning, place)
+
+
+def _chosen(data: Any, place: Place) -> dict[str, Any] | Fault | None:
+    """A completion or why there is none in it; None for what is about no completion at all."""
     if not isinstance(data, dict):
-        return faults.not_a_completion("other JSON", beginning, place)
+        return None
     choices = data.get("choices")
     chosen = choices[0] if isinstance(choices, list) and choices else None
     error = data.get("error") or (isinstance(chosen, dict) and chosen.get("error"))
@@ -50,9 +55,7 @@ def parsed(raw: bytes, place: Place) -> dict[str, Any] | Fault:
         return _error_inside(error, place)
     if isinstance(chosen, dict) and isinstance(chosen.get("message"), dict):
         return data
-    if "choices" not in data:
-        return faults.not_a_completion("other JSON", beginning, place)
-    return faults.no_choices(place)
+    return faults.no_choices(place) if "choices" in data else None
 
 
 def is_object(raw: bytes) -> bool:

@@ -121,7 +121,9 @@ def not_a_completion(kind: str, beginning: str, place: Place) -> Fault:
 
 def well_before(place: Place) -> str:
     """What to do about a server that answers no longer, and did."""
-    return f"it has answered before: look at {place.url} and what stands in front of it, {_SCRIPTED}"
+    return (
+        f"it has answered before: look at {place.url} and what stands in front of it, {_SCRIPTED}"
+    )
 
 
 def no_choices(place: Place) -> Fault:

@@ -47,11 +47,11 @@ class Unusable:
         if self._most and len(trials) >= self._most:
             raise BudgetExhausted(
                 f"no reply could be used in {len(trials)} trials in a row, the last because "
-                f"{' '.join(problem.split())}; what was measured is kept: look at the model and its "
-                "server, then repeat the command to go on from here. llm.max_unusable=N allows N "
-                "such trials, 0 any number; another model needs another study"
+                f"{' '.join(problem.split())}; what was measured is kept: look at the model and "
+                "its server, then repeat the command to go on from here. llm.max_unusable=N allows "
+                "N such trials, 0 any number; another model needs another study"
             )
 
 
 def _is_proposal(purpose: str) -> bool:
-    return purpose.split("/")[0] == PROPOSING
+    return purpose.partition("/")[0] == PROPOSING

@@ -122,8 +122,8 @@ class Autoresearch(CommandTask):
         if found != expected:
             raise TaskError(
                 f"{self.checkout / EVALUATOR} has the sha256 {found}, expected {expected}: numbers "
-                f"from two evaluators cannot be compared. Restore it ("
-                f"{self._restoring()}) and repeat the command, or begin another study with task.prepare_sha256=null"
+                f"from two evaluators cannot be compared. Restore it ({self._restoring()}) and "
+                "repeat the command, or begin another study with task.prepare_sha256=null"
             )
 
     def _restoring(self) -> str:

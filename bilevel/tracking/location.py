@@ -120,7 +120,9 @@ def ui_command(uri: str) -> str:
 def restore_command(uri: str, experiment_id: str) -> str:
     """The shell command that brings back an experiment that was deleted there."""
     store = shlex.quote(shown(address(uri)))
-    return f"MLFLOW_TRACKING_URI={store} {_python()} -m mlflow experiments restore -x {experiment_id}"
+    return (
+        f"MLFLOW_TRACKING_URI={store} {_python()} -m mlflow experiments restore -x {experiment_id}"
+    )
 
 
 def _python() -> str:

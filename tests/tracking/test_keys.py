@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from tests.faults.commands import Commands
 from tests.tracking.reading import of_kind
 from tests.tracking.studies import call, info
 
+mlflows: Any = validation
 LONG = "x" * 251
 REFUSED = ("acc@1", "f1 (macro)", "loss, mean", "50%", "../up", "/abs", "a//b", "a/", ".", "..", "")
 NAMES = st.one_of(st.text(max_size=300), st.sampled_from((*REFUSED, LONG, "é" * 251, "a\n")))
@@ -27,12 +29,12 @@ NAMES = st.one_of(st.text(max_size=300), st.sampled_from((*REFUSED, LONG, "é" *
 @settings(max_examples=300, deadline=None)
 def test_mlflow_takes_every_name_and_no_sound_one_is_changed(name: str) -> None:
     made = key(name)
-    validation._validate_metric_name(made)
-    validation._validate_param_name(made)
-    assert len(made) <= LONGEST == validation.MAX_ENTITY_KEY_LENGTH
+    mlflows._validate_metric_name(made)
+    mlflows._validate_param_name(made)
+    assert len(made) <= LONGEST == mlflows.MAX_ENTITY_KEY_LENGTH
     assert key(made) == made
     try:
-        validation._validate_metric_name(name)
+        mlflows._validate_metric_name(name)
     except Exception:
         assert made != name
     else:
@@ -55,7 +57,9 @@ def test_a_long_file_keeps_its_kind() -> None:
 
 @pytest.mark.parametrize("make", [MlflowTracker, BulkTracker])
 @pytest.mark.parametrize("name", ["acc@1", LONG, "../acc"])
-def test_a_search_is_tracked_whatever_its_names(uri: str, make: type[MlflowTracker], name: str) -> None:
+def test_a_search_is_tracked_whatever_its_names(
+    uri: str, make: type[MlflowTracker], name: str
+) -> None:
     objective = Objective(name, "maximize")
     space = SearchSpace((Float(LONG, 0.0, 1.0, 0.5), Float("top-k %", 0.0, 1.0, 0.5)))
     outcome = Outcome(0.9, metrics={f"val {name}": 3.0, LONG + "y": 1.0}, cost={LONG: 1.0},
