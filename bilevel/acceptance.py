@@ -87,8 +87,7 @@ class NoiseAware(Acceptance):
     ) -> None:
         if sd is None:
             raise ConfigError(
-                "acceptance.sd is not known: measure it with python -m bilevel.noise and the same "
-                "task settings, or give acceptance.sd=..."
+                "acceptance.sd=None: expected the standard deviation of one measurement over seeds"
             )
         self.unit = math.sqrt(2) * sd
         self._threshold = threshold_sds * self.unit

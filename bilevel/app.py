@@ -1,8 +1,9 @@
 """The command `python -m bilevel`: composes what the overrides say, runs it, sets the exit code.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 130 stopped by
-Ctrl-C, 143 stopped by SIGTERM. A sweep ends with the gravest of its searches' codes (1 before 2
-before 3 before 143), and tells every one that did not end well.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 a cap reached with results kept (calls, tokens, money,
+or trials in a row without a usable reply), 130 stopped by Ctrl-C, 143 by SIGTERM. A sweep ends with
+the gravest of its searches' codes (1 before 2 before 3 before 143), and tells every one that did
+not end well.
 """
 
 import multiprocessing
@@ -37,8 +38,8 @@ python -m bilevel.report study=NAME                                             
 python -m bilevel.COMMAND --help       other commands: report replay sync admit promote noise ui
 
 The same command continues a search that was stopped.
-Exit codes: 0 done, 1 failed, 2 bad input, 3 budget exhausted with results kept, 130 stopped by
-Ctrl-C, 143 stopped by SIGTERM.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 a cap reached with results kept (calls, tokens, money,
+or trials in a row without a usable reply), 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 

@@ -2,6 +2,7 @@
 folders, tags and reports, and never a control that is none."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from bilevel.settings import CONF
 
 GROUPS = ("inner", "outer", "baseline", "mechanisms")
 LONGEST = 100  # characters of a name
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def bound(config: DictConfig, hydra: Any) -> DictConfig:
@@ -34,7 +36,8 @@ def bound(config: DictConfig, hydra: Any) -> DictConfig:
     other = [name for group in GROUPS if chosen[group] != usual[group] for name in chosen[group]]
     made = config.copy()
     OmegaConf.set_struct(made, False)
-    made.arm = _short("-".join([config.arm, *other]))
+    left_out = [f"without-{_NO_NAME.sub('_', name)}" for name in dict.fromkeys(config.without)]
+    made.arm = _short("-".join([config.arm, *other, *left_out]))
     if not other and own.get("llm") == ["none"]:
         made.llm = OmegaConf.load(CONF / "llm" / "none.yaml")
     OmegaConf.set_struct(made, True)

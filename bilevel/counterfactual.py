@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from bilevel.journal import Data
+from bilevel.ledger import account
 from bilevel.loop import Loop
 from bilevel.trace import Trial
 
@@ -97,12 +98,11 @@ def told_of(found: Difference) -> list[str]:
 def _side(loop: Loop) -> Side:
     first = loop.trace[0].value if loop.trace else None
     best = None if loop.best is None else loop.best.value
-    trials, pipeline = len(loop.trace), loop.pipeline
     return Side(
-        trials=max(0, trials - 1),
+        trials=max(0, len(loop.trace) - 1),
         best=best,
         delta=None if best is None or first is None else best - first,
-        mechanisms={m.name: str(pipeline.liveness(m.name, trials)) for m in pipeline.known},
+        mechanisms={one.name: account(one) for one in loop.view().mechanisms()},
     )
 
 

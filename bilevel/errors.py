@@ -45,7 +45,8 @@ class SearchRunning(BadInput):
 
 
 class BudgetExhausted(BilevelError):
-    """A hard cap (calls, tokens, money) was reached; everything measured is kept."""
+    """A hard cap (calls, tokens, money, trials in a row without a usable reply) was reached;
+    everything measured is kept."""
 
     exit_code = 3
 

@@ -21,7 +21,7 @@ from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
 from bilevel.identity import Identity
-from bilevel.journal import Journal
+from bilevel.journal import VOLATILE, Journal, projection
 from bilevel.ledger import Effect
 from bilevel.llm.ledger import Call, Ledger
 from bilevel.llm.recorded import Silent
@@ -142,7 +142,8 @@ class Execution:
     def _session(self, client: Client) -> Asker:
         endpoint = client.endpoint
         self._llm, self._whose = endpoint.name, endpoint.described
-        return Session(client, self._journal, self._calls, self.identity.seed).asker
+        title = f"{self.identity.arm} seed {self.identity.seed}"
+        return Session(client, self._journal, self._calls, self.identity.seed, title).asker
 
     def _task(self, stack: contextlib.ExitStack) -> Task:
         """The task, ready to evaluate unless nothing may be. Its material (a script, say) is kept
@@ -152,11 +153,14 @@ class Execution:
             kept = journal.once("search", "material", dict)
         else:
             kept = journal.recording.note("search", "material") or {}
-        task: Task = instantiate(self._settings["task"], **kept, _convert_="all")
+        task: Task = instantiate(
+            self._settings["task"], **projection(kept), **kept.get(VOLATILE, {}), _convert_="all"
+        )
         stack.callback(task.close)
         if not journal.sealed:
             task.ready()
-        same_world.keep(journal, task, task.material(), self.identity.search)
+        details = {VOLATILE: task.details()} if task.details() else {}
+        same_world.keep(journal, task, {**task.material(), **details}, self.identity.search)
         return task
 
     def _about(self, task: Task) -> About:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from bilevel.view import Standing
+
 COIN = "coin"  # the row that says whether a mechanism on probation was on in a round
 
 
@@ -103,6 +105,16 @@ class Ledger:
     def counts(self, mechanism: str) -> dict[str, int]:
         """How often each (hook, effect) happened, as `hook.effect` -> count."""
         return dict(Counter(_labels(self.rows(mechanism))))
+
+
+def account(one: Standing) -> str:
+    """Its state in words: one that did nothing but raise has failed, and is not merely dead."""
+    failed = sum(n for label, n in one.counts.items() if label.endswith(f".{Effect.ERROR}"))
+    if not failed:
+        return one.state
+    raised = f"raised in {failed} of {sum(one.counts.values())} hook calls"
+    helpless = one.state in (Liveness.DEAD, Liveness.PROBATION)
+    return f"failed: {raised}" if helpless else f"{one.state}, {raised}"
 
 
 def _labels(rows: Iterable[HookCall]) -> Iterable[str]:

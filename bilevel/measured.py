@@ -3,14 +3,18 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from bilevel.errors import ConfigError
 from bilevel.identity import flat
+from bilevel.options import words
 from bilevel.power import detectable
 from bilevel.space import canonical
 from bilevel.tasks.base import Task
@@ -18,6 +22,7 @@ from bilevel.tasks.base import Task
 CONFIDENCE = 0.95
 NOISE_FILE = "noise.json"
 TWO_RUNS = 1.96 * math.sqrt(2)  # sds, which two equal normal runs differ by in one case of twenty
+OF_A_TASK = ("task", "experiment", "arm", "results", "executor", "tracking")  # what may choose one
 UNMEASURED_SD = 0.001  # of val_bpb, for whoever needs one before anything was measured
 
 
@@ -84,8 +89,8 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
         if sd is None:
             raise ConfigError(
                 f"acceptance.sd is left to what was measured, and {place(settings) / NOISE_FILE} "
-                "is not there or holds no noise: run python -m bilevel.noise with the same task "
-                "settings first, or give acceptance.sd=..."
+                f"is not there or holds no noise: run {_command(settings)} first, or give "
+                "acceptance.sd=..."
             )
         filled = {**acceptance, "sd": sd}
         settings = {**settings, "acceptance": filled, **_inner(settings, "acceptance", filled)}
@@ -122,6 +127,13 @@ def noise_told(settings: Mapping[str, Any], task: Task) -> str:
         f"in {metric} ({whence}). One difference in twenty between two such runs is larger than "
         f"{TWO_RUNS * sd:.2g}, so do not read a smaller one, once seen, as an effect."
     )
+
+
+def _command(settings: Mapping[str, Any]) -> str:
+    """What measures the noise of the task that this command was given."""
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    named = [one for one in given if re.split(r"[.@=]", one.lstrip("+~"))[0] in OF_A_TASK]
+    return words("python", "-m", "bilevel.noise", *(named or [f"task={settings['task']['name']}"]))
 
 
 def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) -> dict[str, Any]:

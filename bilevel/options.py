@@ -1,8 +1,15 @@
-"""The `key=value` arguments of the commands beside the main one."""
+"""The `key=value` arguments of the commands beside the main one, read and written."""
 
-from collections.abc import Collection, Sequence
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from bilevel.errors import BadInput
+
+_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./:+-]*")  # what Hydra takes as it stands
+_WORDS = ("true", "false", "null", "nan", "inf")  # and these mean something else
+_QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
 
 def options(
@@ -16,7 +23,7 @@ def options(
             raise BadInput(
                 f"{argument!r} is not an option; valid: {', '.join(keys)}; usage: {usage}"
             )
-        given[key] = value
+        given[key] = unquoted(value)
     for key in required:
         if key not in given:
             raise BadInput(f"{key}=... is missing; usage: {usage}")
@@ -26,5 +33,42 @@ def options(
 def split(arguments: Sequence[str], own: Collection[str]) -> tuple[dict[str, str], list[str]]:
     """The options of a command, and what is left for Hydra: overrides of settings."""
     pairs = [(a, *a.partition("=")) for a in arguments]
-    options = {key: value for _, key, _, value in pairs if key in own}
+    options = {key: unquoted(value) for _, key, _, value in pairs if key in own}
     return options, [argument for argument, key, _, _ in pairs if key not in own]
+
+
+def quoted(text: str) -> str:
+    """A value that Hydra reads as this very text."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", text)
+    return "'" + doubled.replace("'", "\\'") + "'"
+
+
+def unquoted(text: str) -> str:
+    """The text of a value, which may be quoted as the main command wants it."""
+    if not _QUOTED.fullmatch(text):
+        return text
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return str(OverridesParser.create().parse_override(f"value={text}").value())
+
+
+def line(module: str, given: Mapping[str, Any]) -> str:
+    """A whole command, as a shell reads it."""
+    return words("python", "-m", module, *(f"{k}={_value(v)}" for k, v in given.items()))
+
+
+def _value(value: Any) -> str:
+    return quoted(value) if isinstance(value, str) else str(value).lower()
+
+
+def words(*given: str) -> str:
+    """A command of these words, as a shell reads it."""
+    return " ".join(map(_word, given))
+
+
+def _word(text: str) -> str:
+    """Double quotes are easier to read around single ones."""
+    easy = "'" in text and not set(text) & set('"$`\\!')
+    return f'"{text}"' if easy else shlex.quote(text)

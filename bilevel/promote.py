@@ -20,7 +20,7 @@ from bilevel.admission.lint import linted
 from bilevel.errors import BadInput
 from bilevel.journal import read
 from bilevel.llm import prompts
-from bilevel.options import options
+from bilevel.options import options, words
 from bilevel.rebuilt import exactly, journal_of, rebuilt
 from bilevel.settings import CONF
 from bilevel.shell import command
@@ -217,8 +217,9 @@ def main(arguments: Sequence[str]) -> int:
         name = made.source.stem
         print(f"{made.source} and {made.config} are written")
         print(
-            "next: read it (it will run unconfined), then python -m bilevel.admit "
-            f"{made.source}, python -m pytest tests/mechanisms -k {name}, and a search with "
+            "next: read it (it will run unconfined), then "
+            f"{words('python', '-m', 'bilevel.admit', str(made.source))}, "
+            f"python -m pytest tests/mechanisms -k {name}, and a search with "
             f"mechanisms={name}: of arm=level1, it is named arm=level1-{name}"
         )
 

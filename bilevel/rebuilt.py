@@ -23,6 +23,8 @@ BEFORE = {
     "rules.turn": "proposer",
 }
 """What decided a search that was begun before these settings were there."""
+COMMAND_TASK = "bilevel.tasks.command.CommandTask"
+ITS_OWN = ("task.", "llm.")
 
 
 def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
@@ -41,19 +43,22 @@ def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
 def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Settings:
     """The settings a search was begun with; where it runs and is tracked comes from the overrides
     and from conf. Raises BadInput for an override that would make it another search."""
-    deciding = header(read(journal), journal)
+    entries = read(journal)
+    deciding = header(entries, journal)
     arm, _, seed = journal.parent.name.rpartition("-seed")
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
         if not is_free(key):
             raise BadInput(
                 f"{override} would make it another search: a replay takes its settings from the "
-                f"journal; run a new search instead: python -m bilevel study=... {override}"
+                "journal; give it to a new search instead, in another study"
             )
     chosen = str(deciding.get("llm.name", "none"))
-    settings = _today(conf, chosen, tuple(overrides))
+    settings = _today(conf, chosen, tuple(map(_added, overrides)))
     kept = {key: value for key, value in flat(settings) if is_free(key)}
     made = _nested({**BEFORE, **deciding, **kept})
+    if made["task"]["_target_"] == COMMAND_TASK:
+        made["task"] = {**_script_name(entries), **made["task"]}
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
     check(made)
     return made
@@ -89,6 +94,18 @@ def header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
         raise JournalError(f"{journal} does not begin with a search's header")
     deciding: dict[str, Any] = entries[0]["data"]["deciding"]
     return deciding
+
+
+def _script_name(entries: Sequence[Data]) -> dict[str, str]:
+    """In an older journal only the notes of an outcome tell it."""
+    notes = [name for e in entries if e["kind"] == "outcome" for name in e["data"]["notes"]]
+    named = next((name for name in notes if name.endswith(".diff")), "")
+    return {"script_name": named.removesuffix(".diff")} if named else {}
+
+
+def _added(override: str) -> str:
+    """The defaults of today are of another task and, it may be, without this model."""
+    return f"++{override.lstrip('+')}" if override.lstrip("+").startswith(ITS_OWN) else override
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ from bilevel.errors import BadInput
 from bilevel.execution import Execution
 from bilevel.identity import identify
 from bilevel.journal import Recording, read
-from bilevel.options import split
+from bilevel.options import quoted, split
 from bilevel.rebuilt import Settings, exactly, journal_of, rebuilt
 from bilevel.run import search
 from bilevel.search import JOURNAL
@@ -29,7 +29,7 @@ USAGE = (
     "python -m bilevel.replay study=NAME arm=ARM seed=N [without=MECHANISM] [with=FILE.py] "
     "[fresh=true] [results=DIR] [executor.workers=N llm.base_url=URL tracking=none ...]"
 )
-OWN = ("study", "arm", "seed", "without", "with", "fresh")
+OWN = ("study", "arm", "seed", "without", "with", "fresh", "results")
 
 
 def changed(
@@ -77,10 +77,9 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
     for key in ("study", "arm", "seed"):
         if not options.get(key):
             raise BadInput(f"{key}=... is missing; usage: {USAGE}")
-    given = [o.partition("=")[2] for o in overrides if o.startswith("results=")]
-    results = Path(given[-1] if given else "mlruns")
+    results = Path(options.get("results", "mlruns"))
     path = journal_of(results, options["study"], options["arm"], options["seed"])
-    settings = rebuilt(path, CONF, overrides)
+    settings = rebuilt(path, CONF, [*overrides, f"results={quoted(str(results))}"])
     recorded = exactly(settings, path)
     if not recorded.loops or not recorded.loops[0].trace:
         raise BadInput(f"{path} holds no trial yet: run the search first")

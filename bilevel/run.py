@@ -13,14 +13,14 @@ from omegaconf import DictConfig
 
 from bilevel.execution import Execution
 from bilevel.journal import Recording
-from bilevel.ledger import Liveness
+from bilevel.ledger import Liveness, account
 from bilevel.measured import with_measured_noise
 from bilevel.overrides import plain
 from bilevel.plan import Plan, plan
 from bilevel.progress import Progress
 from bilevel.search import Summary, begin, opened
 from bilevel.settings import check
-from bilevel.tracked import is_tracked, mark_tracked
+from bilevel.tracked import is_tracked, mark_tracked, sync_command
 
 
 def run(config: DictConfig) -> Plan | None:
@@ -67,7 +67,7 @@ def _tell_end(
     if execution.untracked:
         print(
             f"{summary.search} is not tracked, or not all of it ({execution.untracked}); its "
-            f"journal is whole: python -m bilevel.sync study={execution.identity.study}",
+            f"journal is whole: {sync_command(settings)}",
             file=sys.stderr,
         )
     elif uri is not None:
@@ -79,8 +79,8 @@ def _tell_inventory(execution: Execution) -> None:
     for loop, one in execution.inventory:
         trials = len(loop.trace) - one.since
         counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
-        said = f"{one.state} in {trials} trials ({counts})"
-        if one.state == Liveness.DEAD:
+        said = f"{account(one)} in {trials} trials ({counts})"
+        if account(one) == Liveness.DEAD:
             said = f"DEAD: in {trials} trials it changed nothing"
         gone = "" if one.attached else ", detached"
         error = f"; last error: {one.error}" if one.error else ""

@@ -45,6 +45,7 @@ SWITCH: Rule = (lambda v: isinstance(v, bool), "true or false")
 TEXT: Rule = (lambda v: isinstance(v, str) and bool(v), "some text")
 COUNT: Rule = (lambda v: _whole(v, 1), "a whole number of at least 1")
 SEED: Rule = (lambda v: _whole(v, 0), "a whole number of at least 0")
+COUNT_OR_NONE: Rule = (lambda v: v is None or _whole(v, 0), "a whole number, or null")
 SECONDS: Rule = (lambda v: _number(v, 1e-6), "a positive number of seconds")
 AMOUNT: Rule = (lambda v: _number(v, 0), "a number of at least 0")
 LEVEL: Rule = (lambda v: _number(v, 1) and v > 1, "a number above 1")
@@ -133,6 +134,7 @@ RULES: Mapping[str, Rule] = {
     "llm.timeout_s": SECONDS,
     "llm.temperature": WARMTH,
     "llm.max_attempts": COUNT,
+    "llm.max_unusable": COUNT_OR_NONE,
     "llm.price_per_mtok_in": AMOUNT,
     "llm.price_per_mtok_out": AMOUNT,
     "acceptance.sd": SPREAD,

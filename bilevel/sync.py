@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from bilevel.errors import BadInput, ConfigError, TrackingError
 from bilevel.journal import held
-from bilevel.options import split
+from bilevel.options import quoted, split
 from bilevel.overrides import TOLD, told_by
 from bilevel.rebuilt import Settings, exactly, rebuilt
 from bilevel.search import JOURNAL
@@ -68,10 +68,11 @@ def sync(arguments: Sequence[str]) -> Count:
 
     Raises BadInput and TrackingError where nothing can be written.
     """
-    own, overrides = split(arguments, ("study", "processes"))
+    own, overrides = split(arguments, ("study", "processes", "results"))
     if any("=" not in argument for argument in arguments):
         raise BadInput(f"usage: {USAGE}")
-    results = split(overrides, ("results",))[0].get("results", "mlruns")
+    results = own.get("results", "mlruns")
+    overrides.append(f"results={quoted(results)}")
     paths = journals(Path(results), own.get("study"))
     processes = _processes(own.get("processes"), len(paths))
     work = (delayed(_synced)(path, tuple(overrides)) for path in paths)

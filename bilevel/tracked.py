@@ -4,10 +4,14 @@ as the store is there."""
 import hashlib
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from bilevel.options import line
 from bilevel.search import JOURNAL
+from bilevel.settings import without_passwords
 from bilevel.tracking.location import local_path, resolve
 
 MARK = "tracked"  # names the store
@@ -30,6 +34,16 @@ def is_tracked(folder: Path, uri: str) -> bool:
         return False
     database = local_path(resolve(uri))
     return database is None or _holds(database, _search_id(folder / JOURNAL))
+
+
+def sync_command(settings: Mapping[str, Any]) -> str:
+    """What writes a search into the store that its settings name; without its password."""
+    results = settings["results"]
+    usual = {"uri": f"sqlite:///{results}/mlflow.db", "artifacts": None, "traces": True}
+    named = {"study": settings["study"]} | ({} if results == "mlruns" else {"results": results})
+    tracking = without_passwords(settings["tracking"])
+    other = {f"tracking.{n}": tracking[n] for n in usual if tracking.get(n, usual[n]) != usual[n]}
+    return line("bilevel.sync", {**named, **other})
 
 
 def _holds(database: Path, search_id: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bilevel.errors import BadInput
 from bilevel.options import options
 from bilevel.shell import command
+from bilevel.tracking.location import address
 
 USAGE = "python -m bilevel.ui [port=5000] [results=mlruns]"
 HOST = "127.0.0.1"
@@ -34,7 +35,7 @@ def serving(arguments: Sequence[str]) -> list[str]:
                 f"port {port} cannot be used ({error.strerror}): another page may be open there "
                 f"already, or choose another one with port={int(port) % 65535 + 1}"
             ) from None
-    store = f"sqlite:///{database.resolve()}"
+    store = address(f"sqlite:///{database.resolve()}")
     served = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", HOST]
     return [*served, "--port", port, "--backend-store-uri", store]
 

@@ -10,6 +10,7 @@ import pytest
 
 from bilevel.arms import LONGEST, _short
 from bilevel.promote import main as promote
+from bilevel.rebuilt import exactly, rebuilt
 from bilevel.replay import main as replay
 from bilevel.settings import CONF, RULES
 from bilevel.sync import main as sync
@@ -53,6 +54,9 @@ def searches(folder: Path) -> dict[str, dict[str, Any]]:
         (("arm=tabu", "mechanisms=none"), "tabu-none"),
         (("arm=level1", "outer=tuner", "mechanisms=placebo"), "level1-tuner-placebo"),
         (("arm=level1", "inner=sequential"), "level1-sequential"),
+        (("arm=tabu", "without=[tabu]"), "tabu-without-tabu"),
+        (("arm=curated", "without=[tabu,a b]"), "curated-without-tabu-without-a_b"),
+        (("arm=level1", "mechanisms=tabu", "without=[tabu]"), "level1-tabu-without-tabu"),
         (("arm=random", "baseline=tpe"), "random-tpe"),
         (("arm=level1", "inner=baseline", "baseline=tpe"), "level1-baseline-tpe"),
     ],
@@ -141,6 +145,19 @@ def test_every_command_finds_it_by_that_name(
     assert (tmp_path / "mlruns/searches/s.replays/level1-tabu.without-tabu-seed1").is_dir()
     assert promote([*named, "mechanism=x"]) == 2
     assert "this search invented and admitted: none" in capsys.readouterr().err
+
+
+def test_what_was_run_under_its_old_name_is_still_read(warm: Searches, tmp_path: Path) -> None:
+    """Before, an arm that something was left out of was called as if it were whole."""
+    assert ran(warm, tmp_path, "arm=tabu", "without=[tabu]")[0] == 0
+    folder = tmp_path / "mlruns" / "searches" / "s"
+    (folder / "tabu-without-tabu-seed1").rename(folder / "tabu-seed1")
+    path = folder / "tabu-seed1" / "journal.jsonl"
+    path.write_text(path.read_text().replace("arm=tabu-without-tabu", "arm=tabu"))
+    found = exactly(rebuilt(path, CONF, ["tracking=none"]), path)
+    assert (found.complete, found.identity.arm) == (True, "tabu")
+    code, said = ran(warm, tmp_path, "arm=tabu")
+    assert (code, "without: was" in said) == (2, True)
 
 
 def test_a_long_name_is_cut_and_stays_its_own() -> None:

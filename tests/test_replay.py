@@ -197,6 +197,24 @@ def test_a_mechanism_from_a_file_changes_what_follows(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("raises", "state"),
+    [
+        ("view.trial", "failed: raised in 3 of 3 hook calls"),
+        ("view.trial == 3", "prompted, raised in 1 of 20 hook calls"),
+    ],
+)
+def test_a_mechanism_that_raises_has_failed_and_is_not_merely_dead(
+    here: Path, raises: str, state: str
+) -> None:
+    text = MECHANISM.replace("return", f"assert not ({raises})\n        return", 1)
+    (here / "bad.py").write_text(text)
+    found, said = run("study=s", "arm=level1_5", "seed=1", "with=bad.py", "tracking=none")
+    assert found is not None
+    assert found.replayed.mechanisms == {"note": state}
+    assert f"note: {state}" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("x = 1\n", "defines none; expected exactly one subclass of Mechanism"),

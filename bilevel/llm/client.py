@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from bilevel.closing import Closing
 from bilevel.errors import EndpointError, EndpointRefused
 from bilevel.llm import faults
-from bilevel.llm.completion import MAX_BODY_BYTES, Completion, completion, content, parsed, said
+from bilevel.llm.completion import (
+    MAX_BODY_BYTES,
+    Completion,
+    completion,
+    content,
+    is_object,
+    parsed,
+    said,
+)
 from bilevel.llm.deadline import Deadline
 from bilevel.llm.dialect import Dialect
 from bilevel.llm.endpoint import Endpoint
@@ -25,6 +33,7 @@ Messages = Sequence[Mapping[str, str]]
 Answered = dict[str, Any]
 IN_PROCESS = "http://in-process.invalid/v1"
 MAX_WAIT_S = 60.0
+FIRST_ATTEMPTS = 2
 
 
 class ChatClient(Closing):
@@ -48,6 +57,7 @@ class ChatClient(Closing):
         self._clock = clock
         self._dialect = Dialect(structured=endpoint.structured)
         self._sdk: openai.OpenAI | None = None
+        self._answered = False
 
     def __repr__(self) -> str:
         place = self.endpoint.place
@@ -79,12 +89,13 @@ class ChatClient(Closing):
                 if other is not None:
                     dialect = other
                     continue
-            if answer.remedy is not Remedy.RETRY or attempts >= self.endpoint.max_attempts:
+            if attempts >= self._worth(answer):
                 raise self._given_up(answer, attempts)
             pause = _pause(attempts, answer.wait_s, seed)
             waited += pause
             self._sleep(pause)
         self._remember(dialect)
+        self._answered = True
         clock = {"seconds": self._clock() - started, "attempts": attempts, "waited_s": waited}
         text = content(answer["choices"][0]).encode("utf-8", "backslashreplace").decode()
         return completion(answer, self.endpoint.without_key(text), messages, clock)
@@ -100,9 +111,18 @@ class ChatClient(Closing):
             dialect.announce(self._dialect, self.endpoint.name)
             self._dialect = dialect
 
+    def _worth(self, fault: Fault) -> int:
+        """How many attempts; of what comes before any answer and is none, a second one."""
+        most = self.endpoint.max_attempts
+        if fault.remedy is Remedy.FOREIGN:
+            return most if self._answered else min(most, FIRST_ATTEMPTS)
+        return most if fault.remedy is Remedy.RETRY else 1
+
     def _given_up(self, fault: Fault, attempts: int) -> EndpointError:
         tried = f" after {attempts} attempts" if attempts > 1 else ""
         advice = fault.advice or f"llm.model={self.endpoint.model} does not take this request"
+        if fault.remedy is Remedy.FOREIGN and self._answered:
+            advice = faults.well_before(self.endpoint.place)
         said_clean = self.endpoint.without_key(fault.said)
         line = " ".join(f"{said_clean}{tried}; {advice}".split())
         refused = fault.remedy in {Remedy.REFUSED, Remedy.ASK_DIFFERENTLY}
@@ -122,7 +142,10 @@ class ChatClient(Closing):
             told = said(error.body, error.message)
             code, param = str(error.code or ""), str(error.param or "")
             headers = error.response.headers
-            return faults.from_status(error.status_code, told, code, param, headers, place)
+            foreign = error.body is not None and not is_object(error.response.content)
+            return faults.from_status(
+                error.status_code, told, code, param, headers, place, foreign=foreign
+            )
         except Exception as error:
             slow = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException)
             if slow or deadline.passed:

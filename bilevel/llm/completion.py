@@ -1,6 +1,7 @@
 """What a server's answer holds: read defensively, since compatible servers differ in everything."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,33 +40,58 @@ def parsed(raw: bytes, place: Place) -> dict[str, Any] | Fault:
     try:
         data = json.loads(raw)
     except (ValueError, RecursionError):
-        kind = "HTML" if beginning.lstrip().startswith("<") else "text that is not JSON"
-        return faults.not_a_completion(kind, beginning, place)
+        return faults.not_a_completion(_kind(beginning.strip()), beginning, place)
+    return _chosen(data, place) or faults.not_a_completion("other JSON", beginning, place)
+
+
+def _chosen(data: Any, place: Place) -> dict[str, Any] | Fault | None:
+    """A completion or why there is none in it; None for what is about no completion at all."""
     if not isinstance(data, dict):
-        return faults.not_a_completion("other JSON", beginning, place)
+        return None
     choices = data.get("choices")
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+    chosen = choices[0] if isinstance(choices, list) and choices else None
+    error = data.get("error") or (isinstance(chosen, dict) and chosen.get("error"))
+    if error:
+        return _error_inside(error, place)
+    if isinstance(chosen, dict) and isinstance(chosen.get("message"), dict):
         return data
-    if data.get("error"):
-        return _error_inside(data["error"], place)
-    return faults.no_choices(place)
+    return faults.no_choices(place) if "choices" in data else None
+
+
+def is_object(raw: bytes) -> bool:
+    """Whether a body is a JSON object, as every server's own errors are."""
+    try:
+        return isinstance(json.loads(raw), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _kind(beginning: str) -> str:
+    """What a body is that cannot be read."""
+    if not beginning:
+        return "an empty body"
+    if beginning.startswith("<"):
+        return "HTML"
+    return "broken JSON" if beginning[0] in "{[" else "text that is not JSON"
 
 
 def _error_inside(error: Any, place: Place) -> Fault:
-    """Some routers answer 200 and put the error of the server behind them in the body."""
-    code = error.get("code") if isinstance(error, Mapping) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else 502
-    return faults.from_status(status, said(error, "no reason given"), "", "", {}, place)
+    """Some routers answer 200 and put the error of the server behind them in the body, or, where
+    the model had begun, in the choice; some write its code as a text."""
+    code = str(error.get("code") if isinstance(error, Mapping) else "")
+    status = int(code) if re.fullmatch(r"[45]\d\d", code) else 502
+    return faults.from_status(status, said(error, "no reason given"), code, "", {}, place)
 
 
 def said(body: object, otherwise: str) -> str:
-    """What a server said about an error, on one line."""
+    """What a server said about an error, on one line; of a page, its words."""
     if isinstance(body, Mapping):
         inner = body.get("message") or body.get("error") or body.get("detail") or otherwise
         text = str(inner.get("message", inner)) if isinstance(inner, Mapping) else str(inner)
     else:
-        text = otherwise
+        text = re.sub(r"<[^>]*>", " ", body) if isinstance(body, str) else otherwise
     line = " ".join(text.split())
+    line = line or otherwise
     return line if len(line) <= 300 else line[:297] + "..."
 
 

@@ -36,6 +36,7 @@ class Endpoint:
     max_calls: int | None = None
     max_total_tokens: int | None = None
     max_usd: float | None = None
+    max_unusable: int | None = 8
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     @property
@@ -68,6 +69,8 @@ class Endpoint:
         _check_positive("max_attempts", self.max_attempts)
         if self.max_tokens is not None:
             _check_positive("max_tokens", self.max_tokens)
+        if self.max_unusable:
+            _check_positive("max_unusable", self.max_unusable)
         if self.structured not in FORMATS:
             valid = ", ".join(FORMATS)
             raise ConfigError(f"llm.structured={self.structured!r} is unknown; valid: {valid}")

@@ -8,12 +8,13 @@ from enum import StrEnum
 
 
 class Remedy(StrEnum):
-    """What can be done about a failed attempt."""
+    """What can be done about a failed attempt. What is `foreign` was not said by a model's server:
+    a gateway's moment where the server has answered before, else rather a wrong address."""
 
     RETRY = "retry"
     ASK_DIFFERENTLY = "ask differently"
     REFUSED = "refused"
-    UNUSABLE = "unusable"
+    FOREIGN = "foreign"
 
 
 @dataclass(frozen=True)
@@ -46,27 +47,38 @@ _FORMAT = re.compile(r"json_schema|json_object|json mode|structured|grammar|guid
 
 
 def from_status(
-    status: int, message: str, code: str, param: str, headers: Mapping[str, str], place: Place
+    status: int,
+    message: str,
+    code: str,
+    param: str,
+    headers: Mapping[str, str],
+    place: Place,
+    *,
+    foreign: bool = False,
 ) -> Fault:
-    """Classifies an HTTP error by its status and what the server said about it."""
+    """Classifies an HTTP error by its status and what the server said about it; `foreign` where
+    that is a page or a word of somebody in between."""
     said = f"{place.url} answered {status}: {message}"
+    refused = Remedy.FOREIGN if foreign else Remedy.REFUSED
     if status in {401, 403}:
-        return Fault(Remedy.REFUSED, said, f"check the key in {place.key}, {_SCRIPTED}")
+        return Fault(refused, said, f"check the key in {place.key}, {_SCRIPTED}")
     if status == 404:
         advice = f"check llm.model={place.model} and llm.base_url (it usually ends in /v1)"
-        return Fault(Remedy.REFUSED, said, advice)
+        return Fault(refused, said, advice)
     if status == 402 or code == "insufficient_quota":
         return Fault(
             Remedy.REFUSED, said, f"the account has no credit left; top it up, {_SCRIPTED}"
         )
     if status in {400, 422}:
-        return Fault(Remedy.ASK_DIFFERENTLY, said, option=_named_option(message, param))
+        option = _named_option(message, param)
+        if option or not foreign:
+            return Fault(Remedy.ASK_DIFFERENTLY, said, option=option)
     if status in {408, 409, 425, 429} or status >= 500:
         advice = "try again later"
         if status == 429:
             advice += ", run fewer searches at a time"
         return Fault(Remedy.RETRY, said, f"{advice}, {_SCRIPTED}", retry_after(headers))
-    return Fault(Remedy.REFUSED, said, "check llm.base_url")
+    return Fault(refused, said, "check llm.base_url")
 
 
 def _named_option(message: str, param: str) -> str:
@@ -104,7 +116,14 @@ def too_slow(seconds: float, place: Place) -> Fault:
 
 def not_a_completion(kind: str, beginning: str, place: Place) -> Fault:
     said = f"{place.url} answered with {kind} instead of a chat completion: {beginning!r}"
-    return Fault(Remedy.UNUSABLE, said, "check llm.base_url (it usually ends in /v1)")
+    return Fault(Remedy.FOREIGN, said, "check llm.base_url (it usually ends in /v1)")
+
+
+def well_before(place: Place) -> str:
+    """What to do about a server that answers no longer, and did."""
+    return (
+        f"it has answered before: look at {place.url} and what stands in front of it, {_SCRIPTED}"
+    )
 
 
 def no_choices(place: Place) -> Fault:

@@ -13,6 +13,7 @@ from bilevel.llm.endpoint import Endpoint
 from bilevel.llm.ledger import Call, Ledger, Message
 from bilevel.llm.reply import ReplyError, checked, plain_schema
 from bilevel.llm.request import REPLY, request_of
+from bilevel.llm.unusable import Unusable
 from bilevel.randomness import digest
 from bilevel.view import Answer, Ask
 
@@ -59,9 +60,12 @@ class _Question:
 class Session(Closing):
     """Every question that a search asks its model, at whatever level, goes through here."""
 
-    def __init__(self, client: Client, journal: Journal, ledger: Ledger, seed: int) -> None:
+    def __init__(
+        self, client: Client, journal: Journal, ledger: Ledger, seed: int, title: str = ""
+    ) -> None:
         self.client = client
         self.ledger = ledger
+        self._unusable = Unusable(client.endpoint.max_unusable, title)
         self._journal = journal
         self._seed = seed
         self._asked: dict[str, int] = {}
@@ -98,24 +102,38 @@ class Session(Closing):
         """The first reply, or the second one after the model was told what was wrong."""
         asked = prompts.digest(*(message["content"] for message in messages))
         spent = self.ledger.total.tokens
-        value, problem, text = self._reply(question, question.key, messages, check)
-        texts: tuple[str, ...] = (text,)
-        if problem:
+        value, call = self._reply(question, question.key, messages, check)
+        texts: tuple[str, ...] = (call.text,)
+        if call.problem:
+            self._tell(call, again=True)
+            text = call.text
             quoted = text if len(text) <= SHOWN_AGAIN else text[:SHOWN_AGAIN] + " [cut here]"
             again = (
                 *messages,
                 {"role": "assistant", "content": quoted or "(an empty reply)"},
-                {"role": "user", "content": prompts.render("repair", problem=problem)},
+                {"role": "user", "content": prompts.render("repair", problem=call.problem)},
             )
-            key = f"{question.key}/repair"
-            value, problem, text = self._reply(question, key, again, check)
-            texts = (*texts, text)
-        return Answer(value, problem, asked, texts, self.ledger.total.tokens - spent)
+            value, call = self._reply(question, f"{question.key}/repair", again, check)
+            texts = (*texts, call.text)
+        self._settle(call)
+        return Answer(value, call.problem, asked, texts, self.ledger.total.tokens - spent)
+
+    def _tell(self, call: Call, *, again: bool) -> None:
+        if not call.replayed:
+            self._unusable.tell(call.level, call.trial, call.purpose, call.problem, again)
+
+    def _settle(self, call: Call) -> None:
+        """The last reply to a question. Raises BudgetExhausted where too many were of no use."""
+        if not call.problem:
+            self._unusable.usable(call.level, call.purpose)
+        elif not call.replayed:
+            self._tell(call, again=False)
+            self._unusable.lost(call.level, call.trial, call.purpose, call.problem)
 
     def _reply(
         self, question: _Question, key: str, messages: tuple[Message, ...], check: Check
-    ) -> tuple[Any, str, str]:
-        """(value, problem, text) of one reply, recorded before anything depends on it."""
+    ) -> tuple[Any, Call]:
+        """The value of one reply, recorded before anything depends on it."""
         self.ledger.admit()
         request = request_of(
             self.client.endpoint.model,
@@ -137,8 +155,9 @@ class Session(Closing):
             messages = (UNKNOWN_WORDS,)
         text: str = data["text"]
         value, problem = _judged(text, data["finish_reason"], question.schema, check)
-        self.ledger.add(self._call(question, key, messages, data, replayed, problem))
-        return value, problem, text
+        call = self._call(question, key, messages, data, replayed, problem)
+        self.ledger.add(call)
+        return value, call
 
     def _ask(self, request: Data) -> Data:
         """The live call, as the journal holds it."""

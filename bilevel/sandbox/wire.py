@@ -107,8 +107,11 @@ def unpack(packed: Packed, allowed: Collection[str] = ALL) -> Any:
         raise ValueError(f"{str(name)[:40]!r} is not expected here")
     if name in _FIELDS:
         kind, names = _FIELDS[name]
-        values = _listed(packed["of"], len(names))
-        return kind(**{n: unpack(v, allowed) for n, v in zip(names, values, strict=True)})
+        values = _listed(packed["of"])
+        if len(values) > len(names):
+            raise ValueError(f"a {name} of {len(values)} fields, expected at most {len(names)}")
+        # one that was written before a field was there has its default: the later fields have some
+        return kind(**{n: unpack(v, allowed) for n, v in zip(names, values, strict=False)})
     if name in _NAMED_ENUMS:
         return _NAMED_ENUMS[name](packed["of"])
     return _made(name, packed["of"], allowed)

@@ -2,6 +2,8 @@
 
 import contextlib
 import hashlib
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ FOR_UV = ("pyproject.toml", "uv.lock", ".python-version")  # copied where the ch
 BATCHES = ("TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE")
 WINDOWS = "WINDOW_PATTERN"
 TIME_LEN = "MAX_SEQ_LEN"  # tokens in a sequence, a constant of the evaluator
+VARIABLE = "AUTORESEARCH"
+NOWHERE = "/no-checkout-given"
 
 
 class Autoresearch(CommandTask):
@@ -23,17 +27,18 @@ class Autoresearch(CommandTask):
 
     `prepare_sha256` names the evaluator that every number comes from; None takes the one that is
     found first. What cannot run is refused without a launch, in words that a model can act on.
+    What a journal kept (`script_text`, `time_len`) stands for a checkout as long as none trains.
     """
 
     def __init__(
         self,
         *,
         name: str,
-        checkout: str,
         command: Sequence[str],
         parameters: Mapping[str, Mapping[str, Any]],
         locked: Sequence[str],
         limit_s: float,
+        checkout: str | None = None,
         seed_calls: Sequence[str] = ("manual_seed",),
         seed_names: Sequence[str] = (),
         seed_variable: str | None = None,
@@ -41,8 +46,11 @@ class Autoresearch(CommandTask):
         files: Sequence[str] = (),
         environment: Sequence[str] = (),
         script_text: str | None = None,
+        time_len: int | None = None,
     ) -> None:
-        self.checkout = Path(checkout).expanduser().absolute()
+        named = checkout or os.environ.get(VARIABLE) or NOWHERE
+        self.checkout = Path(named).expanduser().absolute()
+        self._kept_time_len = time_len
         if script_text is None:
             self._check_checkout()
         self._command_is_uv = Path(str(command[0])).name == "uv"
@@ -77,6 +85,9 @@ class Autoresearch(CommandTask):
         refused = self.refusal(self.space.baseline)
         if refused:
             raise TaskError(f"{SCRIPT} cannot run as it is: {refused}")
+
+    def details(self) -> dict[str, Any]:
+        return {"time_len": self._time_len()}
 
     def material(self) -> dict[str, str]:
         evaluator = self.checkout / EVALUATOR
@@ -120,7 +131,7 @@ class Autoresearch(CommandTask):
         if missing:
             raise TaskError(
                 f"{self.checkout} has no {' and no '.join(missing)}; give a checkout of "
-                "karpathy/autoresearch as task.checkout=FOLDER or in the variable AUTORESEARCH"
+                f"karpathy/autoresearch as task.checkout=FOLDER or in the variable {VARIABLE}"
             )
 
     def _check_evaluator(self, folder: Path) -> None:
@@ -130,13 +141,18 @@ class Autoresearch(CommandTask):
         if found != expected:
             raise TaskError(
                 f"{self.checkout / EVALUATOR} has the sha256 {found}, expected {expected}: numbers "
-                f"from two evaluators cannot be compared. Restore it (git checkout {EVALUATOR}) "
-                "and repeat the command, or begin another study with task.prepare_sha256=null"
+                f"from two evaluators cannot be compared. Restore it ({self._restoring()}) and "
+                "repeat the command, or begin another study with task.prepare_sha256=null"
             )
 
+    def _restoring(self) -> str:
+        return shlex.join(["git", "-C", str(self.checkout), "checkout", EVALUATOR])
+
     def _time_len(self) -> int | None:
-        self._check_checkout()
-        source = (self.checkout / EVALUATOR).read_text()
+        evaluator = self.checkout / EVALUATOR
+        if self._kept_time_len is not None or not evaluator.exists():
+            return self._kept_time_len
+        source = evaluator.read_text()
         if TIME_LEN not in constants.names(source):
             return None
         value = constants.read(source, [TIME_LEN], script=EVALUATOR)[TIME_LEN]

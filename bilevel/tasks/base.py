@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Outcome, Proposal, Trial
@@ -52,6 +53,11 @@ class Task(ABC):
     def world(self) -> Mapping[str, str]:
         """What decides outcomes besides the settings and the material, each by a name and told in
         few words; asked for once, when the task is ready."""
+        return {}
+
+    def details(self) -> dict[str, Any]:
+        """What else a journal keeps for making the task, and decides nothing: a file's name, or
+        what was read from one that `material` names. Two runs of a search may differ in it."""
         return {}
 
     def effective(self, config: Config) -> Config:

@@ -26,6 +26,11 @@ class Beside:
                     f"is in {folder}"
                 )
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has to be there."""
+        return not (self._files or self._links)
+
     def found(self) -> list[Path]:
         """The files to copy, relative. Raises TaskError for what is not there."""
         found: set[Path] = set()

@@ -37,17 +37,19 @@ class CommandTask(ScriptTask):
     environment variable `seed_variable`. `files` and `links` lie beside the script. `environment`
     names variables that the command is given besides the usual few, `variables` gives some by
     value.
+
+    What a journal kept of the script, its text and `script_name`, stands for the file.
     """
 
     def __init__(
         self,
         *,
         name: str,
-        file: str,
         command: Sequence[str],
         metric: str,
         parameters: Mapping[str, Mapping[str, Any]],
         limit_s: float,
+        file: str | None = None,
         direction: str = "minimize",
         metric_pattern: str | None = None,
         locked: Sequence[str] = (),
@@ -60,8 +62,12 @@ class CommandTask(ScriptTask):
         seed_variable: str | None = None,
         cache: bool = False,
         script_text: str | None = None,
+        script_name: str = "script",
     ) -> None:
-        script = Path(file).expanduser().absolute()
+        if file is None and script_text is None:
+            raise ConfigError("task.file is missing: expected the path of the script")
+        self._has_file = file is not None
+        script = Path(file or script_name).expanduser().absolute()
         self._command = [str(part) for part in command]
         self._beside = Beside(script.parent, script.name, files, links)
         self._files: Mapping[str, str] = {}  # what they held when the search began
@@ -125,7 +131,15 @@ class CommandTask(ScriptTask):
             f"hand it over by one of {', '.join(ways)}, or search.confirm_seeds=0 saves these runs"
         )
 
+    def details(self) -> dict[str, Any]:
+        return {"script_name": self._script.name}
+
     def ready(self) -> None:
+        if not (self._has_file or self._beside.empty):
+            raise TaskError(
+                f"a journal does not hold what lies beside {self._script.name} (task.files, "
+                "task.links): give task.file=PATH"
+            )
         unset = [name for name in self._passed if name not in os.environ]
         if unset:
             raise TaskError(f"task.environment names {', '.join(unset)}, which are not set")
@@ -195,8 +209,11 @@ class CommandTask(ScriptTask):
         self._beside.furnish(folder)
         self.check_copies(folder)
         super().furnish(folder, text)
-        if self._script.exists():
-            shutil.copymode(self._script, folder / self._script.name)
+        copy = folder / self._script.name
+        if self._has_file and self._script.exists():
+            shutil.copymode(self._script, copy)
+        else:
+            copy.chmod(0o755)
 
     def check_copies(self, folder: Path) -> None:
         """Of what a trial is given beside the script: it may change under a search. Raises

@@ -38,9 +38,8 @@ class Metric:
 
     def values(self, output: str) -> list[float]:
         """Every value that was printed, in order."""
-        if self._pattern is None:
-            return numbers(output).get(self.name, [])
-        matches = [match for line in _lines(output) for match in self._pattern.finditer(line)]
+        pattern = self._pattern or re.compile(rf"^\s*{re.escape(self.name)}:\s+(\S+)\s*$")
+        matches = [match for line in _lines(output) for match in pattern.finditer(line)]
         return [value for match in matches if (value := _number(match[1])) is not None]
 
 

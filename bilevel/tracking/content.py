@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from bilevel.journal import projection
 from bilevel.parameters import Value
 from bilevel.space import canonical
 from bilevel.trace import Objective, Trial
+from bilevel.tracking.keys import file_name, key, renamed
 from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
 from bilevel.tracking.settled import packed
 
@@ -56,6 +56,7 @@ def search_tags(info: SearchInfo) -> Tags:
         "superseded": "false",
         "metric": info.objective.metric,
         "direction": info.objective.direction,
+        **renamed([info.objective.metric, f"best_{info.objective.metric}"]),
     } | {name: text for name, text in optional.items() if text}
 
 
@@ -75,7 +76,7 @@ def spent_s(record: TrialRecord) -> float:
     return asked_s + max(0.0, record.trial.outcome.clock.get("wall_s", 0.0))
 
 
-def trial_tags(record: TrialRecord) -> Tags:
+def trial_tags(record: TrialRecord, objective: Objective) -> Tags:
     """`moves` is a JSON list of [parameter, direction], `acted` one of [mechanism, hook, effect],
     for the hook calls that changed a decision or a prompt: what the report counts."""
     trial = record.trial
@@ -96,6 +97,7 @@ def trial_tags(record: TrialRecord) -> Tags:
         "trial": str(trial.number),
         "decision": str(trial.decision),
         "moves": json.dumps(sorted(map(list, trial.moves))),
+        **renamed([*_metrics(record, objective), *trial.config]),
     } | {name: text for name, text in optional.items() if text}
 
 
@@ -121,7 +123,7 @@ def _research_tags(mechanism: Mapping[str, Any]) -> Tags:
 def trial_params(trial: Trial) -> dict[str, str]:
     """The full configuration; a text longer than a param may be is a file of its own."""
     return {
-        name: _digest(value) if _is_long(value) else _text(value)
+        key(name): _digest(value) if _is_long(value) else _text(value)
         for name, value in trial.config.items()
     }
 
@@ -139,6 +141,11 @@ def trial_metrics(record: TrialRecord, objective: Objective) -> Metrics:
     """The trial's own numbers. Here `delta` = value - baseline, so that the lowest `delta` among
     a search's kept trials is the `delta` of the search. Numbers that are not finite are left out.
     """
+    return finite(_metrics(record, objective))
+
+
+def _metrics(record: TrialRecord, objective: Objective) -> Metrics:
+    """By the names that the task gave them."""
     trial = record.trial
     found: Metrics = dict(trial.outcome.metrics)
     found |= {f"cost/{name}": amount for name, amount in trial.outcome.cost.items()}
@@ -147,8 +154,7 @@ def trial_metrics(record: TrialRecord, objective: Objective) -> Metrics:
         found["tokens"] = sum(c.prompt_tokens + c.completion_tokens for c in record.calls)
         found["llm_calls"] = len(record.calls)
     found |= _named(trial.value, VALUE, objective.metric)
-    found |= _difference(trial.value, record.baseline)
-    return finite(found)
+    return found | _difference(trial.value, record.baseline)
 
 
 def search_metrics(record: TrialRecord, objective: Objective) -> Metrics:
@@ -176,10 +182,10 @@ def trial_files(record: TrialRecord) -> dict[str, str]:
     }
     files = {"trial.json": json.dumps(account, indent=1)}
     for number, call in enumerate(record.calls, start=1):
-        files[f"calls/{number:02d}_{_safe(call.purpose)}.md"] = _conversation(call)
-    files |= {_safe(n): _text(value) for n, value in trial.config.items() if _is_long(value)}
+        files[f"calls/{number:02d}_{file_name(call.purpose)}.md"] = _conversation(call)
+    files |= {file_name(n): _text(value) for n, value in trial.config.items() if _is_long(value)}
     for name, text in trial.outcome.notes.items():
-        files[_safe(name) if "." in name else f"{_safe(name)}.txt"] = text
+        files[file_name(name) if "." in name else f"{file_name(name)}.txt"] = text
     if trial.outcome.failure is not None:
         files["failure.txt"] = f"{trial.outcome.failure.kind}\n{trial.outcome.failure.detail}\n"
     files |= _research_files(trial.proposal.mechanism)
@@ -237,7 +243,7 @@ def hook_calls(record: MechanismRecord) -> int:
 def mechanism_metrics(record: MechanismRecord) -> Metrics:
     """How often each hook did what so far, and what its trials and the proposer's came to."""
     counts = {f"hook/{name}": float(count) for name, count in record.counts.items()}
-    return counts | {f"credit/{name}": number for name, number in record.credit.items()}
+    return finite(counts | {f"credit/{name}": n for name, n in record.credit.items()})
 
 
 def mechanism_files(record: MechanismRecord) -> dict[str, str]:
@@ -283,18 +289,14 @@ def _difference(value: float | None, baseline: float | None) -> Metrics:
 
 
 def finite(metrics: Mapping[str, float]) -> Metrics:
-    """Without what a metric cannot say: NaN and infinities."""
-    return {name: float(value) for name, value in metrics.items() if math.isfinite(value)}
+    """Without what a metric cannot say: NaN and infinities; by names that MLflow takes."""
+    return {key(name): float(value) for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _cut(text: str, chars: int) -> str:
     """A text as every database takes it: PostgreSQL has no NUL in one."""
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= chars else text[: chars - 1] + "…"
-
-
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "text"
 
 
 def _text(value: Value | Any) -> str:

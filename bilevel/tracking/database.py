@@ -10,7 +10,7 @@ import sqlalchemy
 from filelock import FileLock
 
 from bilevel.errors import TrackingError
-from bilevel.tracking.location import REMEDY
+from bilevel.tracking.location import REMEDY, address
 
 _LOCK_S = 120.0
 _LOGIN_S = 10
@@ -54,7 +54,7 @@ def prepare(path: Path, migrate: Callable[[str], None], *, write: bool) -> None:
             return
         unfinished = path.with_name(f"{path.name}.unfinished")
         unfinished.unlink(missing_ok=True)
-        migrate(f"sqlite:///{unfinished}")
+        migrate(address(f"sqlite:///{unfinished}"))
         connection = sqlite3.connect(unfinished)
         try:
             connection.execute("PRAGMA journal_mode=WAL")

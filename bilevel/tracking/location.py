@@ -20,7 +20,8 @@ _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def resolve(uri: str, folder: Path | None = None) -> str:
-    """The URI with a relative sqlite path made absolute. Raises TrackingError for a file store."""
+    """The URI with a relative sqlite path made absolute: the path as it stands, whatever is in it
+    (`address` quotes it). Raises TrackingError for a file store."""
     scheme = urlsplit(uri).scheme.split("+")[0]
     if scheme == "sqlite":
         path = uri.split("///", 1)[-1]
@@ -40,17 +41,32 @@ def local_path(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:") else None
 
 
+def address(uri: str) -> str:
+    """A resolved URI as MLflow and SQLAlchemy take it, who read `?` and `%` in a path otherwise."""
+    path = local_path(uri)
+    quoted = str(path).replace("%", "%25").replace("?", "%3F")
+    if path is None or quoted == str(path):
+        return uri
+    # with the driver's name MLflow does not make a folder for the path as it is written
+    return f"sqlite+pysqlite:///{quoted}"
+
+
 def artifacts_root(uri: str, configured: str | None = None) -> str | None:
     """Where artifacts go: beside a sqlite file, under mlruns for another database; a tracking
     server decides for itself (None)."""
     if configured is not None:
-        return configured if "://" in configured else str(Path(configured).resolve())
+        return configured if "://" in configured else _place(Path(configured).resolve())
     path = local_path(uri)
     if path is not None:
-        return str(path.parent / "artifacts")
-    return (
-        None if uri.startswith(("http", "databricks")) else str(Path("mlruns/artifacts").resolve())
-    )
+        return _place(path.parent / "artifacts")
+    if uri.startswith(("http", "databricks")):
+        return None
+    return _place(Path("mlruns/artifacts").resolve())
+
+
+def _place(folder: Path) -> str:
+    """A folder as MLflow takes it, who reads a path as a URI where it can."""
+    return folder.as_uri() if set(str(folder)) & set("%?#") else str(folder)
 
 
 def study_folder(study: str) -> str:
@@ -95,12 +111,24 @@ def ui_command(uri: str) -> str:
     uri = resolve(uri)
     if uri.startswith("http"):
         return f"open {uri}"
+    return (
+        f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {_python()} -m mlflow ui "
+        f"--backend-store-uri {shlex.quote(shown(address(uri)))} --workers 1"
+    )
+
+
+def restore_command(uri: str, experiment_id: str) -> str:
+    """The shell command that brings back an experiment that was deleted there."""
+    store = shlex.quote(shown(address(uri)))
+    return (
+        f"MLFLOW_TRACKING_URI={store} {_python()} -m mlflow experiments restore -x {experiment_id}"
+    )
+
+
+def _python() -> str:
     python = Path(sys.executable)
     here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
-    return (
-        f"MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false {shlex.quote(str(here))} -m mlflow ui "
-        f"--backend-store-uri {shlex.quote(shown(uri))} --workers 1"
-    )
+    return shlex.quote(str(here))
 
 
 def deep_link(uri: str, experiment_id: str, address: str = UI_ADDRESS) -> str:

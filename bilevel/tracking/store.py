@@ -14,10 +14,12 @@ from bilevel.errors import TrackingError
 from bilevel.tracking.database import log_in, prepare
 from bilevel.tracking.location import (
     REMEDY,
+    address,
     artifacts_root,
     local_path,
     reach,
     resolve,
+    restore_command,
     shown,
     study_folder,
 )
@@ -57,8 +59,8 @@ class Store:
                 prepare(path, _migrate, write=write)
             elif not self.uri.startswith(("http", "databricks")):
                 log_in(self.uri, _migrate)
-            self._client = mlflow.MlflowClient(tracking_uri=self.uri)
-            self._tracing = TracingClient(self.uri)
+            self._client = mlflow.MlflowClient(tracking_uri=address(self.uri))
+            self._tracing = TracingClient(address(self.uri))
 
     @property
     def backend(self) -> Any:
@@ -99,8 +101,9 @@ class Store:
             found = self._client.get_experiment_by_name(study) or self._create(study)
             if found.lifecycle_stage != "active":
                 raise TrackingError(
-                    f"study {study} was deleted in {shown(self.uri)}; restore it with `mlflow "
-                    f"experiments restore -x {found.experiment_id}`, or choose another study name"
+                    f"study {study} was deleted in {shown(self.uri)}; restore it with `"
+                    f"{restore_command(self.uri, found.experiment_id)}`, or choose another study "
+                    "name"
                 )
             for name, text in tags.items():
                 if found.tags.get(name) != text:

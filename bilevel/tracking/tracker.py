@@ -186,7 +186,7 @@ class MlflowTracker:
         run_id = self._child(
             record.label,
             content.trial_name(record),
-            content.trial_tags(record),
+            content.trial_tags(record, self._info.objective),
             age_s=content.spent_s(record),
         )
         store.log(

@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 from bilevel.tracking.content import DELTA
+from bilevel.tracking.keys import key
 from bilevel.tracking.location import VIEW_KEY
 
 TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
@@ -44,7 +45,7 @@ def _curve(metric: str) -> dict[str, Any]:
 def state(metric: str) -> str:
     """The stored view, as the value of the experiment's tag; `metric` is the task's name for what
     it measures."""
-    best = f"best_{metric}"
+    best = key(f"best_{metric}")
     sections = [
         {
             "uuid": _id(name),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bilevel.errors import TaskError
-from bilevel.stopping import await_own_signal, told_to_end
+from bilevel.stopping import ENDING, await_own_signal, told_to_end
 from bilevel.workers.job import Finished, Job, flooded, printed, scrubbed_environment
 
 KILL_GRACE_S = 5.0
@@ -99,17 +99,24 @@ class _ServerProcess:
     """The client's end of one server: sends jobs, hands each caller the end of its own job."""
 
     def __init__(self, preloads: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "bilevel.workers.server", *preloads],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=scrubbed_environment(environment),
-        )
+        with _spared():
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bilevel.workers.server", *preloads],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=scrubbed_environment(environment),
+            )
         self._begun: dict[int, int] = {}  # job -> process group
         self._ended: dict[int, dict[str, Any]] = {}
         self._news = threading.Condition()
         self._next = 0
-        if not _pipe(self._process.stdout).readline():
+        try:
+            ready = _pipe(self._process.stdout).readline()
+        except BaseException:  # stopped while it starts: it has no workers yet
+            self._process.kill()
+            self.close()
+            raise
+        if not ready:
             self.close()
             raise TaskError(
                 f"the worker server exited with code {self._process.returncode} before its first "
@@ -189,6 +196,17 @@ class _ServerProcess:
         with self._news:
             self.alive = False
             self._news.notify_all()
+
+
+@contextlib.contextmanager
+def _spared() -> Iterator[None]:
+    """A process that is started in here does not hear a signal that a whole terminal or job is
+    sent, until it has chosen to ignore it: this one hears it, and ends the other."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -112,8 +112,8 @@ class Server:
         self._buffer = b""
 
     def serve(self) -> None:
-        self._say({"ready": os.getpid()})
         with contextlib.suppress(BrokenPipeError):  # the client went while it was being told
+            self._say({"ready": os.getpid()})
             while self._listen():
                 self._reap()
                 self._stop_floods()
@@ -205,6 +205,7 @@ def main(preloads: list[str]) -> None:
     os.dup2(2, 1)
     for number in PATIENT:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PATIENT)  # it was started with them held back
     adopt_orphans()
     for preload in preloads:
         resolve(preload)()

@@ -1,10 +1,22 @@
 """What a model's server may do instead of answering, and what the user reads about it."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.faults.replies import good
-from tests.faults.server import Act, answers, drips, hangs_up, leaves, refuses, resets, says
+from tests.faults.server import (
+    Act,
+    answers,
+    drips,
+    drops,
+    hangs_up,
+    leaves,
+    refuses,
+    resets,
+    says,
+)
+from tests.llm.support import body
 
 ATTEMPTS = 2
 PATIENT_S, HASTY_S = 30.0, 1.0
@@ -13,7 +25,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n"
 ERROR_HEAD = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 100000\r\n\r\n"
 AGAIN = r"after 2 attempts; .*llm=scripted"
 TOO_SLOW = r"took longer than 1 s after 2 attempts; raise llm\.timeout_s"
-V1 = r"check llm\.base_url \(it usually ends in /v1\)"
+BEFORE = r"after 2 attempts; it has answered before: look at http.*llm=scripted"
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,56 @@ def completion(content: bytes) -> Act:
     return answers(content)
 
 
+# What proxies and routers say in a model's place, as nginx, Cloudflare, Kubernetes' ingress,
+# LiteLLM and OpenRouter write it.
+NGINX = (
+    b"<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n"
+    b"<hr><center>nginx/1.25.3</center>\r\n</body>\r\n</html>\r\n"
+)
+CLOUDFLARE = (
+    b'<!DOCTYPE html>\n<html lang="en-US"><head><title>Just a moment...</title></head><body>'
+    b'<div id="cf-wrapper">Ray ID: 8c1f</div></body></html>'
+)
+WHOLE = json.dumps(body(good(TRIAL))).encode()
+LITELLM = (
+    b'{"error": {"message": "litellm.InternalServerError: upstream connect error", "type": null, '
+    b'"param": null, "code": "500"}}'
+)
+OPENROUTER = (
+    b'{"error": {"message": "Provider returned error", "code": 502, "metadata": {"provider_name": '
+    b'"Together"}}, "user_id": "user_1"}'
+)
+OPENROUTER_MID = (
+    b'{"id": "gen-1", "choices": [{"index": 0, "finish_reason": "error", "message": {"role": '
+    b'"assistant", "content": "{\\"hypo"}, "error": {"code": 429, "message": "Rate limited"}}]}'
+)
+GATEWAYS = (
+    Fault("a page of nginx", [answers(NGINX % (b"Welcome", b"Welcome"), 200, "text/html")]),
+    Fault("a page of Cloudflare", [answers(CLOUDFLARE, 200, "text/html; charset=UTF-8")]),
+    Fault("a challenge of Cloudflare", [answers(CLOUDFLARE, 403, "text/html; charset=UTF-8")]),
+    Fault("502 of nginx", [answers(NGINX % (b"502", b"502 Bad Gateway"), 502, "text/html")]),
+    Fault("520 of Cloudflare", [answers(b"error code: 520", 520, "text/plain")]),
+    Fault("404 of an ingress", [answers(b"default backend - 404", 404, "text/plain")]),
+    Fault("400 of a load balancer", [answers(NGINX % (b"400", b"400"), 400, "text/html")]),
+    Fault("413 of nginx", [answers(NGINX % (b"413", b"413"), 413, "text/html")]),
+    Fault("an empty body", [answers(b"")]),
+    Fault("an empty line", [answers(b"\n", 200, "text/plain")]),
+    Fault("half a body", [drops(WHOLE[: len(WHOLE) // 2], len(WHOLE))]),
+    Fault("half a body in chunks", [drops(WHOLE[: len(WHOLE) // 2])]),
+    Fault("truncated JSON", [answers(WHOLE[:-20])]),
+    Fault("bytes that are no text", [answers(b"\xff\xfe" + WHOLE)]),
+    Fault("gzip that is none", [answers(WHOLE, content_encoding="gzip")]),
+    Fault("an event stream", [answers(b"data: [DONE]\n\n", 200, "text/event-stream")]),
+    Fault("a health check", [answers(b'{"status": "ok"}')]),
+    Fault("a detail", [answers(b'{"detail": "Service warming up"}')]),
+    Fault("null", [answers(b"null")]),
+    Fault("a choice that says nothing", [answers(b'{"choices": [{"finish_reason": "stop"}]}')]),
+    Fault("LiteLLM's error inside", [answers(LITELLM)]),
+    Fault("OpenRouter's error inside", [answers(OPENROUTER)]),
+    Fault("OpenRouter's error in the middle", [answers(OPENROUTER_MID)]),
+)
+MOMENTS = tuple(replace(fault, waited_s=(1, 1.5)) for fault in GATEWAYS)
+
 BUSY = refuses(429, "slow down")
 PASSING = (
     Fault("429 with retry-after", [refuses(429, "slow down", retry_after="7")], "", (7, 7)),
@@ -57,6 +119,7 @@ PASSING = (
     Fault("no choices", [completion(b'{"choices": []}')], "", (1, 1.5)),
     Fault("no schema", [refuses(400, "response_format json_schema is not supported")]),
     Fault("no seed", [refuses(400, "Unknown parameter: seed")]),
+    *MOMENTS,
 )
 LASTING = (
     Fault("429 for ever", [BUSY] * ATTEMPTS, rf"answered 429: slow down {AGAIN}"),
@@ -77,9 +140,13 @@ LASTING = (
         timeout_s=HASTY_S,
     ),
     Fault("a dripping error", [drips(ERROR_HEAD, b" ")] * ATTEMPTS, TOO_SLOW, timeout_s=HASTY_S),
-    Fault("HTML with 200", [html(200)], rf"HTML instead of a chat completion: .*nginx.*{V1}"),
-    Fault("text with 200", [answers(b"ok")], rf"not JSON instead of a chat completion.*{V1}"),
-    Fault("a list with 200", [answers(b"[]")], rf"other JSON instead of a chat completion.*{V1}"),
+    Fault("HTML with 200", [html(200)] * ATTEMPTS, rf"HTML instead of .*nginx.*{BEFORE}"),
+    Fault("text with 200", [answers(b"ok")] * ATTEMPTS, rf"not JSON instead of .*{BEFORE}"),
+    Fault("a list with 200", [answers(b"[]")] * ATTEMPTS, rf"other JSON instead of .*{BEFORE}"),
+    Fault("nothing with 200", [answers(b"")] * ATTEMPTS, rf"an empty body instead of .*{BEFORE}"),
+    Fault("half with 200", [answers(b"{")] * ATTEMPTS, rf"broken JSON instead of .*{BEFORE}"),
+    Fault("404 as HTML", [html(404)] * ATTEMPTS, rf"answered 404: .*nginx.*{BEFORE}"),
+    Fault("errors inside", [answers(LITELLM)] * ATTEMPTS, rf"500: litellm.*{AGAIN}"),
     Fault("no choices", [answers(b'{"choices": []}')] * ATTEMPTS, r"without any choices after 2"),
     Fault(
         "no such model",

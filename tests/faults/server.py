@@ -128,6 +128,20 @@ def resets(handler: Handler) -> None:
     handler.connection.close()
 
 
+def drops(beginning: bytes, length: int | None = None) -> Act:
+    """A part of an answer, and the end of the connection: short of its length or, without one,
+    within its chunks."""
+
+    def act(handler: Handler) -> None:
+        handler.close_connection = True
+        framed = f"content-length: {length}" if length else "transfer-encoding: chunked"
+        part = beginning if length else b"%x\r\n%s\r\n" % (len(beginning), beginning)
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{framed}\r\n\r\n"
+        handler.wfile.write(head.encode() + part)
+
+    return act
+
+
 def hangs_up(handler: Handler) -> None:
     """Nothing at all, and the end of the connection."""
     handler.close_connection = True

@@ -149,7 +149,7 @@ def test_an_evaluator_that_changed_in_the_checkout_stops_the_search(
     assert made.evaluate(None, Proposal({}), 1).value == 1.0
     with (tmp_path / "checkout" / "prepare.py").open("a") as file:
         file.write("TOKEN_BUDGET = 2**30\n")
-    with pytest.raises(TaskError, match=r"git checkout prepare\.py"):
+    with pytest.raises(TaskError, match=r"git -C \S+/checkout checkout prepare\.py"):
         made.evaluate(None, Proposal({}), 2)
 
 

@@ -1,18 +1,29 @@
 """Where a store is, and what is said when it cannot be used."""
 
 import multiprocessing
+import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from bilevel.errors import TrackingError
-from bilevel.tracking import MlflowTracker, deep_link, resolve, ui_command
-from bilevel.tracking.location import artifacts_root, shown
+from bilevel.tracking import BulkTracker, MlflowTracker, deep_link, resolve, ui_command
+from bilevel.tracking.location import (
+    address,
+    artifacts_root,
+    local_path,
+    restore_command,
+    shown,
+)
 from tests.tracking.studies import info, run_search
 
 LINK = "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=searches&compareRunsMode=CHART"
@@ -43,6 +54,56 @@ def test_the_command_and_the_link() -> None:
     assert deep_link("sqlite:////a/mlflow.db", "7") == LINK
     assert deep_link("https://host/", "7").startswith("https://host/#/experiments/7/runs?")
     assert ui_command("https://host") == "open https://host"
+
+
+ODD = "we?rd #1 100%41 é"
+
+
+def test_a_path_is_taken_as_it_stands_and_written_as_others_read_it(tmp_path: Path) -> None:
+    uri = resolve(f"sqlite:///{ODD}/m.db", tmp_path)
+    assert local_path(uri) == tmp_path / ODD / "m.db"
+    read = sqlalchemy.make_url(address(uri))
+    assert (read.database, read.query) == (str(tmp_path / ODD / "m.db"), {})
+    place = artifacts_root(uri)
+    assert place is not None
+    read_back: Any = local_file_uri_to_path
+    assert read_back(place) == str(tmp_path / ODD / "artifacts")
+    plain = resolve("sqlite:///my results #1 é/m.db", tmp_path)
+    assert address(plain) == plain
+    assert artifacts_root("sqlite:////a/my results é/m.db") == "/a/my results é/artifacts"
+    for command in (ui_command(uri), restore_command(uri, "7")):
+        assert address(uri) in shlex.split(command.replace("MLFLOW_TRACKING_URI=", ""))
+
+
+@pytest.mark.parametrize("make", [MlflowTracker, BulkTracker])
+def test_a_search_lies_in_the_folder_that_was_named(
+    tmp_path: Path, migrated: Path, make: type[MlflowTracker]
+) -> None:
+    (tmp_path / ODD).mkdir()
+    shutil.copy(migrated, tmp_path / ODD / "mlflow.db")
+    tracker = make(f"sqlite:///{tmp_path}/{ODD}/mlflow.db")
+    run_search(tracker, "A", 1, trials=1)
+    assert tracker.problem == ""
+    assert [path.name for path in tmp_path.iterdir()] == [ODD]
+    [run] = tracker.store.runs(tracker.store.studies()["demo"], "tags.kind = 'search'")
+    assert "confirmed_delta" in run.metrics
+    assert tracker.store.text(run.run_id, "config.yaml") == "arm: A\nseed: 1\n"
+    assert (
+        tmp_path / ODD / "artifacts" / "demo" / run.run_id / "artifacts" / "config.yaml"
+    ).exists()
+
+
+@pytest.mark.slow  # a new database
+def test_a_deleted_study_is_restored_by_the_command_that_is_printed(tmp_path: Path) -> None:
+    tracker = MlflowTracker(f"sqlite:///{tmp_path}/{ODD}/mlflow.db")
+    run_search(tracker, "A", 1, trials=0)
+    tracker.store._client.delete_experiment(tracker.store.studies()["demo"])
+    with pytest.raises(TrackingError, match="was deleted") as told:
+        tracker.start(info())
+    [printed] = re.findall(r"restore it with `(.*)`", str(told.value))
+    subprocess.run(printed, shell=True, cwd=Path.cwd(), check=True, capture_output=True)
+    run_search(tracker, "A", 2, trials=0)
+    assert tracker.problem == ""
 
 
 def test_a_password_is_never_shown() -> None:

@@ -84,3 +84,9 @@ def hang_with_a_daemon(argv: list[str]) -> int:
     print(os.getpid(), subprocess.Popen([sys.executable, "-c", code], start_new_session=True).pid)
     time.sleep(99)
     return 0
+
+
+def linger() -> None:
+    """A preload that takes its time, and says that it has begun."""
+    Path(os.environ["BEGUN"]).touch()
+    time.sleep(2)

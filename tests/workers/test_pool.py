@@ -14,7 +14,7 @@ import pytest
 from bilevel.errors import TaskError
 from bilevel.workers.job import LOG_LIMIT_BYTES, Job
 from bilevel.workers.pool import ForkedRunner
-from tests.processes import gone
+from tests.processes import descendants, gone
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
 from pathlib import Path
 from bilevel.workers.job import LOG_LIMIT_BYTES, Job
 from bilevel.workers.pool import ForkedRunner
-from tests.processes import gone
+from tests.processes import descendants, gone
 ForkedRunner().run(Job([], Path({str(tmp_path)!r}), 99.0, "tests.workers.targets:hang"))
 """
     parent, printed = begun(code, tmp_path)
@@ -192,7 +192,7 @@ def test_a_temporary_folder_goes_with_its_client(tmp_path: Path, temporary: bool
 from pathlib import Path
 from bilevel.workers.job import Job
 from bilevel.workers.pool import ForkedRunner
-from tests.processes import gone
+from tests.processes import descendants, gone
 target = "tests.workers.targets:hang_with_a_daemon"
 ForkedRunner().run(Job([], Path({str(folder)!r}), 99.0, target, temporary={temporary}))
 """
@@ -205,3 +205,34 @@ ForkedRunner().run(Job([], Path({str(folder)!r}), 99.0, target, temporary={tempo
     assert folder.exists() is not temporary
     assert [*(tmp_path / "logs").iterdir()] == []
     assert (tmp_path / "kept").exists()
+
+
+STARTS = """\
+import sys
+from pathlib import Path
+from bilevel.shell import command
+from bilevel.workers.job import Job
+from bilevel.workers.pool import ForkedRunner
+runner = ForkedRunner(["tests.workers.targets:linger"], {"BEGUN": sys.argv[1]})
+sys.exit(command([], "", "", lambda _: runner.run(Job(["true"], Path("."), 20.0))))
+"""
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_ctrl_c_while_the_server_starts_is_quiet(tmp_path: Path, begun: bool) -> None:
+    """While it imports what jobs need, and before it has come to that."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", STARTS, str(tmp_path / "begun")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not ((tmp_path / "begun").exists() if begun else descendants(started.pid)):
+        time.sleep(0.001)
+    server = descendants(started.pid)
+    os.killpg(started.pid, signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert (started.returncode, said) == (130, "\nstopped; the same command continues from here\n")
+    assert all(gone(pid) for pid in server)

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ DEFAULT_SHA256 = {
     layout.TOKEN_BYTES: "b457123b13494de3b3bb0fbfbe68733e642f38225544a47eaa7929688e6169dd",
 }
 """The default corpus, frozen: results are comparable only between runs on these very bytes."""
+MADE_WITH = "0.23.3"  # a version of tokenizers that gives them
 
 
 def prepare(text: Path | None = None, cache: Path | None = None) -> Corpus:
@@ -154,8 +156,9 @@ def _check_frozen(folder: Path) -> None:
         if found != expected:
             raise TaskError(
                 f"the default corpus came out different: {name} has sha256 {found}, expected "
-                f"{expected}. The source was verified, so the tokenizers library encodes "
-                "differently; install the version the project's lock file names."
+                f"{expected}. The source was verified, so tokenizers {version('tokenizers')} "
+                "encodes differently; install one that is known to give these bytes: python -m "
+                f"pip install tokenizers=={MADE_WITH}"
             )
 
 

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 import time
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 from bilevel.errors import BadInput, TaskError
 from bilevel.tasks.cpu_gpt import corpus as layout
@@ -160,6 +162,16 @@ def test_a_failed_download_tells_what_to_do(
     with pytest.raises(TaskError, match="--text FILE"):
         prepare(cache=tmp_path)
     assert not [p for p in (tmp_path / "cpu_gpt").iterdir() if p.is_dir()]
+
+
+def test_other_bytes_are_refused_and_the_remedy_can_be_installed(tmp_path: Path) -> None:
+    for name in module.DEFAULT_SHA256:
+        (tmp_path / name).write_bytes(b"other")
+    with pytest.raises(TaskError, match=rf"pip install tokenizers=={module.MADE_WITH}$") as told:
+        module._check_frozen(tmp_path)
+    assert f"tokenizers {version('tokenizers')} encodes differently" in str(told.value)
+    needs = [Requirement(one) for one in requires("bilevel") or ()]
+    assert module.MADE_WITH in next(one.specifier for one in needs if one.name == "tokenizers")
 
 
 @pytest.mark.network
