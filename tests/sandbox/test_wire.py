@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bilevel.sandbox.wire import pack, unpack
+from bilevel.trace import Proposal
 
 PLAIN = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20)
@@ -81,3 +82,13 @@ def test_anything_else_is_refused(value: Any) -> None:
 def test_a_lie_is_refused(packed: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         unpack(packed)
+
+
+def test_a_record_from_before_a_field_was_there_has_its_default() -> None:
+    packed = pack(Proposal({"X": 1.0}, hypothesis="why"))
+    short = {**packed, "of": packed["of"][:2]}
+    assert unpack(short) == Proposal({"X": 1.0}, hypothesis="why")
+    with pytest.raises(TypeError):
+        unpack({**packed, "of": []})
+    with pytest.raises(ValueError, match="expected at most"):
+        unpack({**packed, "of": [*packed["of"], 1]})
