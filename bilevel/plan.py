@@ -16,12 +16,12 @@ from bilevel.tasks.base import Task
 from bilevel.view import nobody
 
 SESSION_CALLS = 4  # explore, critique, specify, generate
-# Prompts and replies, measured on trap and cpu_gpt with the scripted stand-in. Level 1 also shows
-# what is being edited, whose length is the task's; the others do not.
-CALL_TOKENS = (1160, 80)
-TUNER_TOKENS = (1050, 140)
-SESSION_TOKENS = (6200, 700)  # one call of a research session's
-SCRIPT_TOKENS = 3770  # of cpu_gpt's, for a task that cannot be made here
+# Prompts and replies, measured on trap and cpu_gpt with the scripted stand-in. Levels 1 and 1.5
+# also show what the task tells of itself, whose length is its own.
+CALL_TOKENS = (1340, 80)
+TUNER_TOKENS = (1450, 140)
+SESSION_TOKENS = (6200, 500)  # one call of a research session's
+ABOUT_TOKENS = 3130  # of cpu_gpt's, for a task that cannot be made here
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def plan(settings: Mapping[str, Any]) -> Plan:
     search, task, llm = settings["search"], settings["task"], settings["llm"]
     runs = search["trials"] + 1 + 2 * search["confirm_seeds"]
     asking = bool(llm.get("_target_"))
-    source = _source_tokens(settings)
+    source = _about_tokens(settings)
     calls, tokens_in, tokens_out = _asked(settings, source) if asking else (0, 0, 0)
     prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
     modelled = task.get("budget_s")
@@ -85,7 +85,8 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     trials = steps = settings["search"]["trials"]
     baseline, proposer = settings["baseline"], settings["inner"].get("proposer") or {}
     prompt, reply = CALL_TOKENS
-    prompt = baseline.get("tokens_a_call", prompt + (SCRIPT_TOKENS if source is None else source))
+    about = ABOUT_TOKENS if source is None else source
+    prompt = baseline.get("tokens_a_call", prompt + about)
     extra = proposer.get("extra_tokens_a_trial", 0) * trials
     calls = round(trials * baseline.get("calls_a_trial", 1)) + extra // (prompt + reply)
     tunings = sessions = 0
@@ -95,13 +96,14 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
             sessions += SESSION_CALLS * max(0, steps - 1)
         elif "temperature" in spec["proposer"]:
             tunings += max(0, steps - 1)
-    kinds = ((calls, (prompt, reply)), (tunings, TUNER_TOKENS), (sessions, SESSION_TOKENS))
+    tuning = (TUNER_TOKENS[0] + about, TUNER_TOKENS[1])
+    kinds = ((calls, (prompt, reply)), (tunings, tuning), (sessions, SESSION_TOKENS))
     tokens_in, tokens_out = (sum(count * tokens[way] for count, tokens in kinds) for way in (0, 1))
     return calls + tunings + sessions, tokens_in, tokens_out
 
 
-def _source_tokens(settings: Mapping[str, Any]) -> int | None:
-    """What level 1 shows of what it edits, or None where the task is not given. The search is made
+def _about_tokens(settings: Mapping[str, Any]) -> int | None:
+    """What the task tells of itself, or None where it is not given. The search is made
     as it would be to run it, so that what cannot be made is told now. Raises what the run would."""
     own = settings["baseline"]["proposer"]  # which says itself what it shows
     if not_given(settings):
@@ -111,4 +113,6 @@ def _source_tokens(settings: Mapping[str, Any]) -> int | None:
         stack.callback(task.close)
         for loop in levels(settings, task, journal=Journal(None), asker=nobody, observers=()):
             stack.callback(loop.pipeline.close)
-        return 0 if own else text_tokens(task.render(task.space.baseline))
+        about = task.describe()
+        told = (about.facts, about.source, *about.meanings.values())
+        return 0 if own else sum(map(text_tokens, told))

@@ -187,7 +187,7 @@ class Inventor:
             "deciding": ", ".join(DECIDING),
             "seen": _outlined(view_module),
             "words": _outlined(trace),
-            "spaces": _outlined(space, parameters),
+            "spaces": _outlined(space),
         }
 
     def _seen(self, view: View, brief: Brief) -> dict[str, str]:
@@ -227,9 +227,9 @@ def _source(module: Any) -> str:
     return prompts.fenced(inspect.getsource(module), "python")
 
 
-def _outlined(*modules: Any) -> str:
-    """What they offer, without how they do it."""
-    return prompts.fenced("\n\n".join(outline(inspect.getsource(m)) for m in modules), "python")
+def _outlined(module: Any) -> str:
+    """What it offers, without how it does that."""
+    return prompts.fenced(outline(inspect.getsource(module)), "python")
 
 
 def _taken(view: View) -> list[str]:
