@@ -115,6 +115,16 @@ class Axes:
         self._axes = {parameter: axes(parameter) for parameter in parameters}
         self.all = tuple(axis for own in self._axes.values() for axis in own)
 
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The numbers that there is something to choose for."""
+        return tuple(a for a in self.all if isinstance(a, Line) and a.low < a.high)
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The choices that there is something to choose for."""
+        return tuple(a for a in self.all if isinstance(a, Category) and a.count > 1)
+
     def encode(self, config: Config) -> dict[str, float]:
         return {
             axis.name: place
