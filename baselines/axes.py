@@ -9,6 +9,8 @@ from bilevel.errors import ConfigError
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple, Value
 from bilevel.space import Config
 
+BASELINE, MIDDLE = "baseline", "middle"  # where a sampler can start that starts at a point
+
 
 @dataclass(frozen=True)
 class Line:

@@ -13,8 +13,9 @@ from optuna.distributions import (
 )
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState, create_trial
+from threadpoolctl import threadpool_limits
 
-from baselines.axes import Axes, Axis, Category
+from baselines.axes import BASELINE, MIDDLE, Axes, Axis, Category
 from baselines.results import FAR, Results
 from bilevel.errors import ConfigError
 from bilevel.parameters import Parameter
@@ -24,7 +25,6 @@ from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
 ORIGIN = "optuna"
-BASELINE, MIDDLE = "baseline", "middle"
 
 
 class OptunaSearch:
@@ -117,7 +117,8 @@ class _Study:
         self._results = Results(failures)
 
     def ask(self) -> Config:
-        asked = self.optuna.ask(self._distributions)
+        with threadpool_limits(1):  # a Gaussian process on several crawls beside other work
+            asked = self.optuna.ask(self._distributions)
         config = self._axes.decode(asked.params)
         self._open.setdefault(canonical(config), []).append(asked)
         return config
