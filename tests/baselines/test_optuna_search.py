@@ -170,7 +170,9 @@ class TestAboveALoop:
 
 
 CMAES = functools.partial(optuna.samplers.CmaEsSampler, warn_independent_sampling=False)
-CHOICES = SearchSpace((Choice("A", ("x", "y", "z"), "x"), Choice("B", (1, 2), 1), Int("C", 3, 3, 3)))
+CHOICES = SearchSpace(
+    (Choice("A", ("x", "y", "z"), "x"), Choice("B", (1, 2), 1), Int("C", 3, 3, 3))
+)
 
 
 class TestWhereCmaEsStarts:
@@ -192,7 +194,9 @@ class TestWhereCmaEsStarts:
             OptunaSearch(SPACE, sampler=CMAES, start="best")
 
     def test_over_choices_alone_it_would_be_random_search_and_is_refused(self) -> None:
-        with pytest.raises(ConfigError, match="parameters are: A, B, C; choose arm=random .* arm=tpe"):
+        with pytest.raises(
+            ConfigError, match=r"parameters are: A, B, C; choose arm=random .* arm=tpe"
+        ):
             OptunaSearch(CHOICES, sampler=CMAES, start="baseline")
         with pytest.raises(ConfigError, match="searches numbers"):
             proposer("cmaes", CHOICES)

@@ -52,7 +52,9 @@ def gp(seed: int) -> BaseSampler:
     return GPSampler(seed=seed, n_startup_trials=10, warn_independent_sampling=False)
 
 
-def with_optuna(sampler: Callable[[int], BaseSampler], crash: Callable[[list[float]], float]) -> Script:
+def with_optuna(
+    sampler: Callable[[int], BaseSampler], crash: Callable[[list[float]], float]
+) -> Script:
     def script(seed: int, trials: int) -> list[tuple[float, int, str]]:
         study = optuna.create_study(sampler=sampler(digest(seed, 1, "optuna") % 2**32))
         values, asked = [31.0], []

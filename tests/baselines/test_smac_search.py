@@ -69,13 +69,16 @@ def test_it_is_quiet_and_writes_nothing(
 
 @needs_smac
 def test_the_baseline_and_somebody_else_s_trials_are_told() -> None:
+    from smac.runhistory.enumerations import StatusType
+
     made = SmacSearch(SPACE, **OPTIONS)
     foreign = loop({"X": 4.0}, {"X": 3.0}, {"MODE": "crash"})
     foreign.run()
     made.propose(foreign.view(), Brief())
-    known = {run.cost: key for key, run in made._smac.runhistory.items() if run.cost > 0}
+    history = made._smac.runhistory
+    known = {run.cost: key for key, run in history.items() if run.status == StatusType.SUCCESS}
     assert sorted(known) == [15.0, 22.0, 31.0, 341.0]  # 31 + 10 x 31: the crash
-    configs = [made._smac.runhistory.get_config(key.config_id) for key in known.values()]
+    configs = [history.get_config(key.config_id) for key in known.values()]
     assert sorted(config["X"] for config in configs) == [3.0, 3.0, 4.0, 5.0]
 
 

@@ -7,7 +7,7 @@ a fifth of what there is to gain. Baselines are good, middling, or lie in a basi
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -80,13 +80,17 @@ def _parameters(rng: Random) -> list[Parameter]:
         name, low = f"P{place + 1}", math.exp(rng.uniform(-7.0, 1.0))
         exponent, least = rng.randint(0, 12), rng.randint(0, 3)
         most = least + rng.randint(3, 12)
-        kind = rng.choices(("log", "even", "int", "power", "tuple", "choice"), (4, 4, 2, 2, 1, 3))[0]
+        kind = rng.choices(("log", "even", "int", "power", "tuple", "choice"), (4, 4, 2, 2, 1, 3))[
+            0
+        ]
         made.append(
             {
                 "log": Float(name, low, low * rng.choice((20.0, 100.0, 1000.0)), low, log=True),
                 "even": Float(name, 0.0, low, 0.0),
                 "int": Int(name, least, most, least),
-                "power": PowerOfTwo(name, 2**exponent, 2 ** (exponent + rng.randint(3, 7)), 2**exponent),
+                "power": PowerOfTwo(
+                    name, 2**exponent, 2 ** (exponent + rng.randint(3, 7)), 2**exponent
+                ),
                 "tuple": Tuple(name, (0.5, 0.8), (0.99, 0.999), (0.5, 0.8)),
                 "choice": Choice(name, ("a", "b", "c", "d", "e")[: rng.randint(2, 5)], "a"),
             }[kind]
@@ -107,7 +111,9 @@ def _somewhere(parameter: Parameter, drawn: Callable[[], float]) -> Any:
     for axis in axes(parameter):
         unit = min(max(drawn(), 0.0), 1.0)
         at.append(
-            axis.place(unit) if isinstance(axis, Line) else min(int(unit * axis.count), axis.count - 1)
+            axis.place(unit)
+            if isinstance(axis, Line)
+            else min(int(unit * axis.count), axis.count - 1)
         )
     return value_at(parameter, at)
 
