@@ -14,7 +14,7 @@ from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
-from bilevel.llm.tables import best_so_far, parameter_list, printed, table
+from bilevel.llm.tables import best_so_far, experiment, parameter_list, printed, table
 from bilevel.randomness import digest, keyed
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Proposal, Trial, elites
@@ -138,6 +138,7 @@ class Centaur:
         self, view: View, brief: Brief, sampler: Sampler, suggestion: Mapping[str, Any]
     ) -> str:
         recent = brief.trials[-self._shown :] if self._shown else ()
+        best = elites(brief.trials, view.objective, self._best)
         numbers = {line.name for line in sampler.lines}
         random = [a.name for a in Axes(view.space.active).all if a.name not in numbers]
         base = view.space.baseline
@@ -146,7 +147,8 @@ class Centaur:
             better=view.objective.wanted,
             best=best_so_far(view),
             trials_left="unlimited" if view.trials_left is None else str(view.trials_left),
-            active=parameter_list(view.space.active, suggestion),
+            facts=experiment(view.about, source=False),
+            active=parameter_list(view.space.active, suggestion, view.about.meanings),
             locked=", ".join(f"{n}={printed(base[n])}" for n in view.space.locked) or "none",
             told=f"It was told {sampler.told} results, and has moved {sampler.cma.generation} "
             f"times, once every {sampler.cma.population_size}.",
@@ -155,7 +157,8 @@ class Centaur:
             mean=mean_table(sampler),
             covariance=covariance_table(sampler),
             random=", ".join(random) or "nothing",
-            elites=config_table(elites(brief.trials, view.objective, self._best), view),
+            best_trials=", ".join(str(trial.number) for trial in best) or "none",
+            elites=config_table([trial for trial in best if trial not in recent], view),
             shown=f"{len(recent)} of {len(view.trace)} shown.",
             history=config_table(recent, view),
             notes=brief.text.strip() or "none",

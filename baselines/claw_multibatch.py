@@ -189,7 +189,7 @@ class ClawMultibatch:
             count=self._lessons_shown,
             half_life=self._half_life,
         )
-        return "\n".join(map(str, found)) or "none yet"
+        return "\n".join(dict.fromkeys(map(str, found))) or "none yet"
 
     def _note(self, view: View, stage: str, category: str, severity: str, description: str) -> None:
         self.lessons.append(Lesson(stage, category, severity, description, view.trial))

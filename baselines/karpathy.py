@@ -9,7 +9,7 @@ from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell, fenced
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import TEXT, record
-from bilevel.llm.tables import best_so_far, change_of_metric, shown_source
+from bilevel.llm.tables import best_so_far, change_of_metric, experiment, shown_source
 from bilevel.parameters import Text
 from bilevel.space import SearchSpace
 from bilevel.tasks.edits import Edit, applied, diff, unparsable
@@ -124,6 +124,7 @@ class Karpathy:
             current=at,
             best=best_so_far(view),
             trials_left="unlimited" if view.trials_left is None else str(view.trials_left),
+            facts=experiment(view.about),
             script=shown_source(view.source()),
             shown=f"{len(recent)} of {len(view.trace)} shown, each as a diff to what it was built "
             "on.",

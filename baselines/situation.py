@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bilevel.llm.tables import best_so_far, parameter_list, printed, trial_table
+from bilevel.llm.tables import best_so_far, experiment, parameter_list, printed, trial_table
 from bilevel.space import Config
 from bilevel.trace import Trial
 from bilevel.view import View
@@ -15,7 +15,8 @@ def situation(view: View, base: Config, trials: Sequence[Trial]) -> dict[str, st
         "better": view.objective.wanted,
         "best": best_so_far(view),
         "trials_left": "unlimited" if view.trials_left is None else str(view.trials_left),
-        "active": parameter_list(view.space.active, base),
+        "facts": experiment(view.about, source=False),
+        "active": parameter_list(view.space.active, base, view.about.meanings),
         "history": trial_table(trials, view),
     }
 

@@ -9,6 +9,8 @@ from bilevel.errors import ConfigError
 from bilevel.trace import Trial
 from bilevel.view import View
 
+COIN, CREDIT = "coin", "credit"  # what a mechanism is judged by
+
 
 class Acceptance(Protocol):
     """Pure functions of the view, so that executing a search again decides the same."""
@@ -42,16 +44,27 @@ class Always(Acceptance):
 
 
 class Gain(Acceptance):
-    """Keep a mechanism only if the rounds with it earned more than those without, in a probation
-    in which a coin decides (arms that use it set `attaching.coin`); keep whatever else is valid.
+    """Keep a mechanism only if everything that it is judged `by` speaks for it; keep whatever else
+    is valid. `coin`: the rounds with it earned more than those without, in a probation in which a
+    coin decides (arms that use it set `attaching.coin`). `credit`: the trials that it caused did
+    more for the metric than the proposer's did in the same span, where both had some.
 
-    Ten trials tell large effects only: the outcome's notes say how large.
+    Ten trials tell little: the outcome's notes say what they could have told at most.
     """
+
+    def __init__(self, by: Sequence[str] = (COIN,)) -> None:
+        unknown = [name for name in by if name not in (COIN, CREDIT)]
+        if unknown or not by:
+            raise ConfigError(f"acceptance.by={list(by)}: expected some of {COIN}, {CREDIT}")
+        self._by = tuple(by)
 
     def accept(self, view: View, trial: Trial) -> bool:
         if trial.value is None or not trial.proposal.mechanism.get("admitted"):
             return trial.value is not None
-        return trial.outcome.metrics.get("mechanism_gain", 0.0) > 0
+        found = trial.outcome.metrics
+        if COIN in self._by and found.get("mechanism_gain", 0.0) <= 0:
+            return False
+        return CREDIT not in self._by or found.get("own_ahead", 1.0) > 0
 
 
 class NoiseAware(Acceptance):

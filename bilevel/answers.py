@@ -40,13 +40,6 @@ def decision(changed: bool, did: str, without: str) -> Verdict:
     return (Effect.DECISION, did, without) if changed else NO_EFFECT
 
 
-def unsaid(name: str, given: Iterable[Proposal], made: Sequence[Proposal]) -> list[Proposal]:
-    """Candidates that a mechanism left out without a word (an edited one is not left out)."""
-    missing = [c for c in given if all(c.changes != other.changes for other in made)]
-    edited = [c for c in made if all(c.changes != other.changes for other in given)]
-    return [c.reject(f"dropped by {name}") for c in missing[len(edited) :]]
-
-
 def number_of(trial: Trial | None) -> str:
     return "none" if trial is None else f"trial {trial.number}"
 

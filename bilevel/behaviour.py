@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bilevel.space import SearchSpace
+from bilevel.space import Config, SearchSpace
 from bilevel.trace import Decision, Trial
 
 Moves = frozenset[tuple[str, str]]
@@ -31,29 +31,43 @@ def longest_streak(kept: Iterable[bool]) -> int:
     return longest
 
 
-def never_tried(space: SearchSpace, trials: Iterable[Trial]) -> list[tuple[str, str]]:
-    """The moves of the active parameters that no trial has made."""
-    tried = {move for trial in trials for move in trial.moves}
-    every = [(p.name, direction) for p in space.active for direction in p.directions]
+def never_tried(
+    space: SearchSpace, trials: Sequence[Trial], base: Config | None = None
+) -> list[tuple[str, str]]:
+    """The moves of the active parameters that can be made from `base` (the baseline if it is not
+    given) and that no trial has made, each place of a tuple for itself."""
+    known = {trial.number: trial for trial in trials}
+    tried: set[tuple[str, str]] = set()
+    for trial in trials:
+        parent = known.get(-1 if trial.parent is None else trial.parent)
+        tried.update(trial.moves if parent is None else space.ways(parent.config, trial.config))
+    at = space.baseline if base is None else base
+    every = [(p.name, way) for p in space.active for way in p.ways_from(at[p.name])]
     return [move for move in every if move not in tried]
 
 
-def described(space: SearchSpace, trials: Sequence[Trial]) -> str:
+def since_gain(trials: Iterable[Trial]) -> int:
+    """How many trials there were after the last one that was kept; re-tests are none."""
+    streak = 0
+    for trial in trials:
+        if trial.retest_of is None:
+            streak = 0 if trial.kept else streak + 1
+    return streak
+
+
+def described(space: SearchSpace, trials: Sequence[Trial], base: Config | None = None) -> str:
     """The trials after the baseline as lines that a prompt shows."""
     tried = [trial for trial in trials if trial.retest_of is None][1:]
     rate = repetition_rate(trial.moves for trial in tried)
     failed = sum(trial.decision is Decision.FAIL for trial in tried)
-    untried = ", ".join(f"{name} {way}" for name, way in never_tried(space, tried))
-    streak = 0
-    for trial in tried:
-        streak = 0 if trial.kept else streak + 1
+    untried = ", ".join(f"{name} {way}" for name, way in never_tried(space, trials, base))
     return "\n".join(
         [
             f"- trials: {len(tried)}, kept: {sum(t.kept for t in tried)}",
             f"- failed trials: {failed}",
             f"- repetition rate: {'none' if rate is None else f'{rate:.2f}'}",
             f"- longest discard streak: {longest_streak(t.kept for t in tried)}",
-            f"- discards since the last gain: {streak}",
+            f"- discards since the last gain: {since_gain(tried)}",
             f"- moves never tried: {untried or 'none'}",
         ]
     )

@@ -26,11 +26,14 @@ class ConfinedMechanism(Mechanism, Closing):
 
     That state is every attribute of the instance that `bilevel.sandbox.wire` can write (numbers,
     texts, lists, tuples, sets, dicts, random.Random, the platform's records). `lost` names the
-    others: after a restart they are as `__init__` leaves them.
+    others: after a restart they are as `__init__` leaves them. `chance` is what the generators
+    that belong to nobody are seeded with (`random.random()`, say) as the mechanism is made.
     """
 
-    def __init__(self, source: str, arguments: Mapping[str, Any], limits: Limits) -> None:
-        self._source, self._limits = source, limits
+    def __init__(
+        self, source: str, arguments: Mapping[str, Any], limits: Limits, chance: str = ""
+    ) -> None:
+        self._source, self._limits, self._chance = source, limits, chance
         self._arguments = pack(arguments)
         self._state: dict[str, Any] = {}
         self._hosted: Hosted | None = None
@@ -89,7 +92,12 @@ class ConfinedMechanism(Mechanism, Closing):
             raise
 
     def _load(self, hosted: Hosted) -> dict[str, Any]:
-        request = {"source": self._source, "arguments": self._arguments, "state": self._state}
+        request = {
+            "source": self._source,
+            "arguments": self._arguments,
+            "state": self._state,
+            "chance": self._chance,
+        }
         reply = hosted.call(request, limit_s=self._limits.start_s)
         self._remember(reply)
         description = reply["answer"]
@@ -184,14 +192,17 @@ def _hook(name: str) -> Callable[..., Any]:
 
 
 def confine(
-    source: str, arguments: Mapping[str, Any] | None = None, limits: Limits | None = None
+    source: str,
+    arguments: Mapping[str, Any] | None = None,
+    limits: Limits | None = None,
+    chance: str = "",
 ) -> ConfinedMechanism:
     """The mechanism that a Python text defines: a subclass with just the hooks that it overrides.
 
     Raises SandboxUnavailable, SandboxError, ConfigError.
     """
     limits = limits or Limits()
-    first = ConfinedMechanism(source, arguments or {}, limits)
+    first = ConfinedMechanism(source, arguments or {}, limits, chance)
     first._hosted = spare.take(limits)
     try:
         told = first._load(first._hosted)

@@ -4,7 +4,7 @@ BilevelError                 1  the search failed; whatever was measured is kept
 ├── BadInput                 2  the command, a config or a file has to change
 │   ├── SpaceError              a value outside the search space
 │   ├── ConfigError             an override or a config that cannot be used
-│   ├── StudyMismatch           the same search with another configuration
+│   ├── StudyMismatch           the same search with another configuration, or in another world
 │   └── SearchRunning           another process holds this search
 ├── BudgetExhausted          3  a cap was reached; results are kept
 ├── EndpointError               the language model's server did not answer usefully
@@ -37,7 +37,7 @@ class ConfigError(BadInput):
 
 
 class StudyMismatch(BadInput):
-    """(study, arm, seed) exists already with another configuration."""
+    """(study, arm, seed) exists already with another configuration, or its world has changed."""
 
 
 class SearchRunning(BadInput):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 from bilevel.errors import SpaceError
@@ -49,7 +48,7 @@ class Evaluation:
                 number=attempt.number,
                 parent=view.parent.number if view.parent is not None else None,
                 proposal=attempt.proposal,
-                config=MappingProxyType(dict(attempt.config)),
+                config=attempt.config,
                 seed=self._training_seed,
                 outcome=outcome,
                 decision=Decision.FAIL if outcome.value is None else Decision.DISCARD,

@@ -8,12 +8,15 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.utils import instantiate
+from threadpoolctl import threadpool_limits
 
+from bilevel import same_world, versions
 from bilevel.confirming import Confirmation, confirmed
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.executor import Executor
@@ -24,12 +27,13 @@ from bilevel.llm.ledger import Call, Ledger
 from bilevel.llm.recorded import Silent
 from bilevel.llm.session import Client, Session
 from bilevel.loop import Loop, Observer
+from bilevel.measured import noise_told
 from bilevel.search import JOURNAL, Summary, levels, summarise
 from bilevel.settings import without_passwords
 from bilevel.tasks.base import Task
 from bilevel.trace import Trial
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
-from bilevel.view import Asker, Standing, nobody
+from bilevel.view import About, Asker, Standing, nobody
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +63,7 @@ class Execution:
         self._tracker = tracker
         self._observers = observers
         self._calls = Ledger()
+        self._versions: Mapping[str, str] = {}
         self._llm, self._whose = settings["llm"]["name"], ""
         self._seen = 0
         self._waiting: list[Call] = []
@@ -78,7 +83,9 @@ class Execution:
                 asker=asker,
                 observers=[self._track, *self._observers],
                 executor=executor,
+                about=self._about(task),
             )
+            stack.enter_context(threadpool_limits(1))  # with more, sums come out otherwise
             for loop in self.loops:
                 stack.callback(loop.pipeline.close)
             self._start(self.loops[0])
@@ -102,6 +109,12 @@ class Execution:
         return summary
 
     @property
+    def reworded(self) -> int:
+        """How many recorded answers were given to a question in other words than it was asked in:
+        another version ran the search."""
+        return len(self._journal.reworded)
+
+    @property
     def inventory(self) -> list[tuple[Loop, Standing]]:
         """Every mechanism that was ever attached, as the ledger has it, with its loop."""
         return [(loop, one) for loop in self.loops for one in loop.view().mechanisms()]
@@ -113,7 +126,9 @@ class Execution:
         if llm.get("_target_") is None:
             return nobody
         if journal.sealed:
-            return self._session(Silent.like(llm, journal.once("search", "model", dict)))
+            whose = journal.once("search", "model", dict)
+            self._versions = versions.kept(journal)
+            return self._session(Silent.like(llm, whose))
         client: Client = instantiate(llm)
         stack.callback(client.close)
         endpoint = client.endpoint
@@ -121,6 +136,7 @@ class Execution:
         self._calls = Ledger(endpoint.caps)
         whose = {"name": endpoint.name, "model": endpoint.model}
         journal.note("search", "model", {**whose, "temperature": endpoint.temperature})
+        self._versions = versions.kept(journal, versions.today(client))
         return self._session(client)
 
     def _session(self, client: Client) -> Asker:
@@ -134,7 +150,9 @@ class Execution:
         in the journal, and taken from there where another execution is followed."""
         journal = self._journal
         if journal.sealed:
-            kept = journal.once("search", "material", dict)
+            kept = journal.peek("search", "material")  # it has its turn where the world is kept
+            if kept is None:
+                kept = journal.once("search", "material", dict)
         else:
             kept = journal.recording.note("search", "material") or {}
         task: Task = instantiate(
@@ -144,8 +162,20 @@ class Execution:
         if not journal.sealed:
             task.ready()
         details = {VOLATILE: task.details()} if task.details() else {}
-        journal.note("search", "material", {**task.material(), **details})
+        same_world.keep(journal, task, {**task.material(), **details}, self.identity.search)
         return task
+
+    def _about(self, task: Task) -> About:
+        """What the task tells of itself and what is known of its noise, as the search begins: from
+        then on what its journal holds. A search of before that was told nothing."""
+        journal = self._journal
+        if journal.sealed and not journal.holds("search", "about"):
+            return About()
+
+        def told() -> dict[str, Any]:
+            return replace(task.describe(), noise=noise_told(self._settings, task)).to_json()
+
+        return About(**journal.once("search", "about", told))
 
     def _start(self, inner: Loop) -> None:
         born = self._journal.once("search", "id", lambda: {"clock": {"id": uuid.uuid4().hex[:12]}})
@@ -164,6 +194,9 @@ class Execution:
             model=self._whose,
             task_settings=without_passwords(identity.task_settings) | inner.task.material(),
             dependent_seeds=identity.dependent_seeds,
+            prompts=self._versions.get("prompts", ""),
+            stand_in_version=self._versions.get("stand_in", ""),
+            noise_told=inner.view().about.noise,
         )
         try:
             if settings["fresh"]:
@@ -217,7 +250,7 @@ class Execution:
             self.confirmation = confirmed(
                 inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
             )
-            self._journal.note("confirmation", "confirmation", self.confirmation.metrics())
+            self._journal.note("confirmation", "confirmation", self.confirmation.noted())
 
     def _leave(self) -> None:
         """The search as far as it got; it may go on one day."""
@@ -239,6 +272,7 @@ class Execution:
 
 def _mechanisms(loop: Loop) -> list[MechanismRecord]:
     ledger, trials = loop.pipeline.ledger, len(loop.trace)
+    standings = {one.name: one for one in loop.view().mechanisms()}
     return [
         MechanismRecord(
             name=mechanism.name,
@@ -248,6 +282,10 @@ def _mechanisms(loop: Loop) -> list[MechanismRecord]:
             rows=[r.to_json() for r in ledger.rows(mechanism.name) if r.effect != Effect.NONE],
             counts=ledger.counts(mechanism.name),
             level=loop.level,
+            credit={
+                **standings[mechanism.name].credit.metrics("own"),
+                **standings[mechanism.name].proposers.metrics("proposers"),
+            },
         )
         for mechanism in loop.pipeline.known
     ]

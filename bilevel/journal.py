@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from bilevel.space import canonical
 
 Data = dict[str, Any]
 VOLATILE = "clock"  # what two runs of the same search may differ in lives under this name
+OF_PROMPTS = ("prompt", "domain_in_prompt")  # what notes say of the words of a question
 
 
 def request_digest(request: Mapping[str, Any]) -> str:
@@ -53,7 +54,8 @@ class Journal(Closing):
     """An append-only file of JSON lines, held by one process at a time.
 
     `path=None` keeps the entries in memory only (for benchmarks). What it does not hold is taken
-    from `recording` where the question is the same.
+    from `recording` where the question is the same. `reworded` are the keys of recorded answers
+    that a sealed journal gave to a question in other words than it was asked in.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Journal(Closing):
         self.path = path
         self.sealed = False
         self.recording = recording or Recording(())
+        self.reworded: set[str] = set()
         self._clock = clock
         self._touched: dict[tuple[str, str], None] = {}
         self._recorded: dict[tuple[str, str], Data] = {}
@@ -95,20 +98,21 @@ class Journal(Closing):
         *,
         request: Mapping[str, Any] | None = None,
         durable: bool = False,
+        rewordable: bool = False,
     ) -> Data:
         """The recorded answer under (kind, key), or else `produce()`, recorded before it returns.
 
         `durable` forces it to the disk. Raises JournalError if the recorded answer was to another
-        request, for then re-execution has left the recorded path.
+        request, for then re-execution has left the recorded path; a sealed journal answers a
+        `rewordable` request by its place alone, for versions differ in how they ask.
         """
         asked = request_digest(request) if request is not None else ""
         found = self._look_up(kind, key)
         if found is not None:
+            if found["request"] != asked and not (self.sealed and rewordable):
+                raise JournalError(self._another_request(kind, key))
             if found["request"] != asked:
-                raise JournalError(
-                    f"{self.path}: {kind} {key} was recorded for another request: the code or the "
-                    "prompts changed since; start over with fresh=true"
-                )
+                self.reworded.add(key)
             held: Data = found["data"]
             return held
         if self.sealed:
@@ -124,12 +128,13 @@ class Journal(Closing):
         if found is None:
             self._append({"kind": kind, "key": key, "request": "", "data": data}, False)
             return
-        held = found["data"]
-        if projection(held) != json.loads(json.dumps(projection(data))):
+        left_out = (VOLATILE, *OF_PROMPTS) if self.reworded else (VOLATILE,)
+        held, now = projection(found["data"], left_out), projection(data, left_out)
+        if held != json.loads(json.dumps(now)):
             raise JournalError(
                 f"{self.path}: re-execution disagrees at {kind} {key}: recorded "
-                f"{canonical(projection(held))[:200]}, now {canonical(projection(data))[:200]}; "
-                "the code changed since; start over with fresh=true"
+                f"{canonical(held)[:200]}, now {canonical(now)[:200]}; "
+                f"the code changed since; {self._remedy}"
             )
 
     @property
@@ -158,6 +163,19 @@ class Journal(Closing):
         """What is recorded there; it is still to be asked for."""
         found = self._recorded.get((kind, key))
         return None if found is None else found["data"]
+
+    @property
+    def _remedy(self) -> str:
+        if self.sealed:
+            return "replay it with the version that ran it"
+        return "start over with fresh=true"
+
+    def _another_request(self, kind: str, key: str) -> str:
+        if self.sealed:
+            said = "the search comes out otherwise from here on: the code changed since"
+        else:
+            said = "the code or the prompts changed since: another version's search cannot go on"
+        return f"{self.path}: {kind} {key} was recorded for another request; {said}; {self._remedy}"
 
     def _look_up(self, kind: str, key: str) -> Data | None:
         found = self._recorded.get((kind, key))
@@ -322,10 +340,11 @@ def salvaged(path: Path) -> Recording:
     return Recording(found)
 
 
-def projection(data: Any) -> Any:
+def projection(data: Any, left_out: Sequence[str] = (VOLATILE,)) -> Any:
     """The data without times and process ids: what two runs of one search have in common."""
     if isinstance(data, dict):
-        return {name: projection(part) for name, part in data.items() if name != VOLATILE}
+        parts = data.items()
+        return {name: projection(part, left_out) for name, part in parts if name not in left_out}
     if isinstance(data, list | tuple):
-        return [projection(part) for part in data]
+        return [projection(part, left_out) for part in data]
     return data

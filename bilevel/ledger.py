@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,8 +14,8 @@ COIN = "coin"  # the row that says whether a mechanism on probation was on in a 
 class Effect(StrEnum):
     """What one hook call did to the step it was called in."""
 
-    DECISION = "decision"  # another candidate evaluated, another parent, another accept
-    PROMPT = "prompt"  # only what the proposer reads
+    DECISION = "decision"  # another candidate tried, another parent, another verdict: see `Rules`
+    PROMPT = "prompt"  # what the proposer read; whether it then proposed otherwise is not known
     NONE = "none"
     ERROR = "error"
 
@@ -69,6 +69,14 @@ class Ledger:
     def add(self, call: HookCall) -> None:
         self._rows.append(call)
         self._by_trial.setdefault(call.trial, []).append(call)
+
+    def decided(self, trial: int, mechanism: str, hook: str, did: str, without: str) -> None:
+        """The latest call of this hook in this round has decided something."""
+        rows = self._by_trial[trial]
+        place = max(n for n, r in enumerate(rows) if (r.mechanism, r.hook) == (mechanism, hook))
+        old = rows[place]
+        rows[place] = replace(old, effect=Effect.DECISION, did=did, without=without)
+        self._rows[next(n for n, row in enumerate(self._rows) if row is old)] = rows[place]
 
     def of_trial(self, trial: int) -> tuple[HookCall, ...]:
         return tuple(self._by_trial.get(trial, ()))

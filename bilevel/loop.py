@@ -11,10 +11,12 @@ from bilevel.executor import Executor, Serial
 from bilevel.journal import Journal
 from bilevel.parameters import Value
 from bilevel.pipeline import Pipeline
+from bilevel.rounds import Round, Turn
+from bilevel.rules import OUTCOME
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import Decision, Proposal, Trace, Trial
-from bilevel.view import Asker, Brief, Proposer, Standing, View, nobody
+from bilevel.view import About, Asker, Brief, Proposer, Standing, View, nobody
 
 Observer = Callable[["Loop", Trial], None]
 BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
@@ -23,7 +25,8 @@ ASKS = 3  # how often a round may ask in vain: for nothing, or for what mechanis
 
 class Loop:
     """Searches `task` for `trials` charged evaluations after the baseline (None: until the task
-    is exhausted). `level` is 1 for the innermost loop and 1.5 or 2, as in the paper, above."""
+    is exhausted). `level` is 1 for the innermost loop and 1.5 or 2, as in the paper, above. `about`
+    is what its proposers are told of the task, where that is not the task's own word of today."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Loop:
         executor: Executor | None = None,
         asker: Asker = nobody,
         observers: Sequence[Observer] = (),
+        about: About | None = None,
     ) -> None:
         self.task = task
         self.level = level
@@ -59,6 +63,8 @@ class Loop:
         self._asker = asker
         self._observers = list(observers)
         self._best: Trial | None = None
+        self._about = about
+        self._since: Mapping[str, int] = {}
 
     @property
     def settings_space(self) -> SearchSpace:
@@ -67,7 +73,10 @@ class Loop:
 
     def configure(self, settings: Mapping[str, Value]) -> None:
         """Makes these the active settings of the search. Raises SpaceError."""
-        self.settings = {**self.settings, **self.settings_space.check(settings)}
+        wanted = {**self.settings, **self.settings_space.check(settings)}
+        changed = [name for name, value in wanted.items() if value != self.settings[name]]
+        self._since = {**self._since, **dict.fromkeys(changed, len(self.trace))}
+        self.settings = wanted
 
     @property
     def best(self) -> Trial | None:
@@ -102,6 +111,8 @@ class Loop:
 
     def view(self) -> View:
         """The loop as it stands, for whoever has to decide something."""
+        if self._about is None:
+            self._about = self.task.describe()
         return View(
             level=self.level,
             seed=self.seed,
@@ -118,10 +129,13 @@ class Loop:
             below=self.task.below(),
             recall=self._recall,
             mechanisms=self._standings,
+            about=self._about,
+            effective=self.task.effective,
+            since=self._since,
         )
 
     def _standings(self) -> Sequence[Standing]:
-        return self.pipeline.standings(len(self.trace))
+        return self.pipeline.standings(self.trace)
 
     def _recall(
         self, what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]
@@ -140,10 +154,9 @@ class Loop:
                 self._tell(self._judged(view, self._evaluation.again(view, again)))
                 return
             view = replace(view, parent=self.pipeline.parent(view, self.incumbent))
-            chosen = self._ask(view, batch)
+            trials = self._tried(view, self._ask(view, batch))
         else:
-            chosen = [BASELINE]
-        trials = self._evaluation.trials(view, chosen)
+            trials = self._evaluation.trials(view, [BASELINE])
         for trial in self._decide(view, trials):
             self._tell(trial)
         if self.incumbent is None:
@@ -153,27 +166,36 @@ class Loop:
                 "a search needs a baseline that runs: mend the task, then start with fresh=true"
             )
 
-    def _ask(self, view: View, batch: int) -> list[Proposal]:
+    def _ask(self, view: View, batch: int) -> Round:
         """Candidates that survive review; whoever is dropped is asked again with the reasons."""
         brief = self.pipeline.brief(view, Brief(trials=view.trace))
+        made = Round(view.base, batch)
         kept: list[Proposal] = []
         dropped: list[Proposal] = []
-        turn = fruitless = 0
+        fruitless = 0
         while len(kept) < batch and fruitless < ASKS:
             asked = brief.add(_reasons(dropped)) if dropped else brief
-            fresh = [*self._proposer.propose(view.for_(f"propose/{turn}"), asked)]
-            if turn == 0:
-                fresh += self.pipeline.propose(view)
-            left, gone = self.pipeline.review(view, kept + fresh, batch)
-            fruitless += len(left) <= len(kept)
-            turn += 1
-            kept, dropped = left, dropped + gone
-        spare = [replace(candidate, rejected="") for candidate in reversed(dropped)]
-        chosen = (kept or spare)[:batch]
+            own = self._proposer.propose(view.for_(f"propose/{len(made.turns)}"), asked)
+            fresh = [("", c) for c in own] if made.turns else self.pipeline.fresh(view, own)
+            candidates = kept + [candidate for _, candidate in fresh]
+            reviews = self.pipeline.review(view, candidates, batch)
+            made.turns.append(Turn(tuple(fresh), reviews))
+            before = len(kept)
+            kept, dropped = made.left()
+            fruitless += len(kept) <= before
+        return made
+
+    def _tried(self, view: View, made: Round) -> list[Trial]:
+        """The chosen candidates as trials, with the mechanisms that caused each."""
+        chosen = made.chosen()
         if not chosen:
             raise TaskError(f"the proposer proposed nothing for trial {view.trial}, {ASKS} times")
-        self.pipeline.evaluated(view, chosen)
-        return chosen
+        causes = self.pipeline.tried(view, made, chosen)
+        trials = self._evaluation.trials(view, chosen)
+        return [
+            replace(trial, caused_by=cause.by, displaced=cause.displaced)
+            for trial, cause in zip(trials, causes, strict=True)
+        ]
 
     def _decide(self, view: View, trials: Sequence[Trial]) -> list[Trial]:
         """The round's best trial is kept or discarded; the others are discarded or have failed."""
@@ -205,7 +227,8 @@ class Loop:
             self._best = Trace([t for t in (self._best, trial) if t]).best(self.task.objective)
         self.task.settle(trial)
         key = f"L{self.level}/T{trial.number}"
-        self._journal.note("trial", key, _account(trial))
+        caused = self.pipeline.rules.live == OUTCOME
+        self._journal.note("trial", key, _account(trial, caused=caused))
         if self.pipeline.attached:
             self.pipeline.observe(self.view(), trial)
         if self.pipeline.known:
@@ -220,11 +243,16 @@ def _reasons(dropped: Sequence[Proposal]) -> str:
     return "These candidates were rejected, propose something else:\n" + "\n".join(lines)
 
 
-def _account(trial: Trial) -> dict[str, object]:
-    """What a journal says of a decided trial: enough to read it, and to check a re-execution."""
-    retest = {} if trial.retest_of is None else {"retest_of": trial.retest_of}
+def _account(trial: Trial, *, caused: bool) -> dict[str, object]:
+    """What a journal says of a decided trial: enough to read it, and to check a re-execution;
+    who `caused` it was not said under older rules."""
+    some: dict[str, object] = {} if trial.retest_of is None else {"retest_of": trial.retest_of}
+    if caused and trial.caused_by:
+        some["caused_by"] = list(trial.caused_by)
+    if caused and trial.displaced is not None:
+        some["displaced"] = dict(trial.displaced)
     return {
-        **retest,
+        **some,
         "parent": trial.parent,
         "proposal": trial.proposal.to_json(),
         "value": trial.value,

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from bilevel.errors import BadInput, TaskError, TrackingError
+from bilevel.errors import BadInput, ConfigError, TaskError, TrackingError
 from bilevel.executor import Executor
 from bilevel.journal import Journal
 from bilevel.measured import NOISE_FILE, Noise, place, save
@@ -82,6 +82,9 @@ def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
         executor: Executor = instantiate(settings["executor"])
         stack.callback(executor.close)
         noise = measure(task, repeats, journal, executor, told)
+    if not noise.sd:
+        (folder / NOISE_FILE).unlink(missing_ok=True)
+        raise ConfigError(_no_noise(task, noise))
     save(noise, folder)
     try:
         _track(settings, noise, outcomes)
@@ -91,6 +94,15 @@ def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
     said = f"kept in {folder / NOISE_FILE}; acceptance=noise_aware reads it for this task"
     console.print(said, soft_wrap=True, markup=False, highlight=False)
     return noise
+
+
+def _no_noise(task: Task, noise: Noise) -> str:
+    why = f": {task.unseeded}" if task.unseeded else ""
+    return (
+        f"{noise.n} seeds gave the same {noise.metric}, {noise.values[0]}, to the last digit, so "
+        f"the seed reaches nothing that is measured{why}. No noise is kept: without any, "
+        "acceptance=greedy is what to search with"
+    )
 
 
 def _table(settings: Mapping[str, Any], noise: Noise) -> Table:
@@ -104,11 +116,13 @@ def _table(settings: Mapping[str, Any], noise: Noise) -> Table:
         ("seeds", f"{noise.n}{failed}"),
         ("mean", f"{noise.mean:.6f}"),
         ("sd of one measurement", f"{noise.sd:.6f}"),
-        ("  its 95% interval", f"{low:.6f} to {high:.6f}"),
+        ("  its 95% interval, if the noise is normal", f"{low:.6f} to {high:.6f}"),
         ("lowest, highest", f"{min(noise.values):.6f}, {max(noise.values):.6f}"),
         ("sd of a difference of two", f"{threshold:.6f}"),
-        ("smallest gain that 3 seeds a side tell from noise", f"{noise.detectable(3):.6f}"),
-        ("smallest gain that 10 seeds a side tell from noise", f"{noise.detectable(10):.6f}"),
+        *(
+            (f"gain that {n} seeds a side find in 80% of cases", f"{noise.detectable(n):.6f}")
+            for n in (5, 10)
+        ),
     ):
         table.add_row(name, value)
     return table

@@ -118,12 +118,13 @@ def _near(key: str, config: DictConfig) -> list[str]:
 
 
 def told_by(error: BaseException) -> BilevelError:
-    """The error of ours behind whatever came up from a search, or one that says what it was."""
+    """The error of ours that whatever came up from a search was raised from, or one that says what
+    it was. One that had been handled before it is not its cause."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, BilevelError):
             return cause
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__
     if isinstance(error, OSError):
         return BilevelError(f"{error}; what was measured is kept, the same command continues")
     return ConfigError(" ".join(str(error).split()))

@@ -12,6 +12,7 @@ Value = int | float | str | tuple[Any, ...]
 
 
 UP_DOWN = ("up", "down")
+FEW = 32  # values that are listed
 
 
 class Parameter(Protocol):
@@ -35,6 +36,16 @@ class Parameter(Protocol):
     @property
     def directions(self) -> tuple[str, ...]:
         """Every way that a change can go."""
+
+    def ways(self, before: Value, after: Value) -> tuple[str, ...]:
+        """Every way that a change goes: of a tuple, one for each place that differs."""
+
+    def ways_from(self, value: Value) -> tuple[str, ...]:
+        """The directions in which there is another value."""
+
+    @property
+    def listed(self) -> tuple[Value, ...]:
+        """All legal values, where they are few."""
 
 
 def _refuse(name: str, value: object, expected: str) -> SpaceError:
@@ -61,17 +72,51 @@ def _number(name: str, value: object, expected: str) -> float:
     return value
 
 
+def _check_ends(name: str, low: object, high: object) -> None:
+    """Raises SpaceError for a range that holds nothing."""
+    for end, value in (("low", low), ("high", high)):
+        plain = isinstance(value, int | float) and not isinstance(value, bool)
+        if not plain or not math.isfinite(value):  # type: ignore[arg-type]
+            raise SpaceError(f"{name}: {end}={value!r} is no number")
+    if low > high:  # type: ignore[operator]
+        raise SpaceError(f"{name}: low={low} is above high={high}")
+
+
 def _numeric_direction(before: float, after: float) -> str:
     if after == before:
         return "same"
     return "up" if after > before else "down"
 
 
-class _Numeric:
+def _ways_between(low: float, high: float, value: float) -> tuple[str, ...]:
+    there = zip(UP_DOWN, (value < high, value > low), strict=True)
+    return tuple(way for way, open_ in there if open_)
+
+
+class _OneWay:
+    """A kind whose changes go one way each."""
+
+    @property
+    def listed(self) -> tuple[Value, ...]:
+        return ()
+
+    def ways(self, before: Any, after: Any) -> tuple[str, ...]:
+        return () if before == after else (self.direction(before, after),)  # type: ignore[attr-defined]
+
+    def ways_from(self, value: Any) -> tuple[str, ...]:
+        return tuple(self.directions)  # type: ignore[attr-defined]
+
+
+class _Numeric(_OneWay):
+    low: float
+    high: float
     directions = UP_DOWN
 
     def direction(self, before: Any, after: Any) -> str:
         return _numeric_direction(before, after)
+
+    def ways_from(self, value: Any) -> tuple[str, ...]:
+        return _ways_between(self.low, self.high, value)
 
 
 @dataclass(frozen=True)
@@ -83,6 +128,15 @@ class Float(_Numeric):
     high: float
     baseline: float
     log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_ends(self.name, self.low, self.high)
+        if self.log and self.low <= 0:
+            raise SpaceError(
+                f"{self.name}: low={self.low:g} with log: true, and a log scale never reaches "
+                f"{self.low:g}; give the smallest value above 0 that is worth a trial, as in "
+                "low: 1.0e-6, or leave log out"
+            )
 
     @property
     def range(self) -> str:
@@ -111,6 +165,9 @@ class Int(_Numeric):
     high: int
     baseline: int
 
+    def __post_init__(self) -> None:
+        _check_ends(self.name, self.low, self.high)
+
     @property
     def range(self) -> str:
         return f"a whole number in [{self.low}, {self.high}]"
@@ -124,6 +181,11 @@ class Int(_Numeric):
     def sample(self, rng: Random) -> int:
         return rng.randint(self.low, self.high)
 
+    @property
+    def listed(self) -> tuple[int, ...]:
+        every = range(self.low, self.high + 1)
+        return tuple(every) if len(every) <= FEW else ()
+
 
 @dataclass(frozen=True)
 class PowerOfTwo(_Numeric):
@@ -133,6 +195,12 @@ class PowerOfTwo(_Numeric):
     low: int
     high: int
     baseline: int
+
+    def __post_init__(self) -> None:
+        for end, value in (("low", self.low), ("high", self.high)):
+            if type(value) is not int or value < 1 or value & (value - 1):
+                raise SpaceError(f"{self.name}: {end}={value!r} is no power of two, as 1 or 64 is")
+        _check_ends(self.name, self.low, self.high)
 
     @property
     def range(self) -> str:
@@ -148,9 +216,14 @@ class PowerOfTwo(_Numeric):
     def sample(self, rng: Random) -> int:
         return 1 << rng.randint(self.low.bit_length() - 1, self.high.bit_length() - 1)
 
+    @property
+    def listed(self) -> tuple[int, ...]:
+        ends = self.low.bit_length() - 1, self.high.bit_length()
+        return tuple(1 << power for power in range(*ends))
+
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(_OneWay):
     """One of a few values."""
 
     name: str
@@ -177,15 +250,28 @@ class Choice:
     def directions(self) -> tuple[str, ...]:
         return tuple(f"to {choice}" for choice in self.choices)
 
+    def ways_from(self, value: Value) -> tuple[str, ...]:
+        return tuple(f"to {choice}" for choice in self.choices if choice != value)
+
+    @property
+    def listed(self) -> tuple[Value, ...]:
+        return self.choices
+
 
 @dataclass(frozen=True)
-class Tuple:
+class Tuple(_OneWay):
     """A fixed number of real numbers, each in [low, high] of its place."""
 
     name: str
     low: tuple[float, ...]
     high: tuple[float, ...]
     baseline: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.low) != len(self.high):
+            raise SpaceError(f"{self.name}: low={self.low} and high={self.high} are not as long")
+        for low, high in zip(self.low, self.high, strict=True):
+            _check_ends(self.name, low, high)
 
     @property
     def range(self) -> str:
@@ -214,9 +300,17 @@ class Tuple:
     def directions(self) -> tuple[str, ...]:
         return tuple(f"{place} {way}" for place in range(len(self.low)) for way in UP_DOWN)
 
+    def ways(self, before: Any, after: Any) -> tuple[str, ...]:
+        pairs = enumerate(zip(before, after, strict=True))
+        return tuple(f"{at} {_numeric_direction(a, b)}" for at, (a, b) in pairs if a != b)
+
+    def ways_from(self, value: Any) -> tuple[str, ...]:
+        places = enumerate(zip(self.low, self.high, value, strict=True))
+        return tuple(f"{at} {way}" for at, place in places for way in _ways_between(*place))
+
 
 @dataclass(frozen=True)
-class Subset:
+class Subset(_OneWay):
     """Some of a fixed set of names, at least `spare` of which stay out."""
 
     name: str
@@ -250,7 +344,7 @@ class Subset:
 
 
 @dataclass(frozen=True)
-class Text:
+class Text(_OneWay):
     """Free text, cut nowhere: longer than `max_chars` is refused."""
 
     name: str

@@ -2,10 +2,8 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from bilevel.answers import (
     NO_EFFECT,
@@ -17,22 +15,20 @@ from bilevel.answers import (
     of_kind,
     proposals,
     shown,
-    unsaid,
     verdict_of,
 )
-from bilevel.errors import BudgetExhausted, EndpointError, JournalError
+from bilevel.calls import Calls
+from bilevel.credit import shared
 from bilevel.journal import Journal
 from bilevel.ledger import COIN, Effect, HookCall, Ledger, Liveness
 from bilevel.mechanism import Mechanism
-from bilevel.questions import Questions, ask_again
 from bilevel.roster import Coin, Roster
-from bilevel.sandbox.failures import STOPS, SandboxUnavailable
-from bilevel.trace import Proposal, Trial
+from bilevel.rounds import Cause, Fresh, Review, Round, Turns, left
+from bilevel.rules import HOOK, Rules
+from bilevel.trace import Proposal, Trace, Trial
 from bilevel.view import Brief, Standing, View
 
-T = TypeVar("T")
 FAILURES_ALLOWED = 3
-STOPPED = "stopped"  # what the journal calls a hook that ran out of time or memory
 _log = logging.getLogger(__name__)
 
 
@@ -50,13 +46,15 @@ class Pipeline:
         probation: int = 10,
         left_out: Collection[str] = (),
         journal: Journal | None = None,
+        rules: Rules | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.ledger = Ledger(probation)
+        self.rules = rules or Rules()
         self._roster = Roster(left_out)
-        self._journal = journal or Journal(None)
-        self._clock = clock
-        self._calls: Counter[str] = Counter()
+        self._calls = Calls(self.ledger, journal or Journal(None), clock)
+        self._parent_by = ""  # the mechanism without which this round would build on another trial
+        self._turns = Turns(self.rules.turn)
         for mechanism in mechanisms:
             self.attach(mechanism, trial=0)
 
@@ -74,30 +72,39 @@ class Pipeline:
         one. Raises ValueError where it could not be told apart, or would never be called."""
         self._roster.attach(mechanism, trial, coin)
 
-    def detach(self, name: str) -> None:
-        self._roster.detach(name)
+    def detach(self, name: str, trial: int) -> None:
+        """From this trial on."""
+        self._roster.detach(name, trial)
 
     def keep(self, name: str) -> None:
         """Its probation is over: from now on without a coin."""
         self._roster.keep(name)
 
+    def until(self, name: str) -> int | None:
+        """The trial from which on it was attached no more, if it was detached."""
+        return self._roster.until(name)
+
     def liveness(self, name: str, trial: int) -> Liveness:
         return self.ledger.liveness(name, trials=trial - self._roster.since(name))
 
-    def standings(self, trial: int) -> list[Standing]:
-        """Every mechanism that was ever attached, as the ledger has it."""
-        return [
-            Standing(
-                name=mechanism.name,
-                carrier=mechanism.carrier,
-                state=str(self.liveness(mechanism.name, trial)),
-                since=self._roster.since(mechanism.name),
-                attached=mechanism in self.attached,
-                counts=self.ledger.counts(mechanism.name),
-                error=self.ledger.last_error(mechanism.name),
-            )
-            for mechanism in self.known
-        ]
+    def standings(self, trace: Trace) -> list[Standing]:
+        """Every mechanism that was ever attached: what the ledger and its trials say of it."""
+        return [self._standing(mechanism, trace) for mechanism in self.known]
+
+    def _standing(self, mechanism: Mechanism, trace: Trace) -> Standing:
+        name, since = mechanism.name, self._roster.since(mechanism.name)
+        own, proposers = shared(name, trace, since, self._roster.until(name))
+        return Standing(
+            name=name,
+            carrier=mechanism.carrier,
+            state=str(self.liveness(name, len(trace))),
+            since=since,
+            attached=mechanism in self.attached,
+            counts=self.ledger.counts(name),
+            error=self.ledger.last_error(name),
+            credit=own,
+            proposers=proposers,
+        )
 
     def close(self) -> None:
         """Ends what the mechanisms hold; their records stay."""
@@ -111,18 +118,25 @@ class Pipeline:
 
     def parent(self, view: View, default: Trial | None) -> Trial | None:
         """The trial to build on; with several opinions the last one counts."""
-        chosen = default
+        opinions: list[tuple[str, Trial | None]] = [("", default)]
         for mechanism in self._roster.acting("parent"):
-            before = chosen
+            before = opinions[-1][1]
 
             def call(v: View, m: Mechanism = mechanism) -> Trial | None:
                 return numbered(view, m.parent(v))
 
             def judge(named: Trial | None, before: Trial | None = before) -> Verdict:
-                same = named is None or (before is not None and before.number == named.number)
-                return decision(not same, number_of(named), number_of(before))
+                return self._at_the_hook(number_of(named or before), number_of(before))
 
-            chosen = self._call(mechanism, "parent", view, call, judge) or chosen
+            named = self._calls.call(mechanism, "parent", view, call, judge)
+            if named is not None:
+                opinions.append((mechanism.name, named))
+        name, chosen = opinions[-1]
+        did, without = number_of(chosen), number_of(opinions[-2:][0][1])
+        changed = did != without
+        self._parent_by = name if changed else ""
+        if changed:
+            self._decided(view.trial, name, "parent", did, without)
         return chosen
 
     def brief(self, view: View, brief: Brief) -> Brief:
@@ -138,11 +152,15 @@ class Pipeline:
                     return NO_EFFECT
                 return Effect.PROMPT, shown(made), shown(given)
 
-            brief = self._call(mechanism, "brief", view, call, judge) or given
+            brief = self._calls.call(mechanism, "brief", view, call, judge) or given
         return brief
 
+    def fresh(self, view: View, own: Sequence[Proposal]) -> Fresh:
+        """The proposer's candidates and those of mechanisms, as they stand."""
+        return self._turns.ordered(own, self.propose(view))
+
     def propose(self, view: View) -> list[Proposal]:
-        """Extra candidates; whether one was evaluated is told to `evaluated` later."""
+        """Extra candidates, under their mechanisms' names; `tried` tells what came of them."""
         extra: list[Proposal] = []
         for mechanism in self._roster.acting("propose"):
 
@@ -152,17 +170,15 @@ class Pipeline:
             def judge(made: Sequence[Proposal]) -> Verdict:
                 return Effect.NONE, listed(made) if made else "", ""
 
-            made = self._call(mechanism, "propose", view, call, judge) or ()
+            made = self._calls.call(mechanism, "propose", view, call, judge) or ()
             extra += [replace(candidate, origin=mechanism.name) for candidate in made]
         return extra
 
-    def review(
-        self, view: View, candidates: Sequence[Proposal], batch: int
-    ) -> tuple[list[Proposal], list[Proposal]]:
-        """The candidates that are left, and those dropped, each with the reason why."""
-        kept, dropped = list(candidates), list[Proposal]()
+    def review(self, view: View, candidates: Sequence[Proposal], batch: int) -> list[Review]:
+        """What each mechanism made of the candidates, one after the other."""
+        reviews: list[Review] = []
         for mechanism in self._roster.acting("review"):
-            given = tuple(kept)
+            given = tuple(left(candidates, reviews)[0])
 
             def call(
                 v: View, m: Mechanism = mechanism, given: Sequence[Proposal] = given
@@ -172,41 +188,52 @@ class Pipeline:
             def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Verdict:
                 first = [c for c in made if not c.rejected][:batch]
                 changed = [c.changes for c in first] != [c.changes for c in given[:batch]]
-                return decision(changed, listed(first), listed(given[:batch]))
+                return self._at_the_hook(listed(first), listed(given[:batch]), changed)
 
-            made = self._call(mechanism, "review", view, call, judge)
+            made = self._calls.call(mechanism, "review", view, call, judge)
             if made is not None:
-                kept = [c for c in made if not c.rejected]
-                dropped += [c for c in made if c.rejected]
-                dropped += unsaid(mechanism.name, given, made)
-        return kept, dropped
+                reviews.append(Review(mechanism.name, given, tuple(made)))
+        return reviews
 
-    def evaluated(self, view: View, chosen: Sequence[Proposal]) -> None:
-        """Credits the mechanisms whose own candidates are the ones being evaluated."""
-        for proposal in chosen:
-            if proposal.origin in {mechanism.name for mechanism in self.known}:
-                did, name = listed([proposal]), proposal.origin
-                row = HookCall(view.trial, name, "propose", Effect.DECISION, did, "nothing")
-                self.ledger.add(row)
+    def tried(self, view: View, through: Round, chosen: Sequence[Proposal]) -> list[Cause]:
+        """Why each of a round's candidates is about to be evaluated, as the ledger then says."""
+        if self.rules.live == HOOK:
+            self._credit_proposals(view, chosen)
+        causes = [[self._parent_by] if self._parent_by else [] for _ in chosen]
+        involved = through.involved
+        for name, hook in involved:
+            otherwise = through.without(name, hook)
+            places = through.new(chosen, otherwise)
+            missing = [otherwise[place] for place in through.new(otherwise, chosen)]
+            if places or missing:
+                did = listed([chosen[place] for place in places])
+                self._decided(view.trial, name, hook, did, listed(missing))
+            for place in places:
+                causes[place].append(name)
+        displaced = through.displaced(chosen) if involved else {}
+        return [Cause((*dict.fromkeys(b),), displaced.get(place)) for place, b in enumerate(causes)]
 
     def accept(self, view: View, trial: Trial, default: bool) -> bool:
         """The first opinion counts; later ones are heard without effect."""
-        decided: bool | None = None
+        opinions: list[tuple[str, bool]] = []
         for mechanism in self._roster.acting("accept"):
 
             def call(v: View, m: Mechanism = mechanism) -> bool | None:
                 opinion = m.accept(v, trial)
                 return None if opinion is None else of_kind(opinion, bool)
 
-            def judge(opinion: bool | None, heard: bool = decided is None) -> Verdict:
+            def judge(opinion: bool | None, heard: bool = not opinions) -> Verdict:
                 if opinion is None or not heard:
                     return NO_EFFECT
-                return decision(opinion != default, verdict_of(opinion), verdict_of(default))
+                return self._at_the_hook(verdict_of(opinion), verdict_of(default))
 
-            opinion = self._call(mechanism, "accept", view, call, judge)
-            if decided is None:
-                decided = opinion
-        return default if decided is None else decided
+            opinion = self._calls.call(mechanism, "accept", view, call, judge)
+            if opinion is not None:
+                opinions.append((mechanism.name, opinion))
+        (name, verdict), (_, otherwise) = [*opinions, ("", default), ("", default)][:2]
+        if verdict != otherwise:
+            self._decided(view.trial, name, "accept", verdict_of(verdict), verdict_of(otherwise))
+        return verdict
 
     def observe(self, view: View, trial: Trial) -> None:
         """Tells everyone, and detaches whoever has failed too often."""
@@ -215,7 +242,9 @@ class Pipeline:
             def call(v: View, m: Mechanism = mechanism) -> None:
                 m.observe(v, trial)
 
-            self._call(mechanism, "observe", view, call, lambda _: NO_EFFECT, trial=trial.number)
+            self._calls.call(
+                mechanism, "observe", view, call, lambda _: NO_EFFECT, trial=trial.number
+            )
         for mechanism in self.attached:
             if self.ledger.errors(mechanism.name) >= FAILURES_ALLOWED:
                 _log.warning(
@@ -225,59 +254,22 @@ class Pipeline:
                     FAILURES_ALLOWED,
                     self.ledger.last_error(mechanism.name),
                 )
-                self.detach(mechanism.name)
+                self.detach(mechanism.name, len(view.trace))
 
-    def _call(
-        self,
-        mechanism: Mechanism,
-        hook: str,
-        view: View,
-        call: Callable[[View], T],
-        judge: Callable[[T], Verdict],
-        *,
-        trial: int | None = None,
-    ) -> T | None:
-        """The hook's answer, or None where it failed; either way a row in the ledger."""
-        started = self._clock()
-        answer: T | None = None
-        error = ""
-        effect, did, without = NO_EFFECT
-        at = view.trial if trial is None else trial
-        try:
-            asked = view.for_(f"{mechanism.name}/{hook}")
-            answer = self._once(mechanism, f"L{view.level}/T{at}/{asked.purpose}", asked, call)
-            effect, did, without = judge(answer)
-        except (BudgetExhausted, EndpointError, JournalError, SandboxUnavailable):
-            raise  # these end the search, whoever was asking
-        except Exception as failure:  # generated or not, a mechanism may fail in any way
-            error = f"{type(failure).__name__}: {failure}"
-        if error:
-            answer, effect = None, Effect.ERROR
-        seconds = self._clock() - started
-        self.ledger.add(HookCall(at, mechanism.name, hook, effect, did, without, error, seconds))
-        return answer
+    def _at_the_hook(self, did: str, without: str, changed: bool | None = None) -> Verdict:
+        """A hook's effect as it is judged at the hook: under another rule, only later."""
+        changed = did != without if changed is None else changed
+        return decision(changed and self.rules.live == HOOK, did, without)
 
-    def _once(self, mechanism: Mechanism, name: str, view: View, call: Callable[[View], T]) -> T:
-        """Calls are executed again from a journal and compared, but for those that ran out of
-        time or memory: another execution might have more of them, so they fail as they did."""
-        key = f"{name}/{self._calls[name]}"
-        self._calls[name] += 1
-        stopped = self._journal.peek(STOPPED, key)
-        if stopped is not None:
-            ask_again(view, stopped["asked"])
-            self._journal.once(STOPPED, key, dict)
-            mechanism.close()
-            raise STOPS[stopped["kind"]](stopped["message"])
-        questions = Questions(view)
-        try:
-            return call(questions.view)
-        except tuple(STOPS.values()) as stop:
-            if self._journal.repeating:
-                raise JournalError(
-                    f"mechanism {mechanism.name} had an answer at {name} and now: {stop}; give it "
-                    "more (sandbox.call_s, sandbox.memory_mib), or a quieter machine, and run the "
-                    "same command again"
-                ) from stop
-            told = {"kind": type(stop).__name__, "message": str(stop), "asked": questions.asked}
-            self._journal.once(STOPPED, key, lambda: told)
-            raise
+    def _decided(self, trial: int, name: str, hook: str, did: str, without: str) -> None:
+        if self.rules.live != HOOK:
+            self.ledger.decided(trial, name, hook, did, without)
+
+    def _credit_proposals(self, view: View, chosen: Sequence[Proposal]) -> None:
+        """As it was noted while effects were judged at the hook: a row for each candidate that a
+        mechanism of this name proposed."""
+        for proposal in chosen:
+            if proposal.origin in {mechanism.name for mechanism in self.known}:
+                did, name = listed([proposal]), proposal.origin
+                row = HookCall(view.trial, name, "propose", Effect.DECISION, did, "nothing")
+                self.ledger.add(row)

@@ -8,9 +8,12 @@ from typing import Any
 from hydra.utils import instantiate
 
 from bilevel.identity import identify
+from bilevel.journal import Journal
 from bilevel.llm.tokens import text_tokens
-from bilevel.overrides import TOLD
+from bilevel.search import levels
+from bilevel.settings import not_given
 from bilevel.tasks.base import Task
+from bilevel.view import nobody
 
 SESSION_CALLS = 4  # explore, critique, specify, generate
 # Prompts and replies, measured on trap and cpu_gpt with the scripted stand-in. Level 1 also shows
@@ -53,7 +56,7 @@ def plan(settings: Mapping[str, Any]) -> Plan:
     search, task, llm = settings["search"], settings["task"], settings["llm"]
     runs = search["trials"] + 1 + 2 * search["confirm_seeds"]
     asking = bool(llm.get("_target_"))
-    source = _source_tokens(settings) if asking else 0
+    source = _source_tokens(settings)
     calls, tokens_in, tokens_out = _asked(settings, source) if asking else (0, 0, 0)
     prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
     modelled = task.get("budget_s")
@@ -67,7 +70,7 @@ def plan(settings: Mapping[str, Any]) -> Plan:
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         usd=(tokens_in * prices[0] + tokens_out * prices[1]) / 1e6,
-        guessed=source is None,
+        guessed=asking and source is None,
     )
 
 
@@ -98,12 +101,14 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
 
 
 def _source_tokens(settings: Mapping[str, Any]) -> int | None:
-    """What level 1 shows of what it edits, or None where the task cannot be made here."""
-    if settings["baseline"]["proposer"]:
-        return 0
-    try:
+    """What level 1 shows of what it edits, or None where the task is not given. The search is made
+    as it would be to run it, so that what cannot be made is told now. Raises what the run would."""
+    own = settings["baseline"]["proposer"]  # which says itself what it shows
+    if not_given(settings):
+        return 0 if own else None
+    with contextlib.ExitStack() as stack:
         task: Task = instantiate(settings["task"], _convert_="all")
-    except TOLD:
-        return None
-    with contextlib.closing(task):
-        return text_tokens(task.render(task.space.baseline))
+        stack.callback(task.close)
+        for loop in levels(settings, task, journal=Journal(None), asker=nobody, observers=()):
+            stack.callback(loop.pipeline.close)
+        return 0 if own else text_tokens(task.render(task.space.baseline))

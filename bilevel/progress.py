@@ -34,7 +34,7 @@ class Progress:
     def __call__(self, loop: Loop, trial: Trial) -> None:
         if loop.level > 1:
             if trial.number:
-                self._say(f"{trial.proposal.origin}: {trial.proposal.hypothesis[:OUTER_CHARS]}")
+                self._say(_above(trial))
             return
         status = self._status(loop, trial)
         if self._bar is None:
@@ -66,3 +66,10 @@ class Progress:
         if best is None or best.value is None or first is None:
             return told
         return f"{told} | best {best.value:.4f} ({best.value - first:+.4f})"
+
+
+def _above(trial: Trial) -> str:
+    """What a level above said: told once its segment is over, and dated when it was said."""
+    proposal, first = trial.proposal, trial.outcome.metrics.get("first_trial")
+    at = "" if first is None else f", before trial {first:.0f}"
+    return f"{proposal.origin}{at}: {proposal.hypothesis[:OUTER_CHARS]}"

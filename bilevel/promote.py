@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bilevel import syntax
 from bilevel.admission.lint import linted
 from bilevel.errors import BadInput
 from bilevel.journal import read
@@ -82,7 +83,7 @@ def promoted(arguments: Sequence[str]) -> Promoted:
     said = _account(witness, session, model, complete)
     source = session.trial.proposal.mechanism["source"]
     text = _with_docstring(source, [*_described(session), *said])
-    kind = linted(ast.parse(source)).kind
+    kind = linted(syntax.parse(source)).kind
     config = f"{name}:\n  _target_: {_module(to)}.{name}.{kind}\n"
     made = Promoted(to / f"{name}.py", conf / f"{name}.yaml")
     _write({made.source: text, made.config: config})
@@ -138,7 +139,7 @@ def _write(files: Mapping[Path, str]) -> None:
 def _described(session: TrialRecord) -> list[str]:
     """The text's own docstring, or else what was specified."""
     made = session.trial.proposal.mechanism
-    own = ast.get_docstring(ast.parse(made["source"]))
+    own = ast.get_docstring(syntax.parse(made["source"]))
     return own.split("\n\n") if own else [f"{made['name']}: {made['behaviour']}"]
 
 
@@ -162,9 +163,8 @@ def _account(
         f"Behaviour, as specified: {made['behaviour']}",
         f"Prompts, by digest: {_prompts(session)}.",
         _activity(witness.records.get(made["name"])),
-        f"Its segment of {trial.outcome.metrics['trials']:g} trials gained {trial.value:.6g} in "
-        f"{search.objective.metric} (one segment of one search: no evidence).",
-        f"Judgement of {trial.outcome.notes.get('judgement', '').strip()}; {trial.decision}.",
+        f"Judgement of {trial.outcome.notes.get('judgement', '').strip()}; {trial.decision} "
+        "(one segment of one search: no evidence).",
     ]
     judged = "judgement" in trial.outcome.notes
     return [paragraph for paragraph in paragraphs[: None if judged else -1] if paragraph]
@@ -200,7 +200,7 @@ def _plain(text: str) -> str:
 
 
 def _without_docstring(source: str) -> str:
-    lines, tree = source.split("\n"), ast.parse(source)
+    lines, tree = source.split("\n"), syntax.parse(source)
     if ast.get_docstring(tree, clean=False) is not None:
         node = tree.body[0]
         last = node.end_lineno or node.lineno

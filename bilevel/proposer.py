@@ -1,18 +1,29 @@
 """The language model as a proposer: shown the search, it names the next changes and why."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bilevel.llm import prompts, schemas
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
-from bilevel.llm.tables import best_so_far, parameter_list, printed, shown_source, trial_table
-from bilevel.parameters import Choice, Float, Int, Subset, Text, Value
+from bilevel.llm.tables import (
+    acting,
+    best_so_far,
+    experiment,
+    locked,
+    parameter_list,
+    printed,
+    same_values,
+    trial_table,
+)
+from bilevel.parameters import Choice, Float, Int, Parameter, Subset, Text, Value
 from bilevel.space import SearchSpace
-from bilevel.trace import Proposal
+from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 
 ACTIVE_AT_LEAST = 4
 MAX_GUIDANCE = 1_000
+STANDS = "Always"  # how a line of guidance begins that is shown until it is replaced
 KEPT = "is kept only if it improves the metric"
 STRATEGIES: Mapping[str, str] = {
     "balanced": "balanced: follow up what has helped, and now and then try something untried.",
@@ -111,17 +122,41 @@ def _prompt(view: View, brief: Brief, settings: Mapping[str, Any], kept: str) ->
         current=at,
         best=best_so_far(view),
         trials_left="unlimited" if view.trials_left is None else str(view.trials_left),
-        source=shown_source(view.source()),
-        active=parameter_list(active, view.base),
+        facts=experiment(view.about),
+        active=_active(active, view, brief.trials if count else ()),
         frozen=", ".join(frozen) or "none",
-        locked=", ".join(f"{n}={printed(view.base[n])}" for n in view.space.locked) or "none",
+        locked=locked(view),
         shown=f"{len(shown)} of {len(view.trace)} shown.",
         history=trial_table(shown, view),
+        mechanisms=acting(view.mechanisms()),
         strategy=STRATEGIES[settings["strategy"]],
-        guidance=settings["guidance"].strip() or "none",
+        guidance=standing(settings["guidance"], view, brief.trials) or "none",
         notes=brief.text.strip() or "none",
         max_changes=str(settings["max_changes"]),
     )
+
+
+def _active(active: Sequence[Parameter], view: View, trials: Sequence[Trial]) -> str:
+    listed = parameter_list(active, view.base, view.about.meanings, trials)
+    same = same_values(active, view)
+    return f"{listed}\n\n{same}" if same else listed
+
+
+def standing(guidance: str, view: View, trials: Sequence[Trial]) -> str:
+    """The guidance as it is shown: with its date, and without the lines of which everything that
+    they name was changed since, unless they begin with STANDS. What no level gave stands."""
+    since = view.since.get("guidance", 0)
+    if not since or not guidance.strip():
+        return guidance.strip()
+    moved = {name for trial in trials if trial.number >= since for name, _ in trial.moves}
+    names = [parameter.name for parameter in view.space.parameters]
+    left = []
+    for line in filter(str.strip, guidance.splitlines()):
+        named = {name for name in names if re.search(rf"\b{re.escape(name)}\b", line)}
+        if line.startswith(STANDS) or not named or not named <= moved:
+            left.append(line)
+    said = "\n".join(left) or "(all of it was tried)"
+    return f"(given before trial {since})\n{said}"
 
 
 def _one_line(text: str) -> str:

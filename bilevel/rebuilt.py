@@ -16,7 +16,12 @@ from bilevel.settings import check
 from bilevel.tracking import NullTracker, Tracker
 
 Settings = dict[str, Any]
-BEFORE = {"search.confirm_seeds": 0, "without": []}
+BEFORE = {
+    "search.confirm_seeds": 0,
+    "without": [],
+    "rules.live": "hook",
+    "rules.turn": "proposer",
+}
 """What decided a search that was begun before these settings were there."""
 COMMAND_TASK = "bilevel.tasks.command.CommandTask"
 ITS_OWN = ("task.", "llm.")
@@ -72,9 +77,12 @@ def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> E
     )
     try:
         execution.to_the_end()
-    except Unrecorded:
+    except Unrecorded as left:
         if recorded["end"]:
-            raise
+            raise JournalError(
+                f"{left}, and the search that ran had no need of it: the code changed since; "
+                "replay it with the version that ran it"
+            ) from None
     if not journal.in_order:
         raise JournalError(f"{path} holds entries that executing it again does not come to")
     return execution

@@ -1,6 +1,6 @@
 """Measures one configuration at several seeds, each once: for noise, and for confirmation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from bilevel.executor import Executor, Request
 from bilevel.journal import Journal
@@ -26,3 +26,11 @@ def repeated(
             "outcome", key, lambda: next(results).to_json(), request=request, durable=True
         )
         yield Outcome.from_json(answer)
+
+
+def seed_reaches(*measured: Sequence[Outcome]) -> bool | None:
+    """Whether any of these configurations had two values that differ; None where none had two."""
+    values = [[o.value for o in outcomes if o.value is not None] for outcomes in measured]
+    if all(len(each) < 2 for each in values):
+        return None
+    return any(len(set(each)) > 1 for each in values)

@@ -85,11 +85,13 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
         raise BadInput(f"{path} holds no trial yet: run the search first")
     trials = max(0, len(recorded.loops[0].trace) - 1)
     ended = "" if recorded.complete else " (it is unfinished, and stops there)"
-    console.print(
-        f"{recorded.identity.search} is reproduced to the last digit: {trials} trials{ended}",
-        markup=False,
-        highlight=False,
-    )
+    said = f"{recorded.identity.search} is reproduced to the last digit: {trials} trials{ended}"
+    if recorded.reworded:
+        said += (
+            f"; {recorded.reworded} questions were put in other words by the version that ran it: "
+            "their answers were found by place"
+        )
+    console.print(said, markup=False, highlight=False)
     if not {"without", "with"} & set(options):
         return None
     known = [m.name for loop in recorded.loops for m in loop.pipeline.known]

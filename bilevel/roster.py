@@ -15,6 +15,7 @@ class Roster:
         self._attached: list[Mechanism] = []
         self._known: dict[str, Mechanism] = {}
         self._since: dict[str, int] = {}
+        self._until: dict[str, int] = {}
         self._hooks: dict[str, tuple[str, ...]] = {}
         self._coins: dict[str, Coin] = {}
         self._off: set[str] = set()
@@ -31,6 +32,10 @@ class Roster:
     def since(self, name: str) -> int:
         """The trial from which on it was attached."""
         return self._since[name]
+
+    def until(self, name: str) -> int | None:
+        """The trial from which on it was attached no more, if it was detached."""
+        return self._until.get(name)
 
     def attach(self, mechanism: Mechanism, trial: int, coin: Coin | None = None) -> None:
         """From this trial on, in every round or in those that the coin picks. Raises ValueError for
@@ -54,11 +59,12 @@ class Roster:
         if coin is not None:
             self._coins[name] = coin
 
-    def detach(self, name: str) -> None:
-        """Its record stays; what it holds is given up."""
+    def detach(self, name: str, trial: int) -> None:
+        """From this trial on. Its record stays; what it holds is given up."""
         for mechanism in self._attached:
             if mechanism.name == name:
                 mechanism.close()
+                self._until[name] = trial
         self._attached = [mechanism for mechanism in self._attached if mechanism.name != name]
         self.keep(name)
 

@@ -84,8 +84,9 @@ def _tell_inventory(execution: Execution) -> None:
             said = f"DEAD: in {trials} trials it changed nothing"
         gone = "" if one.attached else ", detached"
         error = f"; last error: {one.error}" if one.error else ""
+        credit = f"; it caused {one.credit}; the proposer meanwhile: {one.proposers}"
         print(
-            f"{execution.identity.search}: mechanism {one.name} is {said}{gone}{error}",
+            f"{execution.identity.search}: mechanism {one.name} is {said}{gone}{credit}{error}",
             file=sys.stderr,
         )
 

@@ -18,10 +18,11 @@ from bilevel.levels.segment import Segment
 from bilevel.loop import Loop, Observer
 from bilevel.parameters import Text, Value
 from bilevel.pipeline import Pipeline
+from bilevel.rules import Rules
 from bilevel.sandbox.hosted import chosen
 from bilevel.space import Config
 from bilevel.tasks.base import Task
-from bilevel.view import Asker, Proposer
+from bilevel.view import About, Asker, Proposer
 
 JOURNAL = "journal.jsonl"
 _log = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ def levels(
     asker: Asker,
     observers: Sequence[Observer],
     executor: Executor | None = None,
+    about: About | None = None,
 ) -> list[Loop]:
     """The nested loops that a configuration describes, innermost first; run the last one. The
     executor is the innermost one's: a segment runs alone. Raises SandboxUnavailable where what a
@@ -100,7 +102,7 @@ def levels(
         "asker": asker,
         "observers": observers,
     }
-    loops = [_innermost(config, task, executor, shared)]
+    loops = [_innermost(config, task, executor, {**shared, "about": about})]
     outer, limits = config["outer"]["levels"].values(), instantiate(config["sandbox"])
     if not journal.sealed and any("attaching" in spec for spec in outer):
         chosen(limits.layer)  # now, and not after ten trials
@@ -112,7 +114,9 @@ def levels(
                 level=spec["level"],
                 task=Segment(loops[-1], spec["every"], attaching),
                 proposer=proposer(limits=limits) if attaching else proposer,
-                pipeline=Pipeline(probation=config["inner"]["probation"]),
+                pipeline=Pipeline(
+                    probation=config["inner"]["probation"], rules=Rules(**config["rules"])
+                ),
                 acceptance=instantiate(spec["acceptance"]),
                 **shared,
             )
@@ -138,6 +142,7 @@ def _innermost(
             probation=inner["probation"],
             left_out=config["without"],
             journal=shared["journal"],
+            rules=Rules(**config["rules"]),
         ),
         executor=executor,
         **shared,

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bilevel import rules
 from bilevel.errors import ConfigError
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 GROUPS = (
     "search",
+    "rules",
     "task",
     "llm",
     "inner",
@@ -90,6 +92,12 @@ NAME: Rule = (
     lambda v: isinstance(v, str) and bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", v)),
     "at most 100 letters, digits, '_', '.', '-', and no space",
 )
+
+
+def _one_of(*choices: str) -> Rule:
+    return lambda v: v in choices, f"one of {', '.join(choices)}"
+
+
 RULES: Mapping[str, Rule] = {
     "study": NAME,
     "arm": NAME,
@@ -114,6 +122,8 @@ RULES: Mapping[str, Rule] = {
     "task.parameters": PARAMETERS,
     "task.locked": WORDS,
     "task.seed_calls": WORDS,
+    "task.seed_names": WORDS,
+    "task.seed_variable": VARIABLE,
     "task.files": WORDS,
     "task.links": WORDS,
     "task.environment": VARIABLES,
@@ -139,6 +149,8 @@ RULES: Mapping[str, Rule] = {
     "executor.gpus": AMOUNT,
     "executor.start_s": SECONDS,
     "without": WORDS,
+    "rules.live": _one_of(*rules.LIVE),
+    "rules.turn": _one_of(*rules.TURN),
     "sandbox.layer": LAYER,
     "task.layer": LAYER,
     "sandbox.call_s": SECONDS,
@@ -158,7 +170,7 @@ def check(settings: Mapping[str, Any]) -> None:
         found = dict(_found(settings, group.split("."), "")).get(group)
         if not isinstance(found, Mapping):
             raise ConfigError(f"{group}={found!r}: expected a group of settings, not a value")
-    left_out = NOT_WHERE_DRY if settings.get("dry_run") is True else ()
+    left_out = not_given(settings) if settings.get("dry_run") is True else ()
     for pattern in [pattern for pattern in RULES if pattern not in left_out]:
         legal, expected = RULES[pattern]
         for key, value in _found(settings, pattern.split("."), ""):
@@ -171,6 +183,16 @@ def check(settings: Mapping[str, Any]) -> None:
     levels = [1.0, *(spec["level"] for spec in settings["outer"]["levels"].values())]
     if levels != sorted(set(levels)):
         raise ConfigError(f"outer.levels have levels {levels[1:]}: expected them to rise")
+
+
+def not_given(settings: Mapping[str, Any]) -> list[str]:
+    """What a plan does without, and is not given here."""
+    return [
+        key
+        for key in NOT_WHERE_DRY
+        for _, value in _found(settings, key.split("."), "")
+        if value in (None, "", "???")
+    ]
 
 
 def without_passwords(value: Any) -> Any:

@@ -1,11 +1,12 @@
 """What may be searched: named parameters, which of them may change, and what a change is."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from bilevel.errors import SpaceError
+from bilevel.frozen import FrozenDict
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple, Value
 
 Config = Mapping[str, Value]
@@ -17,7 +18,7 @@ class SearchSpace:
 
     parameters: tuple[Parameter, ...]
     locked: tuple[str, ...] = ()
-    _by_name: dict[str, Parameter] = field(init=False, repr=False, compare=False)
+    _by_name: FrozenDict[str, Parameter] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_name = {parameter.name: parameter for parameter in self.parameters}
@@ -29,7 +30,7 @@ class SearchSpace:
         for parameter in self.parameters:
             if parameter.coerce(parameter.baseline) != parameter.baseline:
                 raise SpaceError(f"{parameter.name}: baseline {parameter.baseline!r} is not legal")
-        object.__setattr__(self, "_by_name", by_name)
+        object.__setattr__(self, "_by_name", FrozenDict(by_name))
 
     def __getitem__(self, name: str) -> Parameter:
         return self._by_name[name]
@@ -68,12 +69,19 @@ class SearchSpace:
         return coerced
 
     def moves(self, before: Config, after: Config) -> frozenset[tuple[str, str]]:
-        """The (parameter, direction) pairs by which `after` differs from `before`."""
+        """The (parameter, direction) pairs by which `after` differs from `before`; of a tuple the
+        first place counts."""
         return frozenset(
             (name, self._by_name[name].direction(before[name], after[name]))
             for name in before
             if before[name] != after[name]
         )
+
+    def ways(self, before: Config, after: Config) -> Iterator[tuple[str, str]]:
+        """Like `moves`, with every place of a tuple that differs."""
+        for name in before:
+            for way in self._by_name[name].ways(before[name], after[name]):
+                yield name, way
 
 
 def canonical(config: Mapping[str, object]) -> str:

@@ -1,10 +1,14 @@
-"""What a search remembers: proposals, outcomes, decisions, and the trace that orders them."""
+"""What a search remembers: proposals, outcomes, decisions, and the trace that orders them.
+
+Every record is frozen through and through: its mappings and sequences are read-only.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
+from bilevel.frozen import frozen
 from bilevel.space import Config, canonical
 
 
@@ -44,6 +48,9 @@ class Proposal:
     rejected: str = ""
     mechanism: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        _freeze(self, "changes", "mechanism")
+
     def reject(self, reason: str) -> Self:
         return replace(self, rejected=reason)
 
@@ -77,6 +84,7 @@ class Outcome:
     def __post_init__(self) -> None:
         if (self.value is None) == (self.failure is None):
             raise ValueError("an outcome has either a value or a failure")
+        _freeze(self, "metrics", "cost", "clock", "notes")
 
     @classmethod
     def failed(cls, kind: FailureKind, detail: str, **rest: Any) -> Self:
@@ -115,6 +123,9 @@ class Trial:
     """One charged evaluation. `parent`, `duplicate_of` and `retest_of` are trial numbers.
 
     A re-test measures an incumbent again on another seed; discarded, it refutes that incumbent.
+    `caused_by` names the mechanisms without any one of which another candidate, or another parent,
+    would have been tried here; `displaced` are the changes that would have been tried without all
+    of them, where those differ.
     """
 
     number: int
@@ -127,6 +138,11 @@ class Trial:
     duplicate_of: int | None = None
     moves: frozenset[tuple[str, str]] = frozenset()
     retest_of: int | None = None
+    caused_by: tuple[str, ...] = ()
+    displaced: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        _freeze(self, "config", "displaced")
 
     @property
     def value(self) -> float | None:
@@ -220,3 +236,8 @@ def elites(trials: Sequence[Trial], objective: Objective, count: int) -> list[Tr
     for _, _, trial in sorted(valued, key=lambda entry: entry[:2]):
         found.setdefault(canonical(dict(trial.config)), trial)
     return list(found.values())[:count]
+
+
+def _freeze(record: Any, *names: str) -> None:
+    for name in names:
+        object.__setattr__(record, name, frozen(getattr(record, name)))

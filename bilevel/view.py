@@ -1,12 +1,14 @@
 """The frozen picture of a loop that proposers, acceptance policies and mechanisms are given."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from random import Random
 from typing import Any, Protocol
 
+from bilevel.credit import NO_TRIALS, Credit
 from bilevel.errors import ConfigError
+from bilevel.frozen import frozen
 from bilevel.parameters import Value
 from bilevel.randomness import keyed
 from bilevel.space import Config, SearchSpace
@@ -91,13 +93,17 @@ class Brief:
     trials: Sequence[Trial] = ()
     text: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trials", frozen(self.trials))
+
     def add(self, text: str) -> "Brief":
         return replace(self, text=f"{self.text}\n{text}".strip())
 
 
 @dataclass(frozen=True)
 class Standing:
-    """A mechanism of a loop as its ledger has it: `counts` counts calls as `hook.effect`."""
+    """A mechanism of a loop as its ledger has it: `counts` counts calls as `hook.effect`; `credit`
+    is for the trials it caused, `proposers` for the proposer's own in the span it was attached."""
 
     name: str
     carrier: str
@@ -106,11 +112,36 @@ class Standing:
     attached: bool
     counts: Mapping[str, int]
     error: str = ""
+    credit: Credit = NO_TRIALS
+    proposers: Credit = NO_TRIALS
 
 
 def none_attached() -> Sequence[Standing]:
     """The mechanisms of a view that has none."""
     return ()
+
+
+@dataclass(frozen=True)
+class About:
+    """What a task tells of itself, the same for a whole search: facts of the experiment, what its
+    parameters mean, and of the text that is edited what their values do not tell; `noise` is what
+    was known of the metric's noise when the search began."""
+
+    facts: str = ""
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    noise: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "meanings", frozen(self.meanings))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "meanings": dict(self.meanings)}
+
+
+def as_it_is(config: Config) -> Config:
+    """What really runs, where every configuration is its own."""
+    return config
 
 
 @dataclass(frozen=True)
@@ -121,7 +152,9 @@ class View:
     `below` is the loop that this one searches over, if any; `render` gives the text of what is
     being edited at a configuration (a training script, or an account of the loop below). `recall`
     computes once, and from then on reads, what a proposer cannot compute again: keyed by trial.
-    `mechanisms` tells of every mechanism that was ever attached.
+    `mechanisms` tells of every mechanism that was ever attached, `about` what the task tells of
+    itself, `effective` which configurations run the same (in a sandbox: none), `since` the trial
+    from which on a setting has been as a level above made it.
     """
 
     level: float
@@ -140,6 +173,13 @@ class View:
     purpose: str = ""
     recall: Recall = afresh
     mechanisms: Callable[[], Sequence[Standing]] = none_attached
+    about: About = field(default_factory=About)
+    effective: Callable[[Config], Config] = as_it_is
+    since: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", frozen(self.settings))
+        object.__setattr__(self, "since", frozen(self.since))
 
     def for_(self, purpose: str) -> "View":
         """The same picture with a generator of its own for this purpose."""

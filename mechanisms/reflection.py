@@ -80,7 +80,7 @@ def _prompt(view: View, moves: Sequence[str]) -> str:
         metric=view.objective.metric,
         better=view.objective.wanted,
         history=trial_table(view.trace[-SHOWN:], view),
-        parameters=parameter_list(open_parameters(view), view.base),
+        parameters=parameter_list(open_parameters(view), view.base, view.about.meanings),
         moves="\n".join(f"- {move}" for move in moves),
     )
 

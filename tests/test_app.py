@@ -159,6 +159,28 @@ def test_dry_run_spends_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "mlruns").exists()
 
 
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        (("task=script", "task.file=no.py"), "no.py cannot be read as a script"),
+        (
+            ("task=script", "task.file=fit.py", "+task.parameters.RATE.low=0"),
+            "RATE: low=0 with log: true",
+        ),
+    ],
+)
+def test_a_dry_run_fails_as_the_run_does(tmp_path: Path, task: tuple[str, ...], told: str) -> None:
+    (tmp_path / "fit.py").write_text("RATE = 0.5\nprint('val_loss:', RATE)\n")
+    parameter = "+task.parameters.RATE={type: float, high: 1.0, log: true}"
+    for arm in ("level1", "tpe"):
+        for dry in ("true", "false"):
+            command = (f"arm={arm}", parameter, *task, f"dry_run={dry}", "tracking=none")
+            ran = bilevel(tmp_path, *command)
+            assert (ran.returncode, ran.stdout) == (2, "")
+            assert told in ran.stderr
+            assert ran.stderr.count("\n") == 1
+
+
 def test_a_sweep_is_planned_without_what_it_needs_and_leaves_nothing(tmp_path: Path) -> None:
     place = tmp_path / "it's here"
     place.mkdir()

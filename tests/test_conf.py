@@ -20,6 +20,7 @@ from bilevel.search import levels
 from bilevel.settings import CONF, RULES, check
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
+from bilevel.tasks.examples import digits
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.view import nobody
 
@@ -44,9 +45,22 @@ def composed(*overrides: str) -> dict[str, Any]:
         return plain(compose("config", overrides=list(overrides)))
 
 
+NEEDED = {  # by choices that cannot be run alone
+    "task=cpu_gpt_code": ["arm=karpathy"],
+    "task=script": [
+        f"task.file={digits.__file__}",
+        "+task.parameters.HIDDEN={type: int, low: 8, high: 512}",
+    ],
+    "inner=baseline": ["baseline=tpe"],
+    "acceptance=noise_aware": ["acceptance.sd=0.001"],
+}
+
+
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda x: x)
 def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> None:
-    assert plan(composed(f"{group}={choice}")).others == 11
+    chosen = f"{group}={choice}"
+    settings = with_measured_noise(composed(chosen, *NEEDED.get(chosen, [])))
+    assert plan(settings).others == 11
 
 
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])

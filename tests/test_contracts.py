@@ -20,7 +20,7 @@ from bilevel.proposer import LLMProposer
 from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from bilevel.trace import Outcome, Proposal
-from bilevel.view import Asker, Proposer
+from bilevel.view import About, Asker, Proposer
 from tests.helpers import GUIDED, Listed, Parabola, loop
 from tests.tasks.test_autoresearch import task as autoresearch_task
 from tests.tasks.test_command import task as command_task
@@ -68,6 +68,17 @@ class TestEveryTask:
         assert task.objective.direction in {"minimize", "maximize"}
         for parameter in task.space.parameters:
             assert parameter.name in task.render(task.space.baseline)
+
+    def test_what_it_tells_of_itself_is_the_same_every_time_and_not_of_this_machine(
+        self, task: Task, tmp_path: Path
+    ) -> None:
+        about = task.describe()
+        assert about == task.describe()
+        assert About(**about.to_json()) == about
+        told = f"{about.facts}{about.source}{dict(about.meanings)}"
+        assert str(tmp_path) not in told
+        assert str(Path.home()) not in told
+        assert set(about.meanings) <= {p.name for p in task.space.parameters}
 
     def test_the_effective_configuration_is_stable(self, task: Task) -> None:
         effective = task.effective(task.space.baseline)

@@ -11,22 +11,28 @@ LAYERS = {
         "behaviour",
         "closing",
         "errors",
+        "frozen",
+        "rules",
+        "credit",
         "randomness",
         "stopping",
         "parameters",
         "shortened",
         "space",
+        "syntax",
         "trace",
         "view",
         "mechanism",
     },
-    1: {"journal", "executor", "ray_executor", "llm", "workers", "tracking", "sandbox"},
+    1: {"power", "journal", "executor", "ray_executor", "llm", "workers", "tracking", "sandbox"},
     2: {"tasks"},
     3: {
         "ledger",
         "roster",
         "answers",
         "pipeline",
+        "calls",
+        "rounds",
         "questions",
         "acceptance",
         "proposer",
@@ -55,6 +61,8 @@ LAYERS = {
         "rebuilt",
         "sync",
         "tracked",
+        "versions",
+        "same_world",
         "options",
         "shell",
         "machine",
@@ -117,6 +125,18 @@ def test_what_is_imported_in_one_place() -> None:
     assert users("optuna") == set()
     assert users("cmaes") == set()
     assert {path.split("/")[0] for path in users("torch")} == {"tasks"}
+
+
+def test_python_is_parsed_in_one_place() -> None:
+    """Whoever parses without the lock of `bilevel.syntax` may end a search of several workers."""
+    parsing = {
+        str(file.relative_to(ROOT))
+        for folder in ("bilevel", "mechanisms", "baselines")
+        for file in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("ast.parse", "parse")
+    }
+    assert parsing == {"bilevel/syntax.py"}
 
 
 def test_the_words_need_nothing_but_the_standard_library() -> None:

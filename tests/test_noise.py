@@ -3,13 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hydra.utils import instantiate
 
-from bilevel.measured import Noise
+from bilevel.errors import ConfigError
+from bilevel.measured import UNMEASURED_SD, Noise, noise_told, place, save, with_measured_noise
 from bilevel.noise import main
+from bilevel.overrides import composed
 from bilevel.randomness import keyed
+from bilevel.settings import CONF
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import FailureKind, Outcome, Proposal, Trial
+from tests.helpers import Parabola
 from tests.kills import Run, Searches
 
 NOISY = ("task=noisy", "tracking=none")
@@ -137,6 +143,50 @@ def test_the_values_are_tracked_once(here: Path, migrated: Path) -> None:
     assert sorted(measured) == sorted(values)
 
 
+@pytest.fixture
+def stored_zero(here: Path) -> Path:
+    """As earlier versions kept it."""
+    settings = composed(CONF, [*NOISY, "task.noise_sd=0"])
+    folder = place(settings)
+    folder.mkdir(parents=True)
+    return save(Noise("val_bpb", (1.1, 1.1)), folder)
+
+
+def test_equal_values_are_no_noise(
+    here: Path, capsys: pytest.CaptureFixture[str], stored_zero: Path
+) -> None:
+    assert main([*NOISY, "task.noise_sd=0", "repeats=3"]) == 2
+    told = capsys.readouterr().err
+    assert "3 seeds gave the same val_bpb" in told
+    assert "task.noise_sd=0 is a landscape without noise" in told
+    assert not stored_zero.exists()
+
+
+def test_a_script_that_no_seed_reaches_is_told_how_to_hand_it_over(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "fit.py").write_text("RATE = 0.5\nSEED = 3\nprint('val_loss:', RATE + SEED)\n")
+    parameter = "+task.parameters.RATE={type: float, low: 0.0, high: 1.0}"
+    command = ["task=script", "task.file=fit.py", parameter, "tracking=none", "repeats=2"]
+    assert main(command) == 2
+    told = capsys.readouterr().err
+    for way in ("{seed} in task.command", "task.seed_calls", "task.seed_names", "seed_variable"):
+        assert way in told
+    assert [*here.glob("mlruns/noise/*/noise.json")] == []
+    assert main([*command, "task.seed_variable=UNUSED"]) == 2
+    assert "handed over by task.seed_variable; see that fit.py uses it" in capsys.readouterr().err
+    assert main([*command, "task.seed_names=[SEED]"]) == 0
+
+
+def test_a_stored_zero_is_no_noise(stored_zero: Path) -> None:
+    command = [*NOISY, "task.noise_sd=0"]
+    aware = composed(CONF, [*command, "acceptance=noise_aware"])
+    with pytest.raises(ConfigError, match="is not there or holds no noise: run python -m"):
+        with_measured_noise(aware)
+    settings = with_measured_noise(composed(CONF, [*command, "arm=evoscientist"]))
+    assert settings["baseline"]["proposer"]["noise_sd"] == UNMEASURED_SD
+
+
 def test_fresh_measures_anew(here: Path) -> None:
     assert main([*NOISY, "repeats=3"]) == 0
     assert main([*NOISY, "repeats=3", "fresh=true"]) == 0
@@ -160,10 +210,38 @@ def test_bad_input_exits_2(
 
 
 def test_intervals_agree_with_tables() -> None:
-    """n = 10: chi-square quantiles 19.023 and 2.700, t quantile 2.101 with 18 degrees."""
+    """n = 10: chi-square quantiles 19.023 and 2.700; an effect of 1.325 for a power of 80 %."""
     noise = Noise("val_bpb", tuple(float(x) for x in range(10)))
     low, high = noise.sd_interval
     assert noise.sd == pytest.approx(3.02765, abs=1e-5)
     assert low == pytest.approx(3.02765 * (9 / 19.023) ** 0.5, rel=1e-4)
     assert high == pytest.approx(3.02765 * (9 / 2.700) ** 0.5, rel=1e-4)
-    assert noise.detectable(10) == pytest.approx(2.101 * 3.02765 * (2 / 10) ** 0.5, rel=1e-3)
+    assert noise.detectable(10) == pytest.approx(1.325 * 3.02765, rel=1e-2)
+    assert noise.detectable(3) is None  # no permutation of six values has a p below 0.1
+
+
+@pytest.mark.parametrize("n", [3, 8, 20])
+def test_the_interval_of_the_deviation_holds_what_it_promises_for_normal_noise(n: int) -> None:
+    drawn = np.random.default_rng(n).normal(1.8, 0.01, (600, n))
+    found = [Noise("val_bpb", tuple(map(float, values))).sd_interval for values in drawn]
+    assert np.mean([low <= 0.01 <= high for low, high in found]) == pytest.approx(0.95, abs=0.025)
+
+
+def test_what_prompts_say_of_the_noise(here: Path) -> None:
+    def said(*overrides: str) -> str:
+        settings = composed(CONF, ["task=trap", f"results={here}", *overrides])
+        return noise_told(settings, instantiate(settings["task"], _convert_="all"))
+
+    assert "deviation of 0.0009 in val_bpb (as the task itself states)" in said()
+    assert "(as this search's acceptance was told)" in said(
+        "acceptance=noise_aware", "acceptance.sd=0.5"
+    )
+    assert said("task.noise_sd=0") == "Noise: none, as the task itself states."
+    settings = composed(CONF, ["task=trap", f"results={here}"])
+    place(settings).mkdir(parents=True)
+    save(Noise("val_bpb", (1.0, 1.25, 1.5)), place(settings))
+    told = said()
+    assert "deviation of 0.25 in val_bpb (measured on 3 seeds of the baseline)" in told
+    assert "larger than 0.69," in told  # 1.96 times the square root of two
+    elsewhere = composed(CONF, ["task=trap", f"results={here / 'elsewhere'}"])
+    assert noise_told(elsewhere, Parabola()).startswith("Noise: not measured.")

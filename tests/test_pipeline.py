@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bilevel.calls import STOPPED
 from bilevel.confined import proxy
 from bilevel.errors import BudgetExhausted, JournalError
 from bilevel.journal import Data, Journal, projection, read
@@ -15,7 +16,7 @@ from bilevel.ledger import Effect, Liveness
 from bilevel.llm.ledger import Call
 from bilevel.loop import Loop
 from bilevel.mechanism import HOOKS, Mechanism
-from bilevel.pipeline import STOPPED, Pipeline
+from bilevel.pipeline import Pipeline
 from bilevel.sandbox.hosted import Limits
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View

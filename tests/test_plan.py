@@ -1,7 +1,18 @@
-import pytest
+import re
+from typing import Any
 
+import pytest
+from hydra.errors import HydraException
+
+from bilevel.errors import BilevelError
+from bilevel.measured import with_measured_noise
 from bilevel.plan import plan, together
-from tests.test_conf import composed
+from tests import test_conf
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    """As the command gives them to a plan."""
+    return with_measured_noise(test_conf.composed(*overrides))
 
 
 def test_trials_and_time_are_what_is_charged() -> None:
@@ -67,6 +78,22 @@ def test_a_task_that_is_not_there_to_be_read_is_said(monkeypatch: pytest.MonkeyP
     made = plan(composed("task=autoresearch"))
     assert made.guessed
     assert str(made).endswith("US dollars (its task is not there to be read: as on cpu_gpt)")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["task=script", "task.file=no.py"], "no.py cannot be read as a script"),
+        (["task=surrogate", "task.landscape=hill"], "task.landscape=hill is unknown"),
+        (["task=autoresearch", "task.checkout=/nowhere"], "/nowhere has no train.py"),
+        (["arm=tpe", "task=surrogate", "task.landscape=hill"], "task.landscape=hill is unknown"),
+        (["task=cpu_gpt_code"], "choose arm=karpathy"),
+        (["mechanisms=restart", "mechanisms.restart.period=0"], "restart: period=0"),
+    ],
+)
+def test_what_cannot_be_made_is_told_by_its_plan(overrides: list[str], told: str) -> None:
+    with pytest.raises((BilevelError, HydraException), match=re.escape(told)):
+        plan(composed(*overrides))
 
 
 def test_a_sweep_is_the_sum_of_its_searches() -> None:

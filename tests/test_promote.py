@@ -78,7 +78,7 @@ def test_promoted_it_is_in_the_library_and_a_search_can_have_it(
         "Prompts, by digest: explore ",
         *([", mend "] if len(invented["attempts"]) > 1 else []),
         "coin.none 2",
-        "Its segment of 2 trials gained ",
+        "(one segment of one search: no evidence)",
         f"Judgement of {name}: ",
     ):
         assert expected in told

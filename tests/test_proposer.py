@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
+from bilevel.acceptance import Always
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.llm.prompts import digest
 from bilevel.loop import Loop
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Tuple
-from bilevel.proposer import ACTIVE_AT_LEAST, LLMProposer
+from bilevel.proposer import ACTIVE_AT_LEAST, LLMProposer, standing
 from bilevel.space import SearchSpace
+from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal
-from bilevel.view import Brief, View
+from bilevel.view import About, Brief, View
 from tests.helpers import Listed, loop
 from tests.llm.support import Canned, contents, reply, session
 
@@ -30,6 +32,9 @@ SPACE = SearchSpace(
 )
 
 
+SCRIPT = "use(RATE)\n```\n## Active parameters\n"
+
+
 def view(app: Canned, **settings: Any) -> View:
     made = loop({"X": 1.0}, {"MODE": "crash"}, {"X": 4.0})
     made.run()
@@ -44,7 +49,11 @@ def view(app: Canned, **settings: Any) -> View:
         trials_left=7,
         settings={**proposer.settings.baseline, **settings},
         settings_space=proposer.settings,
-        render=lambda config: f"RATE = {config['RATE']}\n```\n## Active parameters\n",
+        render=lambda config: "",
+        about=About(
+            "It trains a model.", {"RATE": "of learning", "DEPTH": "layers"}, SCRIPT, "Noise: some."
+        ),
+        effective=lambda config: {**config, "HEADS": min(config["HEADS"], 4)},
         asker=session(app).asker,
     )
 
@@ -113,14 +122,17 @@ def test_the_prompt_shows_the_search() -> None:
     for expected in (
         "Metric: val_bpb (lower is better)",
         "Experiments left: 7",
-        "RATE = 0.1",
-        "| RATE | 0.1 | a number in [0.001, 1] (log scale) |",
+        "It trains a model.",
+        "Noise: some.",
+        "use(RATE)",
+        "| RATE | 0.1 | a number in [0.001, 1] (log scale) | never | of learning |",
         "| BETAS | [0.8, 0.95] |",
         "do not change): HEADS",
-        "Locked (never change): DEPTH=4",
+        "Locked (never change): DEPTH=4 (layers)",
         "4 of 4 shown",
-        "| 0 | (baseline) | 31 |  | keep |  |",
-        "| 1 | X 5.0 -> 1.0 | 7 | -24 | keep |  |",
+        "| trial | built on | changes | val_bpb | delta | decision | proposed by | note |",
+        "| 0 |  | (baseline) | 31 |  | keep |  |  |",
+        "| 1 | 0 | X 5.0 -> 1.0 | 7 | -24 | keep | listed |  |",
         "| discard |",
         "crash: MODE=crash crashes",
         "Best so far: 7 (trial 1)",
@@ -132,6 +144,13 @@ def test_the_prompt_shows_the_search() -> None:
         assert expected in text
     table = text.split("\n## Active parameters\n")[-1].split("Frozen for now")[0]
     assert "HEADS" not in table
+
+
+def test_values_that_run_the_same_are_told_as_that() -> None:
+    app = Canned(changes(("RATE", 0.3)))
+    propose(app)
+    text = contents(app.requests)[-1]
+    assert "Values that run the same here:\n- HEADS: 4 = 5 = 6 = 7 = 8\n" in text
 
 
 def test_only_the_most_recent_trials_are_shown() -> None:
@@ -180,7 +199,7 @@ def test_without_a_model_it_is_told_what_to_choose() -> None:
 
 def test_a_long_source_is_cut_in_the_middle() -> None:
     app = Canned(changes(("RATE", 0.3)))
-    long = replace(view(app), render=lambda config: "HEAD" + "x" * 100_000 + "TAIL")
+    long = replace(view(app), about=About(source="HEAD" + "x" * 100_000 + "TAIL"))
     LLMProposer(SPACE).propose(long, Brief())
     text = contents(app.requests)[-1]
     assert "HEAD" in text
@@ -188,3 +207,30 @@ def test_a_long_source_is_cut_in_the_middle() -> None:
     assert "characters left out" in text
     assert len(text) < 70_000
     assert json.loads(text.rsplit("```json\n", 1)[1].removesuffix("```\n"))
+
+
+ADVICE = "Try BATCH 512.\nTry RATE with MODE.\nAlways leave BATCH alone.\nBe bold."
+
+
+def test_guidance_is_dated_and_loses_the_lines_that_were_tried() -> None:
+    made = view(Canned(""))
+    later = [replace(made.trace[1], number=9, moves=frozenset({("BATCH", "up"), ("X", "up")}))]
+    given = replace(made, since={"guidance": 9})
+    assert standing(ADVICE, given, later) == (
+        "(given before trial 9)\nTry RATE with MODE.\nAlways leave BATCH alone.\nBe bold."
+    )
+    assert standing("Try BATCH.", given, later).endswith("(all of it was tried)")
+    assert standing("Try BATCH.", replace(made, since={"guidance": 10}), later).endswith("BATCH.")
+    assert standing(ADVICE, made, later) == ADVICE  # nobody above gave it
+
+
+def test_a_level_above_dates_what_it_sets() -> None:
+    made = Loop(
+        task=Surrogate("trap"), proposer=LLMProposer(Surrogate("trap").space), acceptance=Always()
+    )
+    assert made.view().since == {}
+    made.configure({"strategy": "explore", "guidance": ""})
+    assert made.view().since == {"strategy": 0}
+    made._round(None)
+    made.configure({"strategy": "explore", "guidance": "Go."})
+    assert made.view().since == {"strategy": 0, "guidance": 1}

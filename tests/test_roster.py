@@ -74,7 +74,7 @@ def test_what_would_never_be_called_cannot_be_attached(make: Any) -> None:
 def test_a_name_is_taken_for_good() -> None:
     roster = Roster()
     roster.attach(doing("accept"), trial=0)
-    roster.detach("it")
+    roster.detach("it", 3)
     with pytest.raises(ValueError, match="needs a name not in: it; got 'it'"):
         roster.attach(doing("accept"), trial=3)
     with pytest.raises(ValueError, match="needs a name not in: it; got ''"):
@@ -146,7 +146,7 @@ def test_attached_in_the_middle_it_is_called_from_the_next_round_on() -> None:
     ran.run(2)
     assert ran.pipeline._roster.since("it") == 3
     assert called(ran) == {3: ["review"], 4: ["review"]}
-    ran.pipeline.detach("it")
+    ran.pipeline.detach("it", len(ran.trace))
     ran.pipeline.attach(doing("brief", name="other"), trial=len(ran.trace))
     ran.run()
     assert called(ran) == {3: ["review"], 4: ["review"]}
@@ -224,7 +224,7 @@ def test_with_a_coin_it_acts_in_some_rounds_and_observes_in_all() -> None:
     ran.pipeline.attach(Closes(), trial=0, coin=even)
     ran.run()
     assert coins(ran) == [(0, "on"), *((t, "off" if t % 2 else "on") for t in range(1, 6))]
-    off, on = ["coin", "observe"], ["coin", "propose", "review", "propose", "observe"]
+    off, on = ["coin", "observe"], ["coin", "propose", "review", "observe"]
     assert [called(ran)[trial] for trial in range(1, 6)] == [off, on, off, on, off]
     plain = loop(*DOWN)
     plain.run()
@@ -259,12 +259,12 @@ def test_detached_it_is_closed_once_and_its_record_stays() -> None:
     ran.pipeline.attach(mechanism, trial=0, coin=even)
     ran.run(2)
     rows = ran.pipeline.ledger.rows("it")
-    ran.pipeline.detach("it")
-    ran.pipeline.detach("it")
+    ran.pipeline.detach("it", len(ran.trace))
+    ran.pipeline.detach("it", len(ran.trace))
     ran.run()
     assert mechanism.closed == 1
     assert ran.pipeline.ledger.rows("it") == rows
-    [standing] = ran.pipeline.standings(len(ran.trace))
+    [standing] = ran.view().mechanisms()
     assert (standing.name, standing.attached, standing.state) == ("it", False, "live")
 
 

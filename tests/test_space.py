@@ -134,3 +134,27 @@ def test_a_wrong_space_teaches(
 ) -> None:
     with pytest.raises(SpaceError, match=told):
         space_from(specs, locked)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"type": "float", "low": 0, "high": 1.0, "log": True}, "low=0 with log: true, and a log"),
+        ({"type": "float", "low": -1e-3, "high": 1.0, "log": True}, "low=-0.001 with log: true"),
+        ({"type": "float", "low": "a", "high": 1.0}, "X: low='a' is no number"),
+        ({"type": "float", "low": 0.0, "high": float("inf")}, "X: high=inf is no number"),
+        ({"type": "float", "low": 2.0, "high": 1.0}, "X: low=2.0 is above high=1.0"),
+        (
+            {"type": "int", "low": 0, "high": 8, "log": True},
+            "X: .*'log'; given: baseline, high, lo",
+        ),
+        ({"type": "int", "low": 9, "high": 8}, "X: low=9 is above high=8"),
+        ({"type": "power_of_two", "low": 0, "high": 8}, "X: low=0 is no power of two"),
+        ({"type": "power_of_two", "low": 1, "high": 12}, "X: high=12 is no power of two"),
+        ({"type": "tuple", "low": [0.1], "high": [0.9, 0.9]}, "X: low=.* are not as long"),
+        ({"type": "tuple", "low": [1.0, 0.1], "high": [0.9, 0.9]}, "X: low=1.0 is above high=0.9"),
+    ],
+)
+def test_a_range_that_cannot_be_searched_is_refused(spec: dict[str, object], told: str) -> None:
+    with pytest.raises(SpaceError, match=told):
+        space_from({"X": {**spec, "baseline": 1}})

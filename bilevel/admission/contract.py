@@ -6,34 +6,27 @@ that satisfies the schema, and an answer with a problem, so that both paths run.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 from bilevel.acceptance import Greedy
 from bilevel.admission.asking import Double
 from bilevel.admission.situations import ROUNDS, Situation
-from bilevel.admission.told import told
+from bilevel.admission.told import blamed, told, unmade
+from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused, quoted
-from bilevel.confined import ConfinedMechanism, confine
+from bilevel.confined import ConfinedMechanism
 from bilevel.errors import SpaceError
 from bilevel.pipeline import Pipeline
-from bilevel.sandbox.hosted import Limits
+from bilevel.rounds import left
+from bilevel.sandbox.failures import SandboxError
 from bilevel.trace import Decision, Proposal
 from bilevel.view import Brief, View
 
 HALF = ROUNDS // 2
 Answers = list[tuple[str, Any]]  # of one round: hook and what came of it
-
-
-@dataclass(frozen=True)
-class Passed:
-    """What one pass through a situation gave, and what it left behind half way."""
-
-    rounds: tuple[Answers, ...]
-    state: Any
-    lost: tuple[str, ...]
-    asked: int
 
 
 @dataclass
@@ -78,19 +71,32 @@ def _problem(view: View, candidate: Proposal) -> str:
     return "" if after != dict(view.base) else "it changes nothing in the parent's configuration"
 
 
-def contract(
-    source: str, mechanism: ConfinedMechanism, situations: Sequence[Situation], limits: Limits
-) -> str:
+@dataclass(frozen=True)
+class Passed:
+    """What one pass through a situation gave, and what it left behind half way."""
+
+    rounds: tuple[Answers, ...]
+    lost: tuple[str, ...]
+    asked: int
+    state: Any = field(compare=False)  # what nothing ever shows is nobody's business
+
+
+def contract(source: str, twins: Twins, situations: Sequence[Situation]) -> str:
     """What was seen. Raises Refused."""
-    legality = Legality()
-    firsts = [_passed(source, mechanism, situation, legality) for situation in situations]
+
+    def passes(mechanism: ConfinedMechanism) -> tuple[list[Passed], Legality]:
+        legality = Legality()
+        return [_passed(source, mechanism, one, legality) for one in situations], legality
+
+    firsts, legality = twins.agreed(passes)
     legality.check()
-    with confine(source, limits=limits) as again:
+
+    def restarts(mechanism: ConfinedMechanism) -> None:
         for situation, first in zip(situations, firsts, strict=True):
-            second = _passed(source, again, situation, Legality())
-            _compare(situation, first.rounds, second.rounds, 0, TWICE)
-            rebuilt = _resumed(source, again, situation, first)
-            _compare(situation, first.rounds[HALF:], rebuilt, HALF, RESTARTED + _kept(first.lost))
+            rebuilt = _resumed(source, mechanism, situation, first)
+            _compare(situation, first, rebuilt)
+
+    twins.agreed(restarts)
     calls = sum(len(answers) for first in firsts for answers in first.rounds)
     return (
         f"{calls} hook calls in {len(situations)} situations ({', '.join(_names(situations))}), "
@@ -98,10 +104,6 @@ def contract(
     )
 
 
-TWICE = (
-    "a second worker, given the same, answered otherwise; draw from view.rng only, and decide by "
-    "nothing but the view and what the hooks were given (no clock, no id(), no global generator)"
-)
 RESTARTED = "after a restart from its state it answered otherwise; "
 
 
@@ -119,29 +121,38 @@ def _names(situations: Sequence[Situation]) -> list[str]:
     return [situation.name for situation in situations]
 
 
+def begin(source: str, mechanism: ConfinedMechanism, state: Any = None) -> None:
+    """Raises Refused where it cannot be made once more."""
+    try:
+        mechanism.begin(state)
+    except SandboxError as error:
+        raise unmade(error, source) from None
+
+
 def _passed(
     source: str, mechanism: ConfinedMechanism, situation: Situation, legality: Legality
 ) -> Passed:
-    mechanism.begin()
+    begin(source, mechanism)
     double = Double(situation.view.seed)
     rounds = _Rounds(source, mechanism, situation, double, legality)
     before = [rounds.run(number) for number in range(HALF)]
     state, lost, asked = mechanism.state, mechanism.lost, double.asked
     after = [rounds.run(number) for number in range(HALF, ROUNDS)]
-    return Passed((*before, *after), state, lost, asked)
+    return Passed((*before, *after), lost, asked, state)
 
 
 def _resumed(
     source: str, mechanism: ConfinedMechanism, situation: Situation, first: Passed
 ) -> tuple[Answers, ...]:
     """The second half again, by a mechanism made from the state that the first half left."""
-    mechanism.begin(first.state)
-    double = Double(situation.view.seed, first.asked)
-    rounds = _Rounds(source, mechanism, situation, double, Legality())
     try:
+        begin(source, mechanism, first.state)
+        double = Double(situation.view.seed, first.asked)
+        rounds = _Rounds(source, mechanism, situation, double, Legality())
         return tuple(rounds.run(number) for number in range(HALF, ROUNDS))
     except Refused as refusal:
-        raise Refused(f"after a restart, {refusal}; {_kept(first.lost)}") from None
+        core = f"after a restart, {refusal.core}; {_kept(first.lost)}"
+        raise Refused(f"after a restart, {refusal}; {_kept(first.lost)}", core) from None
 
 
 class _Rounds:
@@ -168,9 +179,13 @@ class _Rounds:
         def keep(hook: str, answer: Any) -> None:
             failed = self._pipeline.ledger.last_error(self._name)
             if failed:
-                raise Refused(f"in {self._where(number)}, {told(hook, failed, self._source)}")
+                core = f"{hook} {blamed(failed, self._source)}"
+                reason = f"in {self._where(number)}, {told(hook, failed, self._source)}"
+                raise Refused(reason, core)
             if hook in self._hooks:
                 answers.append((hook, answer))
+                answers.extend((f"{hook}, which asked", asked) for asked in self._double.heard)
+            self._double.heard.clear()
 
         view = self._situation.before(number, self._double.asker)
         parent = self._pipeline.parent(view, view.incumbent)
@@ -181,7 +196,7 @@ class _Rounds:
         made = self._pipeline.propose(view)
         keep("propose", made)
         given = [*self._situation.candidates(number, view), *made]
-        kept, dropped = self._pipeline.review(view, given, batch=1)
+        kept, dropped = left(given, self._pipeline.review(view, given, batch=1))
         keep("review", (kept, dropped))
         edited = [c for c in kept if all(c.changes != g.changes for g in given)]
         self._legality.judge("propose", view, made, self._where(number))
@@ -199,20 +214,16 @@ class _Rounds:
         return f"the situation '{self._situation.name}' (view.trial={behind})"
 
 
-def _compare(
-    situation: Situation,
-    first: Sequence[Answers],
-    other: Sequence[Answers],
-    since: int,
-    reason: str,
-) -> None:
-    for number, (one, two) in enumerate(zip(first, other, strict=True)):
-        for (hook, answer), (_, differing) in zip(one, two, strict=True):
+def _compare(situation: Situation, first: Passed, rebuilt: Iterable[Answers]) -> None:
+    reason = RESTARTED + _kept(first.lost)
+    for number, (one, two) in enumerate(zip(first.rounds[HALF:], rebuilt, strict=True), HALF):
+        for (hook, answer), (other, differing) in zip_longest(one, two, fillvalue=("", "nothing")):
             if answer != differing:
-                at = situation.behind + since + number
+                at = f"the situation '{situation.name}' (view.trial={situation.behind + number})"
                 raise Refused(
-                    f"in the situation '{situation.name}' (view.trial={at}), {hook}: {reason}; "
-                    f"first {quoted(_shown(answer))}, then {quoted(_shown(differing))}"
+                    f"in {at}, {hook or other}: {reason}; "
+                    f"first {quoted(_shown(answer))}, then {quoted(_shown(differing))}",
+                    reason,
                 )
 
 

@@ -4,8 +4,11 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import cache
 from statistics import fmean, pstdev
 from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Subset, Text, Tuple
 from bilevel.randomness import keyed
@@ -25,6 +28,8 @@ class Fitted(Task):
 
     With fewer than two different values it is flat and without noise. The baseline never fails.
     """
+
+    noise_sd: float
 
     name = "fitted"
     _edges: Sequence[tuple[int, float]] = ()
@@ -124,7 +129,7 @@ def _regression(
         1e-2, (1e-6, 1.0)
     )
     process = GaussianProcessRegressor(kernel)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _threads().limit(limits=1):
         warnings.simplefilter("ignore")  # a hyperparameter at its bound is good enough here
         process.fit([at for at, _ in known], [(value - middle) / scale for value in values])
     noise = math.sqrt(float(process.kernel_.k2.noise_level)) * scale
@@ -137,3 +142,9 @@ def _regression(
         return min(max(predicted, low - reach), high + reach)
 
     return mean, noise
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Of the libraries loaded by now: sums come out otherwise with another number of threads."""
+    return ThreadpoolController()

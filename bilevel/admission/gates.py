@@ -9,12 +9,13 @@ from bilevel.admission.lint import Declared, linted
 from bilevel.admission.reading import parsed
 from bilevel.admission.rehearsal import rehearsed
 from bilevel.admission.situations import situations
-from bilevel.admission.told import KINDS, located
+from bilevel.admission.told import unmade
+from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Admission, Refused, Verdict, quoted
 from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import ConfigError
 from bilevel.mechanism import HOOKS
-from bilevel.sandbox.failures import MechanismRaised, SandboxError, SandboxUnavailable, WorkerDied
+from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, WorkerDied
 from bilevel.sandbox.hosted import Limits
 from bilevel.view import View
 
@@ -28,8 +29,9 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
 
     `taken` are the names of mechanisms that exist already. No model is asked: `view.ask` is
     answered by a double (see `bilevel.admission.asking`). Everything random is keyed by the view,
-    so that the same source and view get the same verdict. Raises SandboxUnavailable where nothing
-    can confine the source, and SandboxError where not even a harmless one can be started.
+    and what the code does is told as far as two workers do the same, so that the same source and
+    view get the same verdict. Raises SandboxUnavailable where nothing can confine the source, and
+    SandboxError where not even a harmless one can be started.
     """
     passed: list[Verdict] = []
     declared = Declared("", "", (), "")
@@ -38,6 +40,10 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
         passed.append(Verdict(GATES[len(passed)], True, reason))
 
     with contextlib.ExitStack() as workers:
+
+        def imported(chance: str) -> ConfinedMechanism:
+            return workers.enter_context(_imported(source, declared, limits, chance))
+
         try:
             tree = parsed(source)
             through(f"{len(source.splitlines())} lines, {len(source)} characters")
@@ -46,11 +52,11 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
                 f"{declared.kind}: name {declared.name}, carrier {declared.carrier}, "
                 f"hooks {', '.join(declared.hooks)}"
             )
-            mechanism = workers.enter_context(_imported(source, declared, limits))
+            twins = Twins(source, imported)
             through(f"made in the sandbox ({limits.layer})")
             task = Fitted(view)
-            through(contract(source, mechanism, situations(view, task), limits))
-            through(rehearsed(source, mechanism, view, task))
+            through(contract(source, twins, situations(view, task)))
+            through(rehearsed(source, twins, view, task))
         except Refused as refusal:
             reason = quoted(str(refusal), MAX_REASON)
             passed.append(Verdict(GATES[len(passed)], False, reason))
@@ -59,22 +65,18 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
     )
 
 
-def _imported(source: str, declared: Declared, limits: Limits) -> ConfinedMechanism:
+def _imported(
+    source: str, declared: Declared, limits: Limits, chance: str = ""
+) -> ConfinedMechanism:
     """Raises Refused, and SandboxError where the machine is to blame."""
     try:
-        made = confine(source, limits=limits)
+        made = confine(source, limits=limits, chance=chance)
     except SandboxUnavailable:
         raise
-    except MechanismRaised as error:
-        raise Refused(
-            f"reading the module or __init__ raised {located(str(error), source)}"
-        ) from None
     except (SandboxError, ConfigError) as error:
         if isinstance(error, WorkerDied):
             confine(HARMLESS, limits=limits).close()
-        kind = type(error).__name__
-        what = KINDS.get(kind, "made something else than its text says")
-        raise Refused(f"reading the module or __init__ {what} ({kind}: {error})") from None
+        raise unmade(error, source) from None
     hooks = tuple(hook for hook in HOOKS if hook in vars(type(made)))
     found = (made.name, made.carrier, hooks)
     if found != (declared.name, declared.carrier, declared.hooks):

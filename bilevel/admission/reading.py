@@ -3,6 +3,7 @@
 import ast
 import warnings
 
+from bilevel import syntax
 from bilevel.admission.verdict import Refused, quoted
 
 MAX_CHARS = 20_000
@@ -22,7 +23,7 @@ def parsed(source: str) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+            tree = syntax.parse(source)
             compile(source, "<mechanism>", "exec", dont_inherit=True)  # sees more than the parser
     except SyntaxError as error:
         number = error.lineno or 1

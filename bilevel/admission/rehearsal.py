@@ -13,9 +13,11 @@ from statistics import fmean
 
 from bilevel.acceptance import Greedy
 from bilevel.admission.asking import Double
+from bilevel.admission.contract import begin
 from bilevel.admission.fitted import Fitted
 from bilevel.admission.resampling import Resampling
-from bilevel.admission.told import told
+from bilevel.admission.told import blamed, told
+from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused
 from bilevel.confined import ConfinedMechanism
 from bilevel.ledger import Effect, HookCall
@@ -40,27 +42,25 @@ class Searched:
 
     def caused(self) -> list[Trial]:
         """The trials that were another one because of the mechanism."""
-        numbers = {
-            row.trial
-            for row in self.rows
-            if row.effect is Effect.DECISION and row.hook in {"propose", "review"}
-        }
-        return [trial for trial in self.trials if trial.number in numbers]
+        return [trial for trial in self.trials if trial.caused_by]
 
 
-def rehearsed(source: str, mechanism: ConfinedMechanism, view: View, task: Fitted) -> str:
+def rehearsed(source: str, twins: Twins, view: View, task: Fitted) -> str:
     """What the searches gave. Raises Refused."""
-    crashing = task.crashing()
-    with_it: list[Searched] = []
-    without: list[Searched] = []
-    for number in range(SEEDS):
-        on = task if number < SEEDS - 1 else crashing
-        mechanism.begin()
-        with_it.append(_searched(source, [mechanism], view, on, number))
-        without.append(_searched(source, [], view, on, number))
+    tasks = [*[task] * (SEEDS - 1), task.crashing()]
+    without = [_searched(source, [], view, on, number) for number, on in enumerate(tasks)]
+
+    def searches(mechanism: ConfinedMechanism) -> list[Searched]:
+        found = []
+        for number, on in enumerate(tasks):
+            begin(source, mechanism)
+            found.append(_searched(source, [mechanism], view, on, number))
+        return found
+
+    with_it = twins.agreed(searches)
     effects = _effects(with_it)
     if not effects:
-        raise Refused(_dead(mechanism))
+        raise Refused(_dead(twins.first))
     _check_caused([trial for searched in with_it for trial in searched.caused()])
     return _reported(view, effects, with_it, without)
 
@@ -76,7 +76,7 @@ def _searched(
         level=view.level,
         seed=seed,
         trials=TRIALS,
-        pipeline=Pipeline(attached),
+        pipeline=Pipeline(attached, clock=lambda: 0.0),
         asker=Double(seed).asker,
     )
     loop.settings = view.settings
@@ -84,14 +84,18 @@ def _searched(
     try:
         loop.run()
     except Exception as error:  # whatever it is, a search would have ended with it
+        kind = type(error).__name__
         raise Refused(
-            f"in {where}, the loop could not go on at trial {len(loop.trace)}: "
-            f"{type(error).__name__}: {error}"
+            f"in {where}, the loop could not go on at trial {len(loop.trace)}: {kind}: {error}",
+            f"the loop could not go on: {kind}",
         ) from None
     rows = loop.pipeline.ledger.rows()
     for row in rows:
         if row.effect is Effect.ERROR:
-            raise Refused(f"in {where}, trial {row.trial}, {told(row.hook, row.error, source)}")
+            raise Refused(
+                f"in {where}, trial {row.trial}, {told(row.hook, row.error, source)}",
+                f"{row.hook} {blamed(row.error, source)}",
+            )
     assert loop.best is not None
     assert loop.best.value is not None
     return Searched(tuple(loop.trace), rows, loop.best.value)

@@ -2,10 +2,11 @@
 
 import re
 
-from bilevel.admission.verdict import quoted
+from bilevel.admission.verdict import Refused, quoted
+from bilevel.sandbox.failures import MechanismRaised
 
 _LINE = re.compile(r" ?\(line (\d+)\)$")
-KINDS = {
+KINDS = {  # how fast this machine is, and what it has, may decide these
     "TimeLimit": "gave no answer in time",
     "MemoryLimit": "used too much memory",
     "WorkerDied": "ended its worker process",
@@ -31,11 +32,37 @@ def told(hook: str, error: str, source: str) -> str:
     return f"{hook} answered with what the loop cannot use: {error}{hint}"
 
 
+def blamed(error: str, source: str) -> str:
+    """An error without the words of whoever raised it, which may hold anything: what is the same
+    wherever it is raised again, its kind and the line of the source."""
+    kind, _, message = error.partition(": ")
+    if kind in KINDS:
+        return KINDS[kind]
+    if kind != "MechanismRaised":
+        return f"answered with what the loop cannot use ({kind})"
+    return f"raised {message.partition(':')[0].partition(' ')[0]}{_line(message, source)}"
+
+
 def located(message: str, source: str) -> str:
     """An exception's text with the line of the source that it names."""
+    line = _line(message, source)
+    return f"{_LINE.sub('', message)}{line}" if line else message
+
+
+def _line(message: str, source: str) -> str:
     found = _LINE.search(message)
     lines = source.splitlines()
     if found is None or not 0 < int(found[1]) <= len(lines):
-        return message
-    line = quoted(lines[int(found[1]) - 1])
-    return f"{message[: found.start()]} at line {found[1]}: `{line}`"
+        return ""
+    return f" at line {found[1]}: `{quoted(lines[int(found[1]) - 1])}`"
+
+
+def unmade(error: Exception, source: str) -> Refused:
+    """The refusal of a text that cannot even be read and made into a mechanism."""
+    what = "reading the module or __init__"
+    kind = type(error).__name__
+    core = f"{what} {blamed(f'{kind}: {error}', source)}"
+    if isinstance(error, MechanismRaised):
+        return Refused(f"{what} raised {located(str(error), source)}", core)
+    how = KINDS.get(kind, "made something else than its text says")
+    return Refused(f"{what} {how} ({kind}: {error})", core)

@@ -53,7 +53,12 @@ class Admission:
 
 
 class Refused(Exception):
-    """A gate's refusal: its reason."""
+    """A gate's refusal: its reason, and what is left of it without the place and without what the
+    code itself said, where that may be another one next time."""
+
+    def __init__(self, reason: str, core: str = "") -> None:
+        super().__init__(reason)
+        self.core = core
 
 
 def quoted(text: str, most: int = 120) -> str:

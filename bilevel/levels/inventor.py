@@ -9,25 +9,41 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bilevel import loop, mechanism, parameters, space, trace, view
+from bilevel import loop, mechanism, parameters, space, trace
+from bilevel import view as view_module
 from bilevel.admission import Admission, admit
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
+from bilevel.admission.told import blamed
 from bilevel.behaviour import described as behaviour
 from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
-from bilevel.llm.tables import best_so_far, described, trial_table
+from bilevel.llm.tables import best_so_far, described, experiment, trial_table
 from bilevel.mechanism import CARRIERS, HOOKS
 from bilevel.randomness import digest
+from bilevel.rules import ALTERNATE, PROPOSER
 from bilevel.sandbox.hosted import Limits
+from bilevel.tasks.outline import outline
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
 ORIGIN = "inventor"
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 TEXT = {"type": "string", "minLength": 1}
+JOINS = (
+    "A mechanism that is admitted joins those attached, in this order, for the rest of the search; "
+    "it replaces none."
+)
+TURNS: Mapping[str, str] = {
+    ALTERNATE: "Candidates that mechanisms return from `propose` have a turn of their own: of the "
+    "rounds in which mechanisms propose, every other one begins with theirs (the mechanism with "
+    "the fewest turns first). In the others they stand behind the proposer's, and a round that "
+    "tries one candidate leaves them out unless a `review` puts them first.",
+    PROPOSER: "Candidates that mechanisms return from `propose` stand behind the proposer's: a "
+    "round that tries one candidate leaves them out unless a `review` puts them first.",
+}
 
 
 class Inventor:
@@ -35,6 +51,8 @@ class Inventor:
 
     `domains` are fields that the prompt suggests ideas from; the paper's prompt listed some, and
     its authors called that a limitation. `repairs` is how often a refused text may be mended.
+    `becomes` and `turn` (a rule of `bilevel.rules`) are what the prompts say becomes of a mechanism
+    and of what it proposes; they have to fit how it is attached and how the loop takes turns.
     """
 
     settings = NO_SETTINGS
@@ -47,7 +65,11 @@ class Inventor:
         repairs: int = 3,
         history_shown: int = 60,
         temperature: float | None = None,
+        becomes: str = JOINS,
+        turn: str = PROPOSER,
     ) -> None:
+        self._becomes = becomes
+        self._turn = TURNS[turn]
         self._limits = limits
         self._domains = tuple(domains)
         self._repairs = repairs
@@ -144,6 +166,10 @@ class Inventor:
         )
         return prompt, answer
 
+    @property
+    def _hooks(self) -> str:
+        return f"{_source(mechanism)}\n\n{self._turn}"
+
     def _shown(self, view: View) -> dict[str, str]:
         """What every call of a session is told of the search."""
         below = view.innermost
@@ -151,13 +177,17 @@ class Inventor:
             "metric": below.objective.metric,
             "better": below.objective.wanted,
             "trials_left": "unlimited" if below.trials_left is None else str(below.trials_left),
-            "hooks": _source(mechanism),
-            "behaviour": behaviour(below.space, below.trace),
-            "attached": _attached(below.mechanisms()),
+            "hooks": self._hooks,
+            "becomes": self._becomes,
+            "behaviour": behaviour(below.space, below.trace, below.base),
+            "attached": _attached(below.mechanisms(), _sources(view)),
             "before": _before(view),
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
             "deciding": ", ".join(DECIDING),
+            "seen": _outlined(view_module),
+            "words": _outlined(trace),
+            "spaces": _outlined(space, parameters),
         }
 
     def _seen(self, view: View, brief: Brief) -> dict[str, str]:
@@ -169,6 +199,7 @@ class Inventor:
             domains = f"Fields to draw from, among others: {', '.join(self._domains)}."
         return {
             "loop": _source(loop),
+            "facts": experiment(below.about, source=False),
             "baseline": "none" if baseline is None else f"{baseline:.6g}",
             "best": best_so_far(below),
             "trials_run": str(max(0, len(below.trace) - 1)),
@@ -184,8 +215,8 @@ class Inventor:
         lines = [f"{key}: {' '.join(str(value).split())}" for key, value in listed.items()]
         return {
             "specification": "\n".join(lines),
-            "hooks": _source(mechanism),
-            "view": _source(view),
+            "hooks": self._hooks,
+            "view": _source(view_module),
             "trace": _source(trace),
             "space": f"{_source(space)}\n\n{_source(parameters)}",
             "imports": ALLOWED_IMPORTS,
@@ -196,6 +227,11 @@ def _source(module: Any) -> str:
     return prompts.fenced(inspect.getsource(module), "python")
 
 
+def _outlined(*modules: Any) -> str:
+    """What they offer, without how they do it."""
+    return prompts.fenced("\n\n".join(outline(inspect.getsource(m)) for m in modules), "python")
+
+
 def _taken(view: View) -> list[str]:
     """The names of mechanisms that exist, or were tried."""
     attached = [standing.name for standing in view.innermost.mechanisms()]
@@ -203,25 +239,38 @@ def _taken(view: View) -> list[str]:
     return list(dict.fromkeys(filter(None, [*attached, *tried])))
 
 
-def _attached(standings: Sequence[Standing]) -> str:
+def _sources(view: View) -> dict[str, str]:
+    """The texts of the mechanisms that were proposed, by name."""
+    made = [trial.proposal.mechanism for trial in view.trace if trial.proposal.mechanism]
+    return {mechanism["name"]: mechanism["source"] for mechanism in made}
+
+
+def _attached(standings: Sequence[Standing], sources: Mapping[str, str]) -> str:
     lines = []
     for one in standings:
         counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
         state = one.state if one.attached else f"{one.state}, detached"
-        error = f"; last error: {one.error}" if one.error else ""
-        lines.append(f"- {one.name}: {state}, since trial {one.since}; calls: {counts}{error}")
+        last = one.error and blamed(one.error, sources.get(one.name, ""))
+        error = f"; at the last error it {last}" if last else ""
+        lines.append(
+            f"- {one.name}: {state}, since trial {one.since}; it caused {one.credit}; the proposer "
+            f"meanwhile: {one.proposers}; calls: {counts or 'none'}{error}"
+        )
     return "\n".join(lines) or "none"
 
 
 def _before(view: View) -> str:
+    """What earlier sessions came to; the trials of their mechanisms are told of those attached."""
     lines = []
     for trial in view.trace:
         made = trial.proposal.mechanism
         if not made:
             continue
-        gain = "" if trial.value is None else f"; its segment gained {trial.value:.6g}"
-        judged = trial.outcome.notes.get("judgement", "").strip()
-        became = f" ({trial.decision}{gain}) {judged}" if made["admitted"] else ""
+        passed = f" (text {len(made['attempts'])} passed every gate; {trial.decision}"
+        gain = trial.outcome.metrics.get("mechanism_gain")
+        if gain is not None:
+            passed += f"; its rounds gained {gain:+.6f} each over those without it, by the coin"
+        became = f"{passed})" if made["admitted"] else ""
         lines.append(f"- {made['name'] or 'nothing'}: {told(made)}{became}")
     return "\n".join(lines) or "none"
 

@@ -1,28 +1,44 @@
-"""Judges a mechanism by what the rounds with it earned over those without, and says how surely."""
+"""Judges a mechanism by the trials it caused beside the proposer's, and by what the rounds with it
+earned over those without; says how surely."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean
 
+from bilevel.credit import NO_TRIALS, Credit, shared
 from bilevel.ledger import COIN
 from bilevel.loop import Loop
-from bilevel.trace import Trace, Trial
+from bilevel.power import ALPHA, best_choices
+from bilevel.trace import Objective, Trace, Trial
 
-SIGNIFICANCE, POWER = 0.05, 0.8
+DRAWN = 9_999  # assignments of the coin, where there are more
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What each trial improved the best value by, while the mechanism was on, and while off."""
+    """What each trial improved the best value by, while the mechanism was on, and while off; and
+    the trials that it caused, beside the proposer's in the same span."""
 
     on: tuple[float, ...]
     off: tuple[float, ...]
+    own: Credit = NO_TRIALS
+    proposers: Credit = NO_TRIALS
+    direction: str = "minimize"
 
     @property
     def gain(self) -> float | None:
         """What a trial with it earned over one without, on average; None without both."""
         return fmean(self.on) - fmean(self.off) if self.on and self.off else None
+
+    @property
+    def ahead(self) -> float | None:
+        """By how much its own trials changed the metric for the better than the proposer's, on
+        average; None where it caused none, or the proposer had none."""
+        own, proposers = self.own.mean_change, self.proposers.mean_change
+        if own is None or proposers is None:
+            return None
+        return Objective("", self.direction).gain(proposers, own)
 
     @property
     def p_value(self) -> float | None:
@@ -39,20 +55,20 @@ class Judgement:
             difference,
             alternative="greater",
             vectorized=False,
-            n_resamples=9_999,
+            n_resamples=DRAWN,
             rng=0,
         )
         return float(found.pvalue)
 
     @property
-    def detectable(self) -> float | None:
-        """The difference of means that a test at 5 % would find in 80 % of such probations, by the
-        normal approximation; None where nothing varies."""
-        every = (*self.on, *self.off)
-        if self.gain is None or len(every) < 3 or stdev(every) == 0:
+    def smallest_p(self) -> float | None:
+        """What p would be had the most earning trials all been on. Most trials earn nothing, and
+        then it is far above what so many trials could tell if all of them earned something."""
+        if min(len(self.on), len(self.off)) < 2:
             return None
-        z = NormalDist().inv_cdf(1 - SIGNIFICANCE) + NormalDist().inv_cdf(POWER)
-        return z * stdev(every) * math.sqrt(1 / len(self.on) + 1 / len(self.off))
+        every = (*self.on, *self.off)
+        ways = math.comb(len(every), len(self.on))
+        return max(best_choices(every, len(self.on)) / ways, 1 / min(ways, DRAWN + 1))
 
     def metrics(self) -> dict[str, float]:
         """The numbers that an outcome keeps, without those there are none of."""
@@ -61,25 +77,34 @@ class Judgement:
             "off_trials": float(len(self.off)),
             "mechanism_gain": self.gain,
             "mechanism_p": self.p_value,
-            "detectable_gain": self.detectable,
+            "own_ahead": self.ahead,
+            "mechanism_smallest_p": self.smallest_p,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        told = {name: value for name, value in found.items() if value is not None}
+        return {**told, **self.own.metrics("own"), **self.proposers.metrics("proposers")}
 
     def __str__(self) -> str:
+        credit = f"it caused {self.own}; the proposer meanwhile: {self.proposers}"
+        return f"{credit}. {self._by_the_coin()}"
+
+    def _by_the_coin(self) -> str:
         if self.gain is None:
-            return f"on in {len(self.on)} trials, off in {len(self.off)}: nothing to compare"
+            return f"On in {len(self.on)} trials, off in {len(self.off)}: nothing to compare"
         said = (
-            f"{len(self.on)} trials with it earned {fmean(self.on):.6f} each, {len(self.off)} "
-            f"without {fmean(self.off):.6f}: a difference of {self.gain:+.6f}"
+            f"By the coin, {len(self.on)} trials with it earned {fmean(self.on):.6f} each, "
+            f"{len(self.off)} without {fmean(self.off):.6f}: a difference of {self.gain:+.6f}"
         )
-        if self.p_value is not None:
-            said += f", p = {self.p_value:.3f}"
-        if self.detectable is None:
+        if len({*self.on, *self.off}) == 1:
             return f"{said}. Nothing varied, so nothing can be told of its worth"
-        return (
-            f"{said}. So few trials find a difference of {self.detectable:.6f} in 80 % of cases; "
-            "a smaller one is mostly missed"
-        )
+        if self.p_value is None or self.smallest_p is None:
+            return f"{said}. One trial on a side tells nothing of its worth"
+        said += f", p = {self.p_value:.3f}, one-sided"
+        if self.smallest_p > ALPHA:
+            return (
+                f"{said}. What was earned could not have given a p below {self.smallest_p:.3f}, "
+                "whoever earned it, so nothing is told of its worth"
+            )
+        return said if self.p_value <= ALPHA else f"{said}: chance gives as much"
 
 
 def judgement(loop: Loop, name: str, since: int) -> Judgement:
@@ -88,6 +113,7 @@ def judgement(loop: Loop, name: str, since: int) -> Judgement:
     rows = loop.pipeline.ledger.rows(name)
     tossed = {row.trial: row.did == "on" for row in rows if row.hook == COIN}
     last = len(loop.trace)
+    own, proposers = shared(name, loop.trace, since, loop.pipeline.until(name))
     if name not in {mechanism.name for mechanism in loop.pipeline.attached}:
         last = max((row.trial for row in rows), default=-1)  # it failed too often, or was left out
     earned: dict[bool, list[float]] = {True: [], False: []}
@@ -96,7 +122,9 @@ def judgement(loop: Loop, name: str, since: int) -> Judgement:
         on = tossed.get(trial.number, on)
         if trial.retest_of is None:
             earned[on].append(_improvement(loop, trial))
-    return Judgement(tuple(earned[True]), tuple(earned[False]))
+    return Judgement(
+        tuple(earned[True]), tuple(earned[False]), own, proposers, loop.task.objective.direction
+    )
 
 
 def _improvement(loop: Loop, trial: Trial) -> float:

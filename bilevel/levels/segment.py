@@ -67,7 +67,10 @@ class Segment(Task):
             self.loop.configure(self._before)
         if self._attached:
             pipeline = self.innermost.pipeline
-            (pipeline.keep if trial.kept else pipeline.detach)(self._attached)
+            if trial.kept:
+                pipeline.keep(self._attached)
+            else:
+                pipeline.detach(self._attached, len(self.innermost.trace))
 
     def render(self, config: Config) -> str:
         """The settings that are active in the loop below."""

@@ -4,11 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bilevel.behaviour import since_gain
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.llm import prompts, schemas
 from bilevel.llm.prompts import cell
-from bilevel.llm.tables import best_so_far, change_of_metric, described, printed, table, trial_table
+from bilevel.llm.tables import (
+    acting,
+    best_so_far,
+    change_of_metric,
+    columns,
+    described,
+    experiment,
+    locked,
+    printed,
+    same_values,
+    trial_table,
+)
 from bilevel.parameters import Choice, Text, Value
+from bilevel.proposer import STANDS
 from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
@@ -16,35 +29,52 @@ from bilevel.view import NO_SETTINGS, Brief, View
 TUNED = ("frozen", "strategy", "guidance")
 ORIGIN = "tuner"
 MAX_ANALYSIS = 1_000
+COUNTED: Mapping[str, str] = {
+    "single": "A try is an experiment that changed this parameter alone, a gain is a try that was "
+    "kept; experiments that changed others with it are counted apart, as joint ones.",
+    "joint": "A try is an experiment that changed the parameter, a gain is a try that was kept.",
+}
+"""Which trials are tries of a parameter, and its gains; by name, as the prompt says it."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What the trials that changed one parameter have shown."""
+    """What the trials that changed one parameter have shown; `joint` ones are not among its
+    tries."""
 
     tries: int = 0
     gains: int = 0
     failures: int = 0
     best_delta: float | None = None
+    joint: int = 0
+    joint_gains: int = 0
+
+    def plus(self, kept: bool, failed: bool, joint: bool, best: float | None) -> "Record":
+        return Record(
+            self.tries + (not joint),
+            self.gains + (kept and not joint),
+            self.failures + failed,
+            best,
+            self.joint + joint,
+            self.joint_gains + (kept and joint),
+        )
 
 
-def records(view: View) -> dict[str, Record]:
-    """One record for each active parameter of the loop that `view` pictures."""
+def records(view: View, gains: str = "joint") -> dict[str, Record]:
+    """One record for each active parameter of the loop that `view` pictures, by this rule of
+    COUNTED."""
     found = {parameter.name: Record() for parameter in view.space.active}
     for trial in view.trace:
         parent = None if trial.parent is None else view.trace[trial.parent]
         delta = change_of_metric(trial, parent)
-        for name in {name for name, _ in trial.moves} & set(found):
-            old = found[name]
-            best = old.best_delta
+        names = {name for name, _ in trial.moves}
+        joint = gains == "single" and len(names) > 1
+        for name in names & set(found):
+            best = found[name].best_delta
             if delta is not None and (best is None or view.objective.better(delta, than=best)):
                 best = delta
-            found[name] = Record(
-                old.tries + 1,
-                old.gains + trial.kept,
-                old.failures + (trial.decision is Decision.FAIL),
-                best,
-            )
+            failed = trial.decision is Decision.FAIL
+            found[name] = found[name].plus(trial.kept, failed, joint, best)
     return found
 
 
@@ -93,6 +123,7 @@ class LLMTuner:
 
     A reply that cannot be used costs nothing: the proposal is empty and says why, and the next
     segment runs with the settings as they are. What its limits cut is told in the hypothesis.
+    `gains` is a rule of COUNTED: whether a gain of several parameters together is one of each.
     """
 
     settings = NO_SETTINGS
@@ -105,7 +136,11 @@ class LLMTuner:
         min_active: int = 4,
         history_shown: int = 30,
         temperature: float | None = None,
+        gains: str = "joint",
     ) -> None:
+        if gains not in COUNTED:
+            raise ConfigError(f"tuner: gains={gains}: expected one of {', '.join(COUNTED)}")
+        self._gains = gains
         self._limits = Limits(min_tries, max_freezes, min_active)
         self._history_shown = history_shown
         self._temperature = temperature
@@ -118,7 +153,7 @@ class LLMTuner:
         if not all(name in view.space for name in TUNED):
             missing = ", ".join(name for name in TUNED if name not in view.space)
             return [Proposal({}, f"not tuned: the proposer below has no {missing}", ORIGIN)]
-        known = records(below)
+        known = records(below, self._gains)
         answer = view.ask(
             self._prompt(view, below, brief, known),
             _schema(_strategies(view.space)),
@@ -164,9 +199,15 @@ class LLMTuner:
             baseline="none" if baseline is None else f"{baseline:.6g}",
             trials_run=str(max(0, len(below.trace) - 1)),
             trials_left="unlimited" if below.trials_left is None else str(below.trials_left),
+            since_gain=_told(since_gain(below.trace)),
+            facts=experiment(below.about),
+            counted=COUNTED[self._gains],
             statistics=_statistics(below, known, _names(view.base["frozen"])),
+            locked=locked(below),
             history=trial_table(recent, below),
-            settings=described(view.base),
+            settings=_settings(view, below),
+            mechanisms=acting(below.mechanisms()),
+            stands=STANDS,
             notes=brief.text.strip() or "none",
             min_tries=str(self._limits.min_tries),
             max_freezes=str(self._limits.max_freezes),
@@ -177,20 +218,38 @@ class LLMTuner:
 
 
 def _statistics(below: View, known: Mapping[str, Record], frozen: Sequence[str]) -> str:
-    at = below.base
-    rows = [
-        (
-            name,
-            printed(at[name]),
-            str(record.tries),
-            str(record.gains),
-            "" if record.best_delta is None else f"{record.best_delta:+.4g}",
-            str(record.failures),
-            "frozen" if name in frozen else "active",
-        )
-        for name, record in known.items()
-    ]
-    return table("| parameter | value | tries | gains | best delta | failures | status |", rows)
+    at, meanings = below.base, below.about.meanings
+    same = same_values(below.space.active, below)
+    joint = [f"{r.joint}, {r.joint_gains} kept" if r.joint else "" for r in known.values()]
+    shown = columns(
+        {
+            "parameter": [*known],
+            "value": [cell(printed(at[name])) for name in known],
+            "range": [cell(below.space[name].range, 400) for name in known],
+            "tries": [str(record.tries) for record in known.values()],
+            "gains": [str(record.gains) for record in known.values()],
+            "joint": joint,
+            "best delta": [
+                "" if r.best_delta is None else f"{r.best_delta:+.4g}" for r in known.values()
+            ],
+            "failures": [str(record.failures) for record in known.values()],
+            "status": ["frozen" if name in frozen else "active" for name in known],
+            "what it is": [cell(meanings.get(name, "")) for name in known],
+        },
+        optional=("joint", "what it is"),
+    )
+    return f"{shown}\n\n{same}" if same else shown
+
+
+def _told(streak: int) -> str:
+    return f"{streak} experiments, none of them kept" if streak else "no experiment"
+
+
+def _settings(view: View, below: View) -> str:
+    """The present settings, the guidance with its date."""
+    since = below.since.get("guidance", 0)
+    dated = f"\n\nThe guidance was given before trial {since}." if since else ""
+    return described(view.base) + dated
 
 
 def _names(value: Value) -> tuple[str, ...]:

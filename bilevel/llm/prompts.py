@@ -2,10 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from string import Template
 
 _FOLDER = Path(__file__).with_name("prompts")
+_ROOT = Path(__file__).parents[2]
+BESIDE = ("baselines/*.md",)  # prompts of other people's searches
+RENDERING = (
+    *("llm/prompts.py", "llm/tables.py", "proposer.py", "best_of.py", "behaviour.py"),
+    *("levels/tuner.py", "levels/inventor.py", "tasks/outline.py"),
+)
 
 
 def render(name: str, **values: str) -> str:
@@ -25,6 +32,16 @@ def render_of(name: str, values: Mapping[str, str]) -> str:
     """Like `render`, from more values than the file may ask for."""
     template = Template((_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
     return render(name, **{key: values[key] for key in template.get_identifiers()})
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """Identifies how questions are put: the prompt files and the code that fills them in. Results
+    under different versions are not compared."""
+    files = [*_FOLDER.glob("*.md"), *(f for place in BESIDE for f in _ROOT.glob(place))]
+    files += [_ROOT / "bilevel" / name for name in RENDERING]
+    texts = (f"{file.name}\x00{file.read_text(encoding='utf-8')}" for file in sorted(files))
+    return digest(*texts)
 
 
 def digest(*texts: str) -> str:

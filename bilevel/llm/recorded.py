@@ -42,6 +42,12 @@ class RecordedClient(Closing):
             )
         return Endpoint(**{**self._config, "name": name, "model": model, "base_url": _NOWHERE})
 
+    @property
+    def stand_in(self) -> str:
+        """The version of the stand-in that gave the answers, if one did and the journal says."""
+        told = [e["data"] for e in self._read() if (e["kind"], e["key"]) == ("search", "versions")]
+        return str(told[0].get("stand_in", "")) if told else ""
+
     def complete(
         self,
         messages: Messages,

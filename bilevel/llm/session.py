@@ -19,6 +19,10 @@ from bilevel.view import Answer, Ask
 
 MAX_PROMPT_CHARS = 400_000
 SHOWN_AGAIN = 4_000  # characters of an unusable reply that the repair round quotes
+UNKNOWN_WORDS: Message = {
+    "role": "system",
+    "content": "(Asked by another version in words of its own, which are not kept.)",
+}
 Check = Callable[[Any], Any] | None
 
 
@@ -140,8 +144,15 @@ class Session(Closing):
         )
         replayed = self._journal.holds(REPLY, key, request)
         data = self._journal.once(
-            REPLY, key, lambda: self._ask(request), request=request, durable=True
+            REPLY,
+            key,
+            lambda: self._ask(request),
+            request=request,
+            durable=True,
+            rewordable=True,
         )
+        if key in self._journal.reworded:
+            messages = (UNKNOWN_WORDS,)
         text: str = data["text"]
         value, problem = _judged(text, data["finish_reason"], question.schema, check)
         call = self._call(question, key, messages, data, replayed, problem)

@@ -18,6 +18,7 @@ from bilevel.tracking.location import DEFAULT_URI, deep_link, run_link, ui_comma
 if TYPE_CHECKING:  # they import scipy, which whoever asks for help does not need
     from bilevel.report.comparisons import Comparison
     from bilevel.report.numbers import ArmRow, SearchRow
+    from bilevel.report.strongest import Strongest
 
 __all__ = ["ReportResult", "report"]
 
@@ -34,6 +35,7 @@ class ReportResult:
     arms: "tuple[ArmRow, ...]"
     searches: "tuple[SearchRow, ...]"
     comparisons: "tuple[Comparison, ...]"
+    strongest: "Strongest | None"
     page: Path
     figures: tuple[Path, ...]
     csv: tuple[Path, ...]
@@ -65,6 +67,7 @@ def report(
         arms=written.findings.arms,
         searches=written.searches,
         comparisons=written.findings.comparisons,
+        strongest=written.findings.strongest,
         page=written.page,
         figures=written.figures,
         csv=written.csv,
@@ -97,8 +100,9 @@ def _print(console: Console, found: Study, result: ReportResult) -> None:
     console.print(table(found, result.arms))
     headline = [one for one in result.comparisons if one.outcome == result.comparisons[0].outcome]
     if headline:
-        console.print(comparison_table(headline))
-    lines = [
+        console.print(comparison_table(headline, result.strongest.arm if result.strongest else ""))
+    lines = [] if result.strongest is None else [str(result.strongest)]
+    lines += [
         f"page: {result.page}",
         f"figures and numbers: {result.page.parent}",
         f"MLflow: {result.command}",

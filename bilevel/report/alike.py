@@ -6,6 +6,7 @@ from functools import lru_cache, partial
 
 from bilevel.report.numbers import SearchRow, no_repeats
 from bilevel.shortened import short
+from bilevel.versions import STAND_IN, UNVERSIONED
 
 MOST_KEYS = 3  # settings of a task that a refusal names
 Rows = Sequence[SearchRow]
@@ -25,6 +26,9 @@ def refusal(arm: Rows, control: Rows) -> str:
         or "; ".join(list(_settings_apart(done, other))[:MOST_KEYS])
         or _apart("language models", done, other, _name)
         or _apart("language models", done, other, _model)
+        or _apart("prompts (by version)", done, other, _prompts)
+        or _apart("stand-ins (by version)", done, other, _stand_in)
+        or _apart("noise told to the model", done, other, _noise_told)
         or next(filter(None, map(_mixed, (done, other))), "")
     )
 
@@ -67,6 +71,22 @@ def _name(row: SearchRow) -> str | None:
 
 def _model(row: SearchRow) -> str | None:
     return f"{row.llm} {row.model}" if row.llm_calls and row.model else None
+
+
+def _prompts(row: SearchRow) -> str | None:
+    """What was asked before prompts had a version was asked in other words than today."""
+    return (row.prompts or UNVERSIONED) if row.llm_calls else None
+
+
+def _stand_in(row: SearchRow) -> str | None:
+    asked = row.llm_calls and row.llm == STAND_IN
+    return (row.stand_in_version or UNVERSIONED) if asked else None
+
+
+def _noise_told(row: SearchRow) -> str | None:
+    """Its first sentence says what was known."""
+    told = row.noise_told.partition(". ")[0]
+    return repr(told) if row.llm_calls and told else None
 
 
 def _mixed(rows: Rows) -> str:

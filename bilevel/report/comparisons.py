@@ -1,17 +1,25 @@
 """Every arm against the controls of its study, or the reason why there is no comparison."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from statistics import fmean
 
+from bilevel.power import ALPHA, seeds_to_reach
 from bilevel.report import statistics
 from bilevel.report.alike import refusal
 from bilevel.report.numbers import SearchRow
+from bilevel.report.permutation import permutation_test
+from bilevel.report.planning import Seeds, seeds_needed
 from bilevel.report.statistics import Interval
+from bilevel.trace import Objective
 
-# The arms that every other is compared with; a control, with those before it.
-CONTROLS = ("level1", "restart", "sham", "as_published", "level1_tokens", "tpe")
+# Searches without a language model. Each is a control, so that the strongest of them, which only
+# the results can tell, was among the tests that the correction counts.
+CLASSICAL = ("random", "tpe", "cmaes", "gp", "smac")
+# The arms that every other is compared with; a control, with those before it, but no classical
+# search with another one.
+CONTROLS = ("level1", "restart", "sham", "as_published", "level1_tokens", *CLASSICAL)
 # Level 1 by construction: as a control it would put every arm to the same test twice, and each
 # test makes the others' correction dearer. It is held against level 1, and nothing else.
 CHECK, CHECKED = "placebo", "level1"
@@ -19,12 +27,16 @@ OUTCOMES: Mapping[str, Callable[[SearchRow], float | None]] = {
     "confirmed delta": lambda row: row.confirmed_delta,
     "delta": lambda row: row.delta,
 }
+UNTOLD, UNREACHABLE = "not told apart", "cannot be told"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One arm minus one control. With a `refusal` there is nothing else; `p_holm` is corrected for
-    the controls this arm is compared with, `p_holm_study` for all comparisons of the outcome."""
+    """One arm minus one control. With a `refusal` there is nothing else. `p_holm_study` is
+    corrected for all comparisons of the outcome and decides the `verdict`: better, worse, not told
+    apart, or, where `least_p` (the least it could have been, whatever the values) is above 5 %,
+    cannot be told, for what `reach` says; `p_holm` is corrected for the controls of this arm alone
+    and decides nothing."""
 
     outcome: str
     arm: str
@@ -38,35 +50,58 @@ class Comparison:
     p: float | None = None
     p_holm: float | None = None
     p_holm_study: float | None = None
+    verdict: str = ""
     test: str = ""
     smallest_p: float | None = None
+    least_p: float | None = None
     hedges_g: float | None = None
-    seeds_needed: int | None = None
+    seeds_needed: Seeds = field(default_factory=Seeds)
+    reach: str = ""
     note: str = ""
 
 
-def comparisons(rows: Sequence[SearchRow]) -> tuple[Comparison, ...]:
+@dataclass(frozen=True)
+class _Matched:
+    """The values of a pair that may be compared, and what is to be said of them."""
+
+    made: Comparison
+    treated: list[float]
+    control: list[float]
+    notes: list[str]
+
+
+def comparisons(rows: Sequence[SearchRow], objective: Objective) -> tuple[Comparison, ...]:
     """Arms that are no controls first; no pair is tested twice. An outcome that no search has is
-    left out."""
+    left out; the first that is there is the headline, and it alone is decided."""
     arms = {arm: list(group) for arm, group in groupby(rows, key=lambda row: row.arm)}
     found: list[Comparison] = []
     for outcome, of in OUTCOMES.items():
         if all(of(row) is None for row in rows):
             continue
-        made = [_compared(outcome, arms[arm], arms[control]) for arm, control in _pairs(arms)]
-        found += _corrected(made)
+        matched = [_matched(outcome, arms[arm], arms[control]) for arm, control in pairs(arms)]
+        tests = sum(isinstance(one, _Matched) for one in matched)
+        made = [_tested(one, tests) if isinstance(one, _Matched) else one for one in matched]
+        corrected = _corrected(made)
+        headline = not found
+        found += [_decided(c, tests, objective) for c in corrected] if headline else corrected
     return tuple(found)
 
 
-def _pairs(arms: Iterable[str]) -> list[tuple[str, str]]:
+def pairs(arms: Iterable[str]) -> list[tuple[str, str]]:
+    """(arm, control) for everything that is compared."""
     known = list(arms)
     controls = [arm for arm in CONTROLS if arm in known]
-    pairs = [(arm, c) for arm in known if arm not in (*controls, CHECK) for c in controls]
-    pairs += [(arm, c) for place, arm in enumerate(controls) for c in controls[:place]]
-    return pairs + [(CHECK, CHECKED)] * (CHECK in known and CHECKED in known)
+    made = [(arm, c) for arm in known if arm not in (*controls, CHECK) for c in controls]
+    made += [
+        (arm, c)
+        for place, arm in enumerate(controls)
+        for c in controls[:place]
+        if not {arm, c} <= {*CLASSICAL}
+    ]
+    return made + [(CHECK, CHECKED)] * (CHECK in known and CHECKED in known)
 
 
-def _compared(outcome: str, arm: list[SearchRow], control: list[SearchRow]) -> Comparison:
+def _matched(outcome: str, arm: list[SearchRow], control: list[SearchRow]) -> Comparison | _Matched:
     made = Comparison(outcome, arm[0].arm, control[0].arm, refusal(arm, control))
     if made.refusal:
         return made
@@ -84,19 +119,15 @@ def _compared(outcome: str, arm: list[SearchRow], control: list[SearchRow]) -> C
     if min(len(a), len(b)) < 2:
         few = f"fewer than two seeds with a {outcome}: {len(a)} and {len(b)}"
         return replace(made, refusal=few)
-    return _tested(made, a, b, paired, notes)
+    return _Matched(replace(made, paired=paired), a, b, notes)
 
 
-def _tested(
-    made: Comparison, a: list[float], b: list[float], paired: bool, notes: list[str]
-) -> Comparison:
-    test = statistics.permutation_test(a, b, paired=paired)
+def _tested(one: _Matched, tests: int) -> Comparison:
+    a, b, paired = one.treated, one.control, one.made.paired
+    test = permutation_test(a, b, paired=paired)
     assert test is not None
-    if test.smallest_p > statistics.ALPHA:
-        notes = [*notes, f"so few seeds cannot give a p below {test.smallest_p:.3g}"]
     return replace(
-        made,
-        paired=paired,
+        one.made,
         n=len(a),
         n_control=len(b),
         difference=fmean(a) - fmean(b),
@@ -105,9 +136,25 @@ def _tested(
         test=f"all {test.relabellings:,}" if test.exact else f"{test.relabellings:,} drawn",
         smallest_p=test.smallest_p,
         hedges_g=statistics.hedges_g(a, b),
-        seeds_needed=statistics.seeds_needed(a, b, paired=paired),
-        note="; ".join(notes),
+        seeds_needed=seeds_needed(a, b, paired=paired, tests=tests),
+        note="; ".join(one.notes),
     )
+
+
+def _decided(one: Comparison, tests: int, objective: Objective) -> Comparison:
+    """With its verdict, and, where none was possible, from how many seeds on one would be."""
+    if one.p_holm_study is None or one.least_p is None or one.difference is None:
+        return one
+    if one.least_p > ALPHA:
+        enough = seeds_to_reach(ALPHA / tests, paired=one.paired)
+        alike = "" if enough is None or enough > one.n else " that differ"
+        said = f"corrected for {tests} comparisons, {one.n} seeds cannot give a p below "
+        said += f"{one.least_p:.2g}" + (f", from {enough}{alike} on they can" if enough else "")
+        return replace(one, verdict=UNREACHABLE, reach=said)
+    if one.p_holm_study > ALPHA:
+        return replace(one, verdict=UNTOLD)
+    better = objective.better(one.difference, than=0.0)
+    return replace(one, verdict="better" if better else "worse")
 
 
 def _values(outcome: str, rows: Sequence[SearchRow]) -> tuple[dict[int, float], list[str]]:
@@ -123,22 +170,26 @@ def _values(outcome: str, rows: Sequence[SearchRow]) -> tuple[dict[int, float], 
 
 
 def _corrected(made: Sequence[Comparison]) -> list[Comparison]:
-    everywhere = _holm(made)
+    everywhere, least = _holm(made, lambda one: one.p), _holm(made, lambda one: one.smallest_p)
     by_arm: dict[str, list[Comparison]] = {}
     for one in made:
         by_arm.setdefault(one.arm, []).append(one)
-    own = {key: p for family in by_arm.values() for key, p in _holm(family).items()}
+    families = [_holm(family, lambda one: one.p) for family in by_arm.values()]
+    own = {key: p for family in families for key, p in family.items()}
     return [
         replace(
             one,
             p_holm=own.get((one.arm, one.control)),
             p_holm_study=everywhere.get((one.arm, one.control)),
+            least_p=least.get((one.arm, one.control)),
         )
         for one in made
     ]
 
 
-def _holm(family: Sequence[Comparison]) -> dict[tuple[str, str], float]:
-    tested = [(one, one.p) for one in family if one.p is not None]
+def _holm(
+    family: Sequence[Comparison], of: Callable[[Comparison], float | None]
+) -> dict[tuple[str, str], float]:
+    tested = [(one, p) for one in family if (p := of(one)) is not None]
     adjusted = statistics.holm([p for _, p in tested])
     return {(one.arm, one.control): p for (one, _), p in zip(tested, adjusted, strict=True)}

@@ -1,8 +1,8 @@
-"""The mechanisms that a model wrote: their texts, every gate's verdict, their ledger and gain."""
+"""The mechanisms that a model wrote: their texts, every gate's verdict, ledger and credit."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bilevel.errors import TrackingError
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 MOST_SHOWN = 60  # sessions whose texts are read and shown; all are in the table
 _ROWS = 12  # of a mechanism's ledger
 NEVER = "not attached"
+_TOLD = [
+    f"{whose}_{what}"
+    for whose in ("own", "proposers")
+    for what in ("trials", "kept", "mean_change")
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Invention:
     session: Session
     state: str
     counts: Mapping[str, int]
+    credit: Mapping[str, float] = field(default_factory=dict)
     texts: tuple[Text, ...] = ()
     bottleneck: str = ""
     behaviour: str = ""
@@ -45,10 +51,22 @@ class Invention:
         told = {n: c for n, c in self.counts.items() if c and not n.endswith(".none")}
         return ", ".join(f"{name} {count}" for name, count in told.items()) or "nothing"
 
+    @property
+    def own(self) -> str:
+        """What the trials that it caused came to, in words."""
+        return _came_to(self.credit, "own")
+
+    @property
+    def proposers(self) -> str:
+        """The same of the proposer's trials while it was attached."""
+        return _came_to(self.credit, "proposers")
+
 
 @dataclass(frozen=True)
 class InventionRow:
-    """One session as a line of a table."""
+    """One session as a line of a table: the trials that its mechanism caused and how many of them
+    were kept, their mean change of the metric against their parents, the same for the proposer's
+    trials meanwhile."""
 
     arm: str
     seed: int
@@ -59,7 +77,12 @@ class InventionRow:
     admitted: bool
     texts: int
     state: str
-    gain: float | None
+    own_trials: float | None
+    own_kept: float | None
+    own_mean_change: float | None
+    proposers_trials: float | None
+    proposers_kept: float | None
+    proposers_mean_change: float | None
     acted: str
     problem: str
 
@@ -68,7 +91,8 @@ class InventionRow:
         made = one.session
         return cls(
             one.arm, one.seed, made.number, made.mechanism, made.domain, made.domain_in_prompt,
-            made.admitted, made.attempts, one.state, made.gain, one.acted, made.problem,
+            made.admitted, made.attempts, one.state, acted=one.acted, problem=made.problem,
+            **{name: one.credit.get(name) for name in _TOLD},
         )  # fmt: skip
 
 
@@ -80,11 +104,10 @@ def inventions(study: Study, store: "Store | None") -> tuple[Invention, ...]:
         attached = known.get(session.mechanism) if session.admitted else None
         state = NEVER if attached is None else attached.state
         counts = {} if attached is None else attached.counts
-        if store is None or place >= MOST_SHOWN:
-            found.append(Invention(search.arm, search.seed, session, state, counts))
-        else:
-            texts = _read(store, session, attached)
-            found.append(Invention(search.arm, search.seed, session, state, counts, **texts))
+        credit = {} if attached is None else attached.credit
+        unread = store is None or place >= MOST_SHOWN
+        texts = {} if store is None or unread else _read(store, session, attached)
+        found.append(Invention(search.arm, search.seed, session, state, counts, credit, **texts))
     return tuple(found)
 
 
@@ -108,6 +131,16 @@ def _read(store: "Store", session: Session, attached: Attached | None) -> dict[s
         "behaviour": made["behaviour"],
         "ledger": tuple(acting[:_ROWS]),
     }
+
+
+def _came_to(credit: Mapping[str, float], whose: str) -> str:
+    """Nothing where an older version did not track it."""
+    trials = credit.get(f"{whose}_trials")
+    if trials is None:
+        return "not tracked"
+    change = credit.get(f"{whose}_mean_change")
+    mean = "" if change is None else f", mean change {change:+.4f}"
+    return f"{trials:.0f} trials, {credit[f'{whose}_kept']:.0f} kept{mean}"
 
 
 def _verdicts(admission: Mapping[str, Any]) -> Iterator[tuple[bool, str, str]]:

@@ -18,6 +18,7 @@ from bilevel.report.output import title, write_csv
 from bilevel.report.page import Findings, page
 from bilevel.report.published import published
 from bilevel.report.reading import Study
+from bilevel.report.strongest import strongest
 
 if TYPE_CHECKING:
     from bilevel.tracking.store import Store
@@ -52,7 +53,8 @@ def made(study: Study, store: "Store", folder: Path, links: Mapping[str, str]) -
     found = Findings(
         study=study,
         arms=arm_rows(rows),
-        comparisons=comparisons(rows),
+        comparisons=comparisons(rows, study.objective),
+        strongest=strongest(rows, study.objective),
         behaviour=behaviour(study, rows),
         avoided=avoided(study),
         inventions=inventions(study, store),

@@ -13,7 +13,9 @@ from bilevel.report.statistics import Interval, entropy_bits, interval
 
 @dataclass(frozen=True)
 class SearchRow:
-    """One search in numbers; None where there is nothing to compute from."""
+    """One search in numbers; None where there is nothing to compute from. Where it is `unreached`,
+    its seeds reached nothing: what was measured again is the same to the last digit, and that
+    confirms nothing."""
 
     arm: str
     seed: int
@@ -30,6 +32,7 @@ class SearchRow:
     delta: float | None
     confirmed_delta: float | None
     confirmed_seeds: int
+    unreached: bool
     kept: int
     discarded: int
     failed: int
@@ -42,6 +45,9 @@ class SearchRow:
     modelled_s: float
     wall_s: float
     curve: tuple[float, ...]
+    prompts: str = ""
+    stand_in_version: str = ""
+    noise_told: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ def search_row(search: Search) -> SearchRow:
     best = curve[-1] if curve else None
     decisions = [trial.decision for trial in after if trial.retest_of is None]
     moves = Counter(move for trial in after for move in trial.moves)
+    unreached = _unreached(search)
     return SearchRow(
         arm=search.arm,
         seed=search.seed,
@@ -99,8 +106,9 @@ def search_row(search: Search) -> SearchRow:
         baseline=baseline,
         best=best,
         delta=best - baseline if best is not None and baseline is not None else None,
-        confirmed_delta=search.totals.get("confirmed_delta"),
+        confirmed_delta=None if unreached else search.totals.get("confirmed_delta"),
         confirmed_seeds=int(search.totals.get("confirmed_n", 0)),
+        unreached=unreached,
         kept=decisions.count("keep"),
         discarded=decisions.count("discard"),
         failed=decisions.count("fail"),
@@ -113,7 +121,20 @@ def search_row(search: Search) -> SearchRow:
         modelled_s=search.totals.get("modelled_s", 0.0),
         wall_s=search.totals.get("wall_s", 0.0),
         curve=curve,
+        prompts=search.prompts,
+        stand_in_version=search.stand_in_version,
+        noise_told=search.noise_told,
     )
+
+
+def _unreached(search: Search) -> bool:
+    """As the search says it; of an older one, that did not say, where fresh seeds made no
+    difference to a delta."""
+    totals = search.totals
+    if "seed_reaches" in totals:
+        return totals["seed_reaches"] == 0
+    repeated = totals.get("confirmed_n", 0) >= 2 and totals.get("confirmed_sd") == 0
+    return repeated and totals.get("confirmed_delta", 0) != 0
 
 
 def best_so_far(search: Search) -> tuple[float, ...]:
@@ -145,6 +166,8 @@ def rows_of(study: Study) -> tuple[SearchRow, ...]:
 
 def no_repeats(rows: Sequence[SearchRow]) -> str:
     """Why the seeds of one arm are no independent repeats of each other, or nothing."""
+    if any(row.unreached for row in rows):
+        return "reach nothing (measured again, all is the same to the last digit)"
     shared = sorted({row.dependent_seeds for row in rows if row.dependent_seeds})
     if shared:
         return f"share a memory ({', '.join(shared)}) and are no independent repeats"

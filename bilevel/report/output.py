@@ -10,14 +10,18 @@ from typing import Any
 
 from rich.table import Table
 
+from bilevel import versions
+from bilevel.llm import prompts
 from bilevel.report.comparisons import Comparison
 from bilevel.report.numbers import ArmRow
+from bilevel.report.planning import Seeds
 from bilevel.report.published import PublishedGroup, group_of
 from bilevel.report.reading import Study
-from bilevel.report.statistics import Interval
+from bilevel.report.statistics import FEWEST_SEEDS, Interval
 
 FEW_MECHANISMS = 8  # of one arm, as lines of the console
 STAND_IN = "stand-in model: scripted"
+MOST_REASONS = 3
 NONE = "-"
 
 
@@ -50,26 +54,51 @@ def table(study: Study, arms: Sequence[ArmRow]) -> Table:
     return made
 
 
-def comparison_table(found: Sequence[Comparison]) -> Table:
-    """The comparisons of the headline, one arm after the other."""
-    made = Table(title=f"{found[0].outcome}: arm - control", caption_justify="left")
-    for head in ("arm", "control", "n", "difference [95 %]", "p", "p Holm", "g", "seeds needed"):
-        made.add_column(head, justify="left" if head in {"arm", "control"} else "right")
+def comparison_table(found: Sequence[Comparison], strongest: str = "") -> Table:
+    """The comparisons of the headline, one arm after the other; the classical search that came out
+    best is marked."""
+    title, caption = f"{found[0].outcome}: arm - control", "\n".join(_read(found))
+    made = Table(title=title, caption=caption, caption_justify="left")
+    heads = ("arm", "control", "n", "difference [95 %]", "p", "p of the study", "verdict", "g",
+             "seeds needed")  # fmt: skip
+    for head in heads:
+        made.add_column(head, justify="left" if head in {"arm", "control", "verdict"} else "right")
     for one in found:
+        control = f"{one.control} (strongest)" if one.control == strongest else one.control
         if one.refusal:
-            made.add_row(one.arm, one.control, NONE, f"refused: {one.refusal}")
+            made.add_row(one.arm, control, NONE, f"refused: {one.refusal}")
             continue
         made.add_row(
             one.arm,
-            one.control,
+            control,
             str(one.n) if one.n == one.n_control else f"{one.n}, {one.n_control}",
             number(one.difference, "+.4f") + banded(one.interval),
             number(one.p, ".4f"),
-            number(one.p_holm, ".4f"),
+            number(one.p_holm_study, ".4f"),
+            one.verdict,
             number(one.hedges_g, "+.2f"),
-            number(one.seeds_needed, ","),
+            seeds_words(one.seeds_needed),
         )
     return made
+
+
+def _read(found: Sequence[Comparison]) -> Iterator[str]:
+    """How to read the comparisons, and why verdicts were impossible, once a reason."""
+    tests = sum(one.p is not None for one in found)
+    yield f"verdict: by the p that is corrected (Holm) for all {tests} comparisons of the study"
+    yield "seeds needed: for a power of 80 % after that correction, and what the 95 % interval of"
+    yield f"the effect makes of it; this and intervals from {FEWEST_SEEDS} seeds on"
+    counts = Counter(one.reach for one in found if one.reach)
+    for said, times in counts.most_common(MOST_REASONS):
+        yield f"{times} of them cannot be told: {said}"
+
+
+def seeds_words(needed: Seeds) -> str:
+    """The number, and what the uncertainty of the effect makes of it."""
+    if needed.observed is None:
+        return NONE
+    upto = "or more" if needed.most is None else f"to {needed.most:,}"
+    return f"{needed.observed:,} ({number(needed.fewest, ',')} {upto})"
 
 
 def write_csv(path: Path, rows: Sequence[Any]) -> Path:
@@ -113,7 +142,7 @@ def _caption(study: Study, arms: Sequence[ArmRow]) -> str:
     said = (
         "confirmed delta: best - baseline, both measured again on fresh seeds; own delta: the\n"
         "search's own best, a minimum over noisy draws; published: arXiv 2603.23420, n=3, another\n"
-        "machine and model"
+        f"machine and model; [95 %]: Student's interval of the mean, from {FEWEST_SEEDS} seeds on"
     )
     if unfinished:
         named = ", ".join(
@@ -123,7 +152,26 @@ def _caption(study: Study, arms: Sequence[ArmRow]) -> str:
     for arm in arms:
         if arm.no_repeats:
             said += f"\nseeds of {arm.arm} {arm.no_repeats}: no interval and no test"
-    return "\n".join([said, *_mechanism_lines(study)])
+    asked = versions_told(study)
+    return "\n".join([said, *([asked] if asked else []), *_mechanism_lines(study)])
+
+
+def versions_told(study: Study) -> str:
+    """Under which prompts and which stand-in a study was asked, and whether it is history."""
+    asked = [search for search in study.searches if search.totals.get("llm_calls")]
+    if not asked:
+        return ""
+    given = {one.prompts or versions.UNVERSIONED for one in asked}
+    stood_in = [one for one in asked if one.llm == versions.STAND_IN]
+    standing = {one.stand_in_version or versions.UNVERSIONED for one in stood_in}
+    said = f"prompts: {', '.join(sorted(given))}"
+    now = f"prompts: {prompts.version()}"
+    if standing:
+        said += f"; stand-in: {', '.join(sorted(standing))}"
+        now += f"; stand-in: {versions.stand_in()}"
+    if said == now:
+        return said
+    return f"{said}. History, not compared with what this version measures, which has {now}"
 
 
 def _mechanism_lines(study: Study) -> Iterator[str]:

@@ -9,16 +9,25 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bilevel.power import DRAWN, EXACT_PAIRS
 from bilevel.report import published
 from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
-from bilevel.report.comparisons import CHECK, CHECKED, CONTROLS, Comparison
+from bilevel.report.comparisons import CHECK, CHECKED, CLASSICAL, CONTROLS, Comparison
 from bilevel.report.figures import Figure
 from bilevel.report.inventions import Invention
 from bilevel.report.numbers import ArmRow
-from bilevel.report.output import banded, mechanism_states, number, title
+from bilevel.report.output import (
+    banded,
+    mechanism_states,
+    number,
+    seeds_words,
+    title,
+    versions_told,
+)
 from bilevel.report.published import group_of
 from bilevel.report.reading import Study
-from bilevel.report.statistics import DRAWN, EXACT_UP_TO, Interval
+from bilevel.report.statistics import FEWEST_SEEDS, Interval
+from bilevel.report.strongest import Strongest
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -34,6 +43,7 @@ class Findings:
     study: Study
     arms: tuple[ArmRow, ...]
     comparisons: tuple[Comparison, ...]
+    strongest: Strongest | None
     behaviour: tuple[Behaviour, ...]
     avoided: tuple[Avoided, ...]
     inventions: tuple[Invention, ...]
@@ -51,6 +61,7 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
         figures={figure.name: figure for figure in figures},
         links=links,
         outcomes=outcomes,
+        versions=versions_told(found.study),
         states=sorted(states.items()),
         state_counts=_by_arm(states),
         states_seen=sorted({state for _, _, state in states}),
@@ -73,17 +84,21 @@ def _template() -> "Template":
         "banded": banded,
         "highlighted": highlighted,
         "embedded": embedded,
+        "sentence": lambda said: f"{str(said)[:1].upper()}{str(said)[1:]}.",
         "share": lambda value: number(value, ".0%"),
     }
     environment.globals |= {
         "group_of": group_of,
         "words": interval_words,
+        "seeds_words": seeds_words,
         "published": published,
         "controls": CONTROLS,
+        "classical": CLASSICAL,
         "check": CHECK,
         "checked": CHECKED,
         "reference": REFERENCE,
-        "exact_up_to": EXACT_UP_TO,
+        "exact_pairs": EXACT_PAIRS,
+        "fewest_seeds": FEWEST_SEEDS,
         "drawn": DRAWN,
         "most_avoided": MOST_AVOIDED,
         "most_listed": MOST_LISTED,
@@ -133,4 +148,5 @@ def interval_words(band: Interval | None, n: int, no_repeats: str = "") -> str:
         return banded(band).strip()
     if no_repeats:
         return "no interval: no repeats"
-    return "no interval: fewer than two seeds" if n < 2 else "no interval: all seeds alike"
+    few = f"no interval: fewer than {FEWEST_SEEDS} seeds"
+    return few if n < FEWEST_SEEDS else "no interval: all seeds alike"

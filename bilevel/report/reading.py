@@ -42,8 +42,8 @@ class Tried:
 
 @dataclass(frozen=True)
 class Session:
-    """What a session of level 2 came to; its texts are an artifact of its run. `gain` is by how
-    much the best value improved in the trials that followed, from `first_trial` on."""
+    """What a session of level 2 came to; its texts are an artifact of its run. Its mechanism acts
+    from `first_trial` on."""
 
     run_id: str
     number: int
@@ -53,7 +53,6 @@ class Session:
     admitted: bool
     attempts: int
     problem: str
-    gain: float | None
     first_trial: int | None
 
 
@@ -65,6 +64,7 @@ class Attached:
     state: str
     run_id: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    credit: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,9 @@ class Search:
     model: str = ""
     task_settings: str = ""
     dependent_seeds: str = ""
+    prompts: str = ""
+    stand_in_version: str = ""
+    noise_told: str = ""
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def curve(self, metric: str) -> Mapping[int, float]:
@@ -166,6 +169,9 @@ def _search(tracked: "Tracked") -> Search:
         model=tags.get("model", ""),
         task_settings=tags.get("task_settings", ""),
         dependent_seeds=tags.get("dependent_seeds", ""),
+        prompts=tags.get("prompts", ""),
+        stand_in_version=tags.get("stand_in_version", ""),
+        noise_told=tags.get("noise_told", ""),
         curves=tracked.curves,
     )
 
@@ -191,7 +197,8 @@ def _tried(run: Run) -> Tried:
 
 def _attached(run: Run) -> Attached:
     counts = {n.removeprefix("hook/"): int(v) for n, v in run.metrics.items() if "hook/" in n}
-    return Attached(run.tags["mechanism"], run.tags["state"], run.run_id, counts)
+    credit = {n.removeprefix("credit/"): v for n, v in run.metrics.items() if "credit/" in n}
+    return Attached(run.tags["mechanism"], run.tags["state"], run.run_id, counts, credit)
 
 
 def _sessions(runs: Sequence[Run]) -> list[Session]:
@@ -205,7 +212,6 @@ def _sessions(runs: Sequence[Run]) -> list[Session]:
             admitted=run.tags.get("admitted") == "true",
             attempts=int(run.tags.get("attempts", 0)),
             problem=run.tags.get("problem", ""),
-            gain=run.metrics.get("val_bpb"),
             first_trial=_whole(run.metrics.get("first_trial")),
         )
         for run in runs

@@ -6,6 +6,7 @@ import os
 import select
 import struct
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from bilevel.sandbox.failures import BadFrame, TimeLimit, WorkerDied
@@ -13,7 +14,9 @@ from bilevel.sandbox.failures import BadFrame, TimeLimit, WorkerDied
 MAX_BYTES = 8 << 20
 MAX_DEPTH = 48
 MAX_NUMERAL = 400
+ENDED = "the worker ended without an answer"
 _HEAD = struct.Struct(">I")
+Left = Callable[[], float]  # how long to wait before asking again; raises TimeLimit
 
 
 def encode(message: object) -> bytes:
@@ -75,8 +78,21 @@ def _whole(numeral: str) -> int:
 _DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_finite, parse_int=_whole)
 
 
+def until(deadline: float) -> Left:
+    """What is left until a moment of `time.monotonic()`."""
+
+    def left() -> float:
+        found = deadline - time.monotonic()
+        if found <= 0:
+            raise TimeLimit("no answer within the limit")
+        return found
+
+    return left
+
+
 class Channel:
-    """Two pipes. Every wait has a deadline (`time.monotonic()`), or none at all."""
+    """Two pipes. Every wait has an end: a moment of `time.monotonic()`, whatever says how much is
+    left, or None for a wait without one."""
 
     def __init__(self, reads: int, writes: int, *, patient: bool) -> None:
         """`patient` waits for ever, in blocking calls: what a worker does."""
@@ -86,25 +102,25 @@ class Channel:
             os.set_blocking(reads, False)
             os.set_blocking(writes, False)
 
-    def send(self, message: object, deadline: float | None = None) -> None:
-        self._write(encode(message), deadline)
+    def send(self, message: object, end: float | Left | None = None) -> None:
+        self._write(encode(message), end)
 
-    def _write(self, raw: bytes, deadline: float | None) -> None:
+    def _write(self, raw: bytes, end: float | Left | None) -> None:
         left = memoryview(raw)
         while left:
             try:
                 left = left[os.write(self._writes, left) :]
             except BlockingIOError:
-                self._wait([], [self._writes], deadline)
+                self._wait([], [self._writes], end)
             except OSError:
-                raise WorkerDied("the worker reads no more") from None
+                raise WorkerDied(ENDED) from None
 
-    def receive(self, deadline: float | None = None) -> Any:
+    def receive(self, end: float | Left | None = None) -> Any:
         """Raises TimeLimit, WorkerDied, BadFrame."""
-        size = _HEAD.unpack(self._take(_HEAD.size, deadline))[0]
+        size = _HEAD.unpack(self._take(_HEAD.size, end))[0]
         if size > MAX_BYTES:
             raise BadFrame(f"a frame of {size} bytes; at most {MAX_BYTES} are allowed")
-        return decode(self._take(size, deadline))
+        return decode(self._take(size, end))
 
     def silent(self) -> bool:
         """Whether nothing has come that was not asked for."""
@@ -116,30 +132,33 @@ class Channel:
             return True
         return not self._buffer  # the end of the pipe is noticed by the next receive
 
-    def _take(self, size: int, deadline: float | None) -> bytes:
+    def _take(self, size: int, end: float | Left | None) -> bytes:
         while len(self._buffer) < size:
             try:
                 chunk = os.read(self._reads, 1 << 16)
             except BlockingIOError:
-                self._wait([self._reads], [], deadline)
+                self._wait([self._reads], [], end)
                 continue
             if not chunk:
-                raise WorkerDied("the worker ended without an answer")
+                raise WorkerDied(ENDED)
             self._buffer += chunk
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeLimit("no complete answer within the limit")
+            if len(self._buffer) < size:
+                _left(end)  # whoever sends byte by byte has no more time than others
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
 
-    def _wait(self, reads: list[int], writes: list[int], deadline: float | None) -> None:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            raise TimeLimit("no answer within the limit")
+    def _wait(self, reads: list[int], writes: list[int], end: float | Left | None) -> None:
         poll = select.poll()  # `select` itself fails above 1024 descriptors
         for one in reads:
             poll.register(one, select.POLLIN)
         for one in writes:
             poll.register(one, select.POLLOUT)
-        if not poll.poll(None if left is None else left * 1000):
-            raise TimeLimit("no answer within the limit")
+        left = _left(end)
+        while not poll.poll(None if left is None else left * 1000):
+            left = _left(end)
+
+
+def _left(end: float | Left | None) -> float | None:
+    """Raises TimeLimit."""
+    return until(end)() if isinstance(end, float) else end and end()

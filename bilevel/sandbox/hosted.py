@@ -3,11 +3,11 @@
 import contextlib
 import functools
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,17 +23,23 @@ from bilevel.sandbox.failures import (
 )
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
+from bilevel.sandbox.processor import Allowance, below, clocks, spent_s
 from bilevel.stopping import await_own_signal, told_to_end
+from bilevel.workers.job import without_addresses
 
 MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
 LANDLOCK_ABI = 6
+_LONG = re.compile(r"(?<![\d.])\d{9,}")  # a number that is an address, or a time
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may use, and what holds it: `confined` takes the first layer there is."""
+    """What a worker may use, and what holds it: `confined` takes the first layer there is.
+
+    `call_s` and `start_s` are its processor's time, whatever else the machine has to do.
+    """
 
     layer: str = "confined"
     call_s: float = 2.0
@@ -93,7 +99,8 @@ class Hosted(Closing):
         given, told, _ = self._kept.streams
         self._channel = Channel(told.fileno(), given.fileno(), patient=False)
         self._open = True
-        self._number, self._left_s = "", 0.0
+        self._number, self._clocks = "", tuple[int, ...]()
+        self._allowance = Allowance(limits.start_s, self._kept.pid, 0.0)
         self.said = ""
         self._begin(first_frame(MODULES, "sandbox.worker", memory_mib=limits.memory_mib))
 
@@ -104,7 +111,7 @@ class Hosted(Closing):
 
     def _begin(self, first: Mapping[str, Any]) -> None:
         with self._ended_by_failure():
-            self._channel.send(first, time.monotonic() + self._limits.start_s)
+            self._channel.send(first, self._allowance.left)
 
     def call(
         self,
@@ -121,7 +128,8 @@ class Hosted(Closing):
             if not self._channel.silent():
                 raise BadFrame("it sent what nobody had asked for")
             self._number = secrets.token_hex(8)
-            self._left_s = limit_s or self._limits.call_s
+            limit_s = limit_s or self._limits.call_s
+            self._allowance = Allowance(limit_s, self._kept.pid, spent_s(self._clocks))
             message: Mapping[str, Any] = request
             while True:
                 reply = self.exchange(message)
@@ -132,10 +140,12 @@ class Hosted(Closing):
 
     def exchange(self, message: Mapping[str, Any], *expected: str) -> dict[str, Any]:
         """One frame there and one back, within what is left of the call's time."""
-        since = time.monotonic()
-        self._channel.send({**message, "id": self._number}, since + self._left_s)
-        reply = self._channel.receive(since + self._left_s)
-        self._left_s -= time.monotonic() - since
+        self._allowance.resume()
+        self._channel.send({**message, "id": self._number}, self._allowance.left)
+        reply = self._channel.receive(self._allowance.left)
+        self._allowance.pause()
+        if not self._clocks:
+            self._clocks = clocks(below(self._kept.pid))
         if not isinstance(reply, dict) or reply.pop("id", None) != self._number:
             raise BadFrame("an answer to another question")
         if expected and next(iter(reply), None) not in expected:
@@ -148,7 +158,7 @@ class Hosted(Closing):
             raise MemoryLimit(f"it wanted more than memory_mib={self._limits.memory_mib}")
         if set(reply) == {"raised"} and isinstance(reply["raised"], list):
             kind, message = (str(part) for part in [*reply["raised"], "", ""][:2])
-            raise MechanismRaised(kind, message)
+            raise MechanismRaised(kind, _LONG.sub("...", without_addresses(message)))
         if set(reply) != {"answer", "state", "lost"} or not isinstance(reply["state"], dict):
             raise BadFrame(f"an answer of the wrong form: {str(list(reply))[:200]}")
         return reply
@@ -163,7 +173,8 @@ class Hosted(Closing):
             code, said = self.close(), self.said
             if told_to_end(code):
                 await_own_signal()
-            raise WorkerDied(f"{error}; exit code {code}; it said: {said[-500:]!r}") from None
+            said = without_addresses(said[-500:])
+            raise WorkerDied(f"{error}; exit code {code}; it said: {said!r}") from None
         except BaseException:
             self.close()
             raise

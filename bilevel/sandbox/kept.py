@@ -18,7 +18,10 @@ from typing import IO, Any
 from bilevel.sandbox.failures import SandboxError
 from bilevel.workers.job import scrubbed_environment
 
-WORDS = ("errors", "randomness", "parameters", "space", "trace", "view", "mechanism")
+WORDS = (
+    *("errors", "frozen", "randomness", "parameters", "space", "trace", "credit"),
+    *("view", "mechanism"),
+)
 INSIDE = ("failures", "frames", "wire", "picture", "worker")
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",

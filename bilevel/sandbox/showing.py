@@ -25,9 +25,12 @@ class Showing:
             "purpose": view.purpose,
             "below": None if view.below is None else self.view(view.below, depth + 1),
         }
-        fixed = (view.level, view.seed, view.objective, view.space, view.settings_space)
+        fixed = (
+            *(view.level, view.seed, view.objective, view.space, view.settings_space),
+            *(view.about, view.since),
+        )
         if self._fixed.get(depth) != fixed:
-            names = ("level", "seed", "objective", "space", "settings_space")
+            names = ("level", "seed", "objective", "space", "settings_space", "about", "since")
             sent["fixed"] = {n: pack(v) for n, v in zip(names, fixed, strict=True)}
             self._fixed[depth] = fixed
         return sent

@@ -16,12 +16,12 @@ from typing import Any
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple
 from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Failure, FailureKind, Objective, Outcome, Proposal, Trial
-from bilevel.view import Answer, Brief
+from bilevel.view import About, Answer, Brief
 
 Packed = Any
 _RECORDS: tuple[type[Any], ...] = (
     *(Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple, SearchSpace),
-    *(Failure, Objective, Outcome, Proposal, Trial, Answer, Brief),
+    *(Failure, Objective, Outcome, Proposal, Trial, Answer, Brief, About),
 )
 _ENUMS: tuple[type[Enum], ...] = (Decision, FailureKind)
 _FIELDS = {

@@ -4,6 +4,7 @@ import ctypes
 import inspect
 import io
 import os
+import random
 import resource
 import sys
 import types
@@ -93,6 +94,7 @@ class Worker:
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         """The one Mechanism class that the source defines, made with the arguments."""
+        random.seed(request["chance"])
         module = types.ModuleType("mechanism_source")
         sys.modules[module.__name__] = module
         exec(compile(request["source"], FILE, "exec", dont_inherit=True), vars(module))
@@ -106,6 +108,8 @@ class Worker:
         if len(classes) != 1:
             named = ", ".join(kind.__name__ for kind in classes) or "none"
             raise TypeError(f"defines {named}; expected exactly one subclass of Mechanism")
+        if "numpy.random" in sys.modules:
+            sys.modules["numpy.random"].seed(random.getrandbits(32))
         made = classes[0](**unpack(request["arguments"]))
         for name, value in unpack(request["state"]).items():
             setattr(made, name, value)

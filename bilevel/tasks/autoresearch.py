@@ -1,5 +1,6 @@
 """A checkout of karpathy/autoresearch as a task: its train.py is edited, its prepare.py is not."""
 
+import contextlib
 import hashlib
 import os
 import shlex
@@ -39,6 +40,8 @@ class Autoresearch(CommandTask):
         limit_s: float,
         checkout: str | None = None,
         seed_calls: Sequence[str] = ("manual_seed",),
+        seed_names: Sequence[str] = (),
+        seed_variable: str | None = None,
         prepare_sha256: str | None = None,
         files: Sequence[str] = (),
         environment: Sequence[str] = (),
@@ -68,6 +71,8 @@ class Autoresearch(CommandTask):
                 "UV_NO_SYNC": "1",
             },
             seed_calls=seed_calls,
+            seed_names=seed_names,
+            seed_variable=seed_variable,
             script_text=script_text,
         )
 
@@ -91,14 +96,28 @@ class Autoresearch(CommandTask):
         kept = self._evaluator_sha256
         return {**super().material(), **({} if kept is None else {"prepare_sha256": kept})}
 
+    def facts(self) -> str:
+        fixed = ", ".join(f"{n} = {v}" for n, v in self._fixed().items())
+        told = f" {EVALUATOR} holds fixed: {fixed}." if fixed else ""
+        return (
+            f"A checkout of karpathy/autoresearch: {SCRIPT} pretrains a GPT on a GPU within the "
+            f"time that {EVALUATOR} gives it, and {EVALUATOR}, which is not changed, measures "
+            f"val_bpb, bits per byte of text kept apart.{told} A run that takes more than "
+            f"{self.limit_s:g} seconds in all is stopped and has failed."
+        )
+
     def refusal(self, config: Config) -> str:
         values: dict[str, Any] = {**self._other_constants(config), **config}
         problems = [_bad_batches(values, self._time_len()), _bad_windows(values)]
         return "; ".join(filter(None, problems))
 
-    def furnish(self, folder: Path, text: str) -> None:
-        super().furnish(folder, text)
+    def python(self) -> str | None:
+        """The checkout's own, which uv is told to use."""
+        return str(self.checkout / ".venv/bin/python") if self._command_is_uv else super().python()
+
+    def check_copies(self, folder: Path) -> None:
         self._check_evaluator(folder)
+        super().check_copies(folder)
 
     def spoiled(self, folder: Path) -> str:
         """A script that replaced its evaluator has measured itself."""
@@ -138,6 +157,15 @@ class Autoresearch(CommandTask):
             return None
         value = constants.read(source, [TIME_LEN], script=EVALUATOR)[TIME_LEN]
         return value if isinstance(value, int) else None
+
+    def _fixed(self) -> dict[str, Any]:
+        """The numbers among the evaluator's constants: sequence length, vocabulary, time."""
+        source = (self.checkout / EVALUATOR).read_text()
+        found: dict[str, Any] = {}
+        for name in sorted(n for n in constants.names(source) if n.isupper()):
+            with contextlib.suppress(TaskError):
+                found |= constants.read(source, [name], script=EVALUATOR)
+        return {n: v for n, v in found.items() if isinstance(v, int | float)}
 
     def _other_constants(self, config: Config) -> dict[str, Any]:
         """Those that the checks read and that are no parameters."""

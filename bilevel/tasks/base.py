@@ -1,11 +1,12 @@
 """What a loop searches over: a space, an objective, and the two verbs evaluate and settle."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Outcome, Proposal, Trial
-from bilevel.view import View
+from bilevel.view import About, View
 
 
 class Task(ABC):
@@ -18,6 +19,13 @@ class Task(ABC):
     """Whether equal configurations have equal outcomes, so that one can answer for another."""
     baseline_is_free: bool = True
     """Whether the baseline comes before the budget instead of being its first part."""
+    noise_sd: float | None = None
+    """The standard deviation of the metric over seeds, where the task itself knows it."""
+
+    @property
+    def unseeded(self) -> str:
+        """Why equal values at every seed are no surprise, or what to do about them."""
+        return ""
 
     @abstractmethod
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
@@ -40,6 +48,16 @@ class Task(ABC):
     def details(self) -> dict[str, Any]:
         """What else is needed for that, and decides nothing: a file's name, or what was read from
         one that `material` names. Two runs of a search may differ in it."""
+        return {}
+
+    def describe(self) -> About:
+        """What whoever proposes is told of the experiment: no secret, nothing of this machine, and
+        the same for the whole search, whose journal keeps it."""
+        return About()
+
+    def world(self) -> Mapping[str, str]:
+        """What decides outcomes besides the settings and the material, each by a name and told in
+        few words; asked for once, when the task is ready."""
         return {}
 
     def effective(self, config: Config) -> Config:

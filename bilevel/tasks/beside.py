@@ -1,13 +1,12 @@
 """What a script needs beside it: small files that every trial gets a copy of, data that it links
 to."""
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from bilevel.errors import ConfigError, TaskError
-from bilevel.workers.job import LOG
+from bilevel.tasks.fingerprint import digest, fingerprints
 
 
 class Beside:
@@ -51,8 +50,6 @@ class Beside:
             inside = [str(path) for path in found if Path(link) in [path, *path.parents]]
             if inside:
                 raise TaskError(f"task.files would copy {inside[0]!r} into the linked {link!r}")
-        if Path(LOG) in found or LOG in self._links:
-            raise TaskError(f"{LOG} is where a trial's output goes; give the file another name")
         return sorted(found - {Path(self._script)})
 
     def furnish(self, folder: Path) -> None:
@@ -64,9 +61,22 @@ class Beside:
             (folder / link).parent.mkdir(parents=True, exist_ok=True)
             (folder / link).symlink_to((self._folder / link).resolve())
 
-    def digests(self) -> dict[str, str]:
-        """sha256 of each file, by name."""
-        return {
-            str(path): hashlib.sha256((self._folder / path).read_bytes()).hexdigest()
-            for path in self.found()
-        }
+    def digests(self, folder: Path | None = None) -> dict[str, str]:
+        """What each file holds, by name; in a trial's folder, what its copy does."""
+        place = folder or self._folder
+        return {str(path): digest((place / path).read_bytes()) for path in self.found()}
+
+    def linked(self) -> dict[str, str]:
+        """What is linked, by name. Raises TaskError where it cannot be read."""
+        found: dict[str, str] = {}
+        for link in self._links:
+            try:
+                found |= fingerprints(self._folder / link, link)
+            except OSError as error:
+                raise TaskError(f"task.links: {link!r} cannot be read: {error}") from error
+        return found
+
+    def texts(self) -> list[str]:
+        """Of the files that are Python."""
+        paths = [self._folder / path for path in self.found() if path.suffix == ".py"]
+        return [path.read_text(errors="replace") for path in paths]

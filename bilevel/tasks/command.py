@@ -1,22 +1,23 @@
 """Anybody's script as a task: a file, the command that runs it, and the metric it prints."""
 
 import os
-import platform
 import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from bilevel.errors import ConfigError, TaskError
 from bilevel.space import Config
-from bilevel.tasks import constants
+from bilevel.tasks import constants, interpreter
 from bilevel.tasks.beside import Beside
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
+from bilevel.tasks.seeds import Seeding
 from bilevel.trace import Objective, Outcome
 from bilevel.workers.job import Job, scrubbed_environment
 from bilevel.workers.pool import ForkedRunner
@@ -32,9 +33,10 @@ class CommandTask(ScriptTask):
     interpreter of this process (`{{` is a brace). Where no parameter is a constant, the file may
     be in any language.
 
-    `seed_calls` are functions whose literal whole number in the source becomes the training seed.
-    `files` and `links` lie beside the script. `environment` names variables that the command is
-    given besides the usual few, `variables` gives some by value.
+    The training seed also goes where `seed_calls` and `seed_names` say, see `Seeding`, and into the
+    environment variable `seed_variable`. `files` and `links` lie beside the script. `environment`
+    names variables that the command is given besides the usual few, `variables` gives some by
+    value.
 
     What a journal kept of the script, its text and `script_name`, stands for the file.
     """
@@ -56,6 +58,8 @@ class CommandTask(ScriptTask):
         environment: Sequence[str] = (),
         variables: Mapping[str, str] | None = None,
         seed_calls: Sequence[str] = (),
+        seed_names: Sequence[str] = (),
+        seed_variable: str | None = None,
         cache: bool = False,
         script_text: str | None = None,
         script_name: str = "script",
@@ -66,8 +70,11 @@ class CommandTask(ScriptTask):
         script = Path(file or script_name).expanduser().absolute()
         self._command = [str(part) for part in command]
         self._beside = Beside(script.parent, script.name, files, links)
+        self._files: Mapping[str, str] = {}  # what they held when the search began
         self._passed = list(environment)
-        self._seed_calls = list(seed_calls)
+        self._seeding = Seeding(list(seed_calls), list(seed_names))
+        self._seed_variable = seed_variable
+        self._seeding.check(parameters)
         if cache and links:
             raise ConfigError("task.cache=true cannot know what task.links hold; turn one off")
         passed = {n: os.environ[n] for n in environment if n in os.environ}
@@ -110,6 +117,23 @@ class CommandTask(ScriptTask):
     def details(self) -> dict[str, Any]:
         return {"script_name": self._script.name}
 
+    @property
+    def unseeded(self) -> str:
+        ways = {
+            "{seed} in task.command": any("{seed}" in part for part in self._command),
+            "task.seed_calls": bool(self._seeding.calls),
+            "task.seed_names": bool(self._seeding.names),
+            "task.seed_variable": bool(self._seed_variable),
+        }
+        used = [way for way, is_used in ways.items() if is_used]
+        if used:
+            return (
+                f"it is handed over by {' and '.join(used)}; see that {self._script.name} uses it"
+            )
+        return (
+            f"hand it over by one of {', '.join(ways)}, or search.confirm_seeds=0 saves these runs"
+        )
+
     def ready(self) -> None:
         if not (self._has_file or self._beside.empty):
             raise TaskError(
@@ -144,23 +168,64 @@ class CommandTask(ScriptTask):
 
         return [PLACEHOLDER.sub(fill, part) for part in self._command]
 
+    def facts(self) -> str:
+        # paths are this machine's
+        words = [Path(word).name if word.startswith("/") else word for word in self._command]
+        told = (
+            f"{self._script.name} is run as `{shlex.join(words)}` in a folder of its own, with the "
+            f"changes made. A run that takes more than {self.limit_s:g} seconds is stopped and has "
+            f"failed. What counts is the {self.metric.name} that it prints."
+        )
+        given = ", ".join(p.name for p in self.space.parameters if p.name not in self._own)
+        return f"{told} Given in the command: {given}." if given else told
+
     def job(self, folder: Path, config: Config, seed: int) -> Job:
-        return Job(self.argv(config, seed), folder, self.limit_s)
+        given = {self._seed_variable: str(seed)} if self._seed_variable else {}
+        return Job(self.argv(config, seed), folder, self.limit_s, environment=given)
 
     def edited(self, config: Config, seed: int) -> str:
-        text = super().render(config)
-        if not self._seed_calls:
-            return text
-        return constants.reseed(text, self._seed_calls, seed, script=self._script.name)
+        return self._seeding.put(super().render(config), seed, script=self._script.name)
+
+    def world(self) -> Mapping[str, str]:
+        """The files, what is linked, and the versions of the Python that runs the script."""
+        self._files = self._beside.digests()
+        return {**self._files, **self._beside.linked(), **self._versions}
+
+    @cached_property
+    def _versions(self) -> Mapping[str, str]:
+        python = self.python()
+        if python is None:
+            return {}
+        imported = interpreter.imports([self._source, *self._beside.texts()])
+        return interpreter.versions(python, imported, scrubbed_environment())
+
+    def python(self) -> str | None:
+        """The interpreter that the command runs the script with, where it can be told."""
+        path = scrubbed_environment().get("PATH")
+        argv = self.argv(self.space.baseline, 0)
+        return interpreter.run_by(argv, self._script.name, self._source, path)
 
     def furnish(self, folder: Path, text: str) -> None:
         self._beside.furnish(folder)
+        self.check_copies(folder)
         super().furnish(folder, text)
         copy = folder / self._script.name
         if self._has_file and self._script.exists():
             shutil.copymode(self._script, copy)
         else:
             copy.chmod(0o755)
+
+    def check_copies(self, folder: Path) -> None:
+        """Of what a trial is given beside the script: it may change under a search. Raises
+        TaskError."""
+        copied = self._beside.digests(folder) if self._files else {}
+        names = sorted({*copied, *self._files})
+        changed = [name for name in names if copied.get(name) != self._files.get(name)]
+        if changed:
+            raise TaskError(
+                f"{', '.join(changed)} beside {self._script.name} changed while the search ran: "
+                "restore what was there and repeat the command, what was measured is kept"
+            )
 
     def render(self, config: Config) -> str:
         """The file, after the command and what it is given where that is searched too."""
@@ -178,15 +243,18 @@ class CommandTask(ScriptTask):
             "command": self._command,
             "files": self._beside.digests(),
             "metric": [self.metric.name, self.metric.expected],
-            "seed_calls": self._seed_calls,
+            "seed_calls": self._seeding.calls,
+            "seed_names": self._seeding.names,
+            "seed_variable": self._seed_variable,
             "environment": {name: os.environ.get(name) for name in self._passed},
             "limit_s": self.limit_s,
-            "python": platform.python_version(),
+            "versions": dict(self._versions),
         }
 
     def _run(self, config: Config, seed: int) -> Outcome:
         outcome = super()._run(config, seed)
-        command = shlex.join(self.argv(config, seed, python="python"))
+        variable = f"{self._seed_variable}={seed} " if self._seed_variable else ""
+        command = variable + shlex.join(self.argv(config, seed, python="python"))
         return replace(outcome, notes={**outcome.notes, "command.txt": command})
 
 

@@ -1,13 +1,14 @@
-"""Reads and edits a script's top-level constants and seeds through its syntax tree, never by
-pattern."""
+"""Reads and edits a script's top-level constants through its syntax tree, never by pattern."""
 
 import ast
+import io
 import operator
+import tokenize
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
-from bilevel.errors import ConfigError, TaskError
+from bilevel import syntax
+from bilevel.errors import TaskError
 
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -17,7 +18,13 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
     ast.LShift: operator.lshift,
 }
-_one_at_a_time = Lock()  # Python 3.11 counts the parser's depth once for all threads
+
+
+class Spot(NamedTuple):
+    """A place in a source, and what is written there instead."""
+
+    node: ast.expr
+    value: object
 
 
 def _literal(node: ast.expr) -> Any:
@@ -29,19 +36,27 @@ def _literal(node: ast.expr) -> Any:
     return ast.literal_eval(node)
 
 
-def _parsed(source: str, script: str) -> ast.Module:
+def is_whole(node: ast.expr) -> bool:
+    """Whether it is a whole number that is written out, as in `42`, `2**19` or `-1`."""
     try:
-        with _one_at_a_time:
-            return ast.parse(source)
+        return type(_literal(node)) is int
+    except (ValueError, TypeError, ArithmeticError):
+        return False
+
+
+def parsed(source: str, script: str) -> ast.Module:
+    """Raises TaskError that says where it is no Python."""
+    try:
+        return syntax.parse(source)
     except SyntaxError as error:
         raise TaskError(f"{script} does not parse: line {error.lineno}: {error.msg}") from None
-    except ValueError as error:  # null bytes
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes, or too deep
         raise TaskError(f"{script} does not parse: {error}") from None
 
 
 def _assignments(source: str, script: str) -> dict[str, ast.expr]:
     found: dict[str, ast.expr] = {}
-    for statement in _parsed(source, script).body:
+    for statement in parsed(source, script).body:
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target, value = statement.targets[0], statement.value
         elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -73,11 +88,24 @@ def read(source: str, wanted: Iterable[str], *, script: str = "the script") -> d
             raise TaskError(f"{script} has no top-level constant {name}; it has: {valid}")
         try:
             values[name] = _literal(assigned[name])
-        except (ValueError, TypeError, ZeroDivisionError):
+        except (ValueError, TypeError, ArithmeticError):
             raise TaskError(
                 f"{script}: {name} is not assigned one literal, once; write it as one"
             ) from None
     return values
+
+
+def comments(source: str, wanted: Iterable[str]) -> dict[str, str]:
+    """What the source says of these constants, in a comment on the line that ends each; nothing
+    where it says nothing, or is not Python."""
+    try:
+        assigned = _assignments(source, "the script")
+        tokens = [*tokenize.generate_tokens(io.StringIO(source).readline)]
+    except (TaskError, tokenize.TokenError, SyntaxError):
+        return {}
+    said = {t.start[0]: t.string.lstrip("#").strip() for t in tokens if t.type == tokenize.COMMENT}
+    ends = {n: getattr(assigned[n], "end_lineno", None) for n in wanted if n in assigned}
+    return {name: said[line] for name, line in ends.items() if line in said}
 
 
 def edit(source: str, changes: Mapping[str, object], *, script: str = "the script") -> str:
@@ -86,41 +114,11 @@ def edit(source: str, changes: Mapping[str, object], *, script: str = "the scrip
         return source  # which may be in any language
     read(source, changes, script=script)
     assigned = _assignments(source, script)
-    return _replaced(source, [(assigned[name], value) for name, value in changes.items()])
+    return replaced(source, [Spot(assigned[name], value) for name, value in changes.items()])
 
 
-def reseed(source: str, functions: Sequence[str], seed: int, *, script: str = "the script") -> str:
-    """The source with `seed` for the one literal whole number given to each of these functions.
-
-    A function is named as it is called or by its last part: `manual_seed` is
-    `torch.manual_seed(42)` and `torch.cuda.manual_seed(42)`. Raises ConfigError for one that is
-    never called so.
-    """
-    calls = [node for node in ast.walk(_parsed(source, script)) if isinstance(node, ast.Call)]
-    spots: dict[tuple[int, int], ast.expr] = {}
-    for function in functions:
-        found = [
-            numbers[0]
-            for call in calls
-            if f".{ast.unparse(call.func)}".endswith(f".{function}")
-            and len(numbers := _whole_numbers(call)) == 1
-        ]
-        if not found:
-            raise ConfigError(
-                f"task.seed_calls: {script} never calls {function} with one literal whole number, "
-                f"as in {function}(42); name the functions that seed it, or turn this off with "
-                "task.seed_calls=[] (every trial then runs on the script's own seed)"
-            )
-        spots |= {(node.lineno, node.col_offset): node for node in found}
-    return _replaced(source, [(node, seed) for node in spots.values()])
-
-
-def _whole_numbers(call: ast.Call) -> list[ast.expr]:
-    given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return [node for node in given if isinstance(node, ast.Constant) and type(node.value) is int]
-
-
-def _replaced(source: str, spots: Sequence[tuple[ast.expr, object]]) -> str:
+def replaced(source: str, spots: Sequence[Spot]) -> str:
+    """The source with these spots rewritten and every other byte as it was."""
     lines = source.encode().splitlines(keepends=True)  # columns are counted in UTF-8 bytes
     starts = [0]
     for line in lines:
@@ -133,5 +131,5 @@ def _replaced(source: str, spots: Sequence[tuple[ast.expr, object]]) -> str:
     return raw.decode()
 
 
-def _last_first(spot: tuple[ast.expr, object]) -> tuple[int, int]:
-    return -spot[0].lineno, -spot[0].col_offset
+def _last_first(spot: Spot) -> tuple[int, int]:
+    return -spot.node.lineno, -spot.node.col_offset

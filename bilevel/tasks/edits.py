@@ -1,9 +1,10 @@
 """Edits of a script's text: searched texts that must match once, and diffs that can be read."""
 
-import ast
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from bilevel import syntax
 
 SHOWN_CHARS = 120
 
@@ -51,7 +52,7 @@ def _lines_with(text: str, part: str) -> list[int]:
 def unparsable(text: str, name: str) -> str:
     """Why a script is no Python, with the line; empty where it is."""
     try:
-        ast.parse(text, name)
+        syntax.parse(text, name)
     except SyntaxError as error:
         line = (error.text or "").strip()[:SHOWN_CHARS]
         return f"{name} does not parse: {error.msg}, line {error.lineno}: {line}"

@@ -16,8 +16,10 @@ from bilevel.space import Config, space_from
 from bilevel.tasks import constants
 from bilevel.tasks.base import Task
 from bilevel.tasks.outcome_cache import OutcomeCache
+from bilevel.tasks.outline import outline
 from bilevel.tasks.summary import Metric, failure, last_line, no_disk, numbers, single
 from bilevel.trace import Failure, FailureKind, Objective, Outcome, Proposal, Trial
+from bilevel.view import About
 from bilevel.workers.job import Finished, Job, Runner
 
 FAILED_OUTPUT_CHARS = 4000
@@ -69,6 +71,17 @@ class ScriptTask(Task):
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
         """What decides an outcome besides the script's text, its configuration and the seed."""
+
+    @abstractmethod
+    def facts(self) -> str:
+        """What a run is, in sentences: what it may spend, what is measured of it, and how."""
+
+    def describe(self) -> About:
+        return About(
+            self.facts(),
+            constants.comments(self._source, self._own),
+            outline(self._source, self._own),
+        )
 
     def refusal(self, config: Config) -> str:
         """Why this configuration cannot run, told without running it; empty where it can."""

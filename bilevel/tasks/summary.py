@@ -112,8 +112,7 @@ def _bad_end(finished: Finished) -> Failure | None:
     if any(sign in finished.output for sign in NO_MEMORY):
         return Failure(FailureKind.OUT_OF_MEMORY, said)
     if finished.signal == signal.SIGKILL or finished.exit_code == KILLED:
-        peak = f"at {finished.peak_mib:.0f} MiB"
-        return Failure(FailureKind.OUT_OF_MEMORY, f"killed {peak}, probably by the kernel")
+        return Failure(FailureKind.OUT_OF_MEMORY, "killed, probably by the kernel")
     if finished.signal:
         return Failure(FailureKind.CRASH, f"killed by signal {finished.signal}: {said}")
     if any(GAVE_UP.search(line.strip()) for line in _lines(finished.output)):

@@ -10,6 +10,7 @@ from bilevel.randomness import keyed
 from bilevel.space import Config, SearchSpace, canonical
 from bilevel.tasks.base import Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
+from bilevel.view import About
 
 Numbers = Mapping[str, float]
 
@@ -128,6 +129,8 @@ PARAMETERS: tuple[Parameter, ...] = (
 class Surrogate(Task):
     """One of the landscapes, with noise that is the same for the same configuration and seed."""
 
+    noise_sd: float
+
     def __init__(self, landscape: str, noise_sd: float | None = None, name: str = "") -> None:
         if landscape not in LANDSCAPES:
             valid = ", ".join(LANDSCAPES)
@@ -139,6 +142,10 @@ class Surrogate(Task):
         self.noise_sd = self._landscape.noise_sd if noise_sd is None else noise_sd
 
     @property
+    def unseeded(self) -> str:
+        return "" if self.noise_sd else "task.noise_sd=0 is a landscape without noise"
+
+    @property
     def optimum(self) -> Config:
         """The configuration with the lowest noise-free value."""
         return {**self.space.baseline, **self._landscape.optimum}
@@ -148,6 +155,14 @@ class Surrogate(Task):
         numbers = {n: float(v) for n, v in config.items() if isinstance(v, int | float)}
         numbers["WINDOW_PATTERN"] = float(WINDOWS.index(str(config["WINDOW_PATTERN"])))
         return self._landscape.value(numbers)
+
+    def describe(self) -> About:
+        return About(
+            "A formula answers in place of a training run: nothing is trained, and a run costs "
+            "nothing. The parameters have the names and starting values of karpathy/autoresearch's "
+            "training script for a GPT, and val_bpb is what the formula makes of them. Some "
+            "configurations crash. Equal configurations have equal values."
+        )
 
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
         config = self.configured(parent, proposal)

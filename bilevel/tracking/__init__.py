@@ -15,10 +15,13 @@ What is written, for scripts that read it:
     experiment     the study
     parent run     a search: tags kind=search, study, arm, seed, llm, task, search_id, fingerprint,
                    superseded, metric, direction, ended, and stand_in=true for the scripted model;
-                   model (and its temperature), task_settings (JSON), dependent_seeds (the setting);
+                   model (and its temperature), task_settings (JSON), dependent_seeds (the setting),
+                   prompts and stand_in_version (digests), noise_told (by the prompts);
                    by step = trial number: val_bpb (the trial's value), best_val_bpb, delta (best -
                    baseline), trial, and the totals given (tokens, llm_calls, usd, modelled_s,
-                   wall_s); the journal, config.yaml, environment.json and mechanisms.json
+                   wall_s); in the end confirmed_delta, confirmed_sd, confirmed_n, confirmed/*, and
+                   seed_reaches: 0 where equal values on every seed confirm nothing, else 1;
+                   the journal, config.yaml, environment.json and mechanisms.json
     child runs     kind=trial and kind=outer (a loop above): study, arm, seed, llm, task, level,
                    trial, decision, moves, failure, parent_trial, duplicate_of, retest_of, origin,
                    hypothesis, acted (the hook calls that changed it);

@@ -44,6 +44,9 @@ def search_tags(info: SearchInfo) -> Tags:
         "model": _cut(info.model, _TAG_CHARS),
         "task_settings": packed(info.task_settings),
         "dependent_seeds": info.dependent_seeds,
+        "prompts": info.prompts,
+        "stand_in_version": info.stand_in_version,
+        "noise_told": _cut(info.noise_told, _TAG_CHARS),
     }
     return {
         **common_tags(info),
@@ -220,6 +223,7 @@ def mechanism_tags(record: MechanismRecord) -> Tags:
         "source": record.source,
         "counts": dict(record.counts),
         "rows": projection(list(record.rows)),
+        "credit": dict(record.credit),
     }
     return {
         "mechanism": record.name,
@@ -237,8 +241,9 @@ def hook_calls(record: MechanismRecord) -> int:
 
 
 def mechanism_metrics(record: MechanismRecord) -> Metrics:
-    """How often each hook did what, so far."""
-    return finite({f"hook/{name}": count for name, count in record.counts.items()})
+    """How often each hook did what so far, and what its trials and the proposer's came to."""
+    counts = {f"hook/{name}": float(count) for name, count in record.counts.items()}
+    return finite(counts | {f"credit/{name}": number for name, number in record.credit.items()})
 
 
 def mechanism_files(record: MechanismRecord) -> dict[str, str]:
@@ -258,6 +263,7 @@ def mechanisms_json(records: Mapping[str, MechanismRecord]) -> str:
                 "carrier": r.carrier,
                 "state": r.state,
                 "counts": dict(r.counts),
+                "credit": dict(r.credit),
                 "rows": list(r.rows),
             }
             for r in records.values()

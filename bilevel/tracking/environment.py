@@ -1,6 +1,7 @@
-"""What a search ran on, without a secret in it: versions, processor and commit."""
+"""What a search ran on, without a secret in it: versions, processor and this project's commit."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -8,18 +9,19 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
+SOURCE = Path(__file__).resolve().parents[2]
+
 
 @lru_cache(maxsize=1)
 def environment_json() -> str:
-    """Python, platform, processor, git commit and every installed package with its version."""
+    """Python, platform, processor, this project's commit and every installed package."""
     packages = {d.metadata["Name"]: d.version for d in metadata.distributions()}
     return json.dumps(
         {
             "python": sys.version.split()[0],
             "platform": platform.platform(),
             "cpu": _cpu(),
-            "git_commit": _git("rev-parse", "HEAD"),
-            "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+            **commit(SOURCE),
             "packages": dict(sorted(packages.items(), key=lambda item: str(item[0]).lower())),
         },
         indent=2,
@@ -35,11 +37,23 @@ def _cpu() -> str:
     return names[0] if names else platform.processor()
 
 
-def _git(*arguments: str) -> str:
-    """What git answers, or nothing where there is no git or no commit."""
+def commit(source: Path) -> dict[str, str | bool]:
+    """The commit that a source tree is checked out at, and whether it was edited since; nothing of
+    another repository that it lies in, as an installed package may."""
+    top = _git(source, "rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != source.resolve():
+        return {"git_commit": "", "git_dirty": False}
+    edited = _git(source, "status", "--porcelain", "--untracked-files=no")
+    return {"git_commit": _git(source, "rev-parse", "HEAD"), "git_dirty": bool(edited)}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git answers of this folder, or nothing where there is no git or no commit."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    asked = ["git", "-C", str(folder), *arguments]
     try:
         answer = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, timeout=5, check=False
+            asked, env=plain, capture_output=True, text=True, timeout=5, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -39,7 +39,8 @@ class SearchInfo:
 
     `model` is the language model behind the name `llm`, with its temperature; `task_settings` are
     those that decide what is measured; `dependent_seeds` is the setting, if there is one, by which
-    the study's seeds learn from each other.
+    the study's seeds learn from each other. `prompts` and `stand_in_version` are digests, empty
+    where they are not known; `noise_told` is what the prompts say of the metric's noise.
     """
 
     study: str
@@ -55,6 +56,9 @@ class SearchInfo:
     model: str = ""
     task_settings: Mapping[str, Any] = field(default_factory=dict)
     dependent_seeds: str = ""
+    prompts: str = ""
+    stand_in_version: str = ""
+    noise_told: str = ""
 
     @property
     def stand_in(self) -> bool:
@@ -90,7 +94,8 @@ class MechanismRecord:
     """A mechanism and what its activation ledger amounts to.
 
     `state` is live, prompted, on probation or dead; `counts` counts hook calls by what they did
-    (`review.decision` -> 3); `rows` are the ledger's rows as plain data.
+    (`review.decision` -> 3); `rows` are the ledger's rows as plain data; `credit` tells of the
+    trials it caused (`own_trials`, `own_kept`, `own_mean_change` ...) and the proposer's meanwhile.
     """
 
     name: str
@@ -100,6 +105,7 @@ class MechanismRecord:
     rows: Sequence[Mapping[str, Any]] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     level: float = 1
+    credit: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

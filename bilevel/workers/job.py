@@ -1,8 +1,9 @@
 """What a worker process is asked to do, and how it ended."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,7 @@ KEPT_VARIABLES = (
     "BILEVEL_CACHE",
     "CUDA_VISIBLE_DEVICES",
 )
-LOG = "output.log"  # in the job's folder
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{8,16}\b")
 LOG_LIMIT_BYTES = 16 * 2**20  # a job that prints more is stopped
 
 
@@ -28,7 +29,8 @@ class Job:
     """A call of `target` ('module:function', given argv, returns an exit code) in a folder.
 
     The default target runs argv as a command. A `temporary` folder goes with the job if the
-    process that wanted it disappears; otherwise it is left to whoever made it.
+    process that wanted it disappears; otherwise it is left to whoever made it. `environment` is
+    this job's, besides its server's.
     """
 
     argv: Sequence[str]
@@ -36,6 +38,7 @@ class Job:
     limit_s: float
     target: str = "bilevel.workers.server:execute"
     temporary: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,18 @@ def scrubbed_environment(extra: Mapping[str, str] | None = None) -> dict[str, st
     return {**kept, "PYTHONHASHSEED": "0", **(extra or {})}
 
 
-def flooded(log: Path) -> bool:
-    """Whether a job has printed more than it may."""
-    return log.exists() and log.stat().st_size > LOG_LIMIT_BYTES
+def flooded(log: int) -> bool:
+    """Whether a job has printed more than it may into the log with this descriptor."""
+    return os.fstat(log).st_size > LOG_LIMIT_BYTES
 
 
-def printed(log: Path) -> str:
-    """All of a job's output, or the last part of one that flooded its log."""
-    with log.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - LOG_LIMIT_BYTES))
-        return file.read().decode("utf-8", errors="replace")
+def without_addresses(text: str) -> str:
+    """The text as it is in every process: `<Box object at 0x...>`."""
+    return _ADDRESS.sub("0x...", text)
+
+
+def printed(log: int) -> str:
+    """All of a job's output, or the last part of one that flooded its log, without addresses."""
+    with open(log, "rb", closefd=False) as file:
+        file.seek(max(0, os.fstat(log).st_size - LOG_LIMIT_BYTES))
+        return without_addresses(file.read().decode("utf-8", errors="replace"))

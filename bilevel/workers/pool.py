@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import IO, Any
 
 from bilevel.errors import TaskError
 from bilevel.stopping import ENDING, await_own_signal, told_to_end
-from bilevel.workers.job import LOG, Finished, Job, flooded, printed, scrubbed_environment
+from bilevel.workers.job import Finished, Job, flooded, printed, scrubbed_environment
 
 KILL_GRACE_S = 5.0
 STARTS = 3
@@ -40,12 +41,11 @@ class ForkedRunner:
         return ForkedRunner, (self._preloads, self._environment)
 
     def run(self, job: Job) -> Finished:
-        log = job.folder / LOG
-        log.write_bytes(b"")  # what an earlier job in this folder printed is not this one's
-        started = time.monotonic()
-        ended, timed_out = self._call(job, log)
-        wall_s = time.monotonic() - started
-        output, too_much = printed(log), flooded(log)
+        with _log() as (descriptor, log):
+            started = time.monotonic()
+            ended, timed_out = self._call(job, log)
+            wall_s = time.monotonic() - started
+            output, too_much = printed(descriptor), flooded(descriptor)
         if ended is None and timed_out:
             return Finished(-1, signal.SIGKILL, True, wall_s, 0.0, output, too_much)
         if ended is None:
@@ -77,6 +77,18 @@ class ForkedRunner:
                     self._server.close()
                 self._server = _ServerProcess(self._preloads, self._environment)
             return self._server
+
+
+@contextlib.contextmanager
+def _log() -> Iterator[tuple[int, Path]]:
+    """A file for what a job prints, and a descriptor of it. It lies outside of the job's folder,
+    where a script may delete or write whatever it likes."""
+    descriptor, name = tempfile.mkstemp(prefix="output-")
+    try:
+        yield descriptor, Path(name)
+    finally:
+        os.close(descriptor)
+        Path(name).unlink(missing_ok=True)
 
 
 class ServerGone(Exception):
@@ -129,6 +141,7 @@ class _ServerProcess:
                     "folder": str(job.folder),
                     "log": str(log),
                     "temporary": job.temporary,
+                    "environment": dict(job.environment),
                 }
             )
             if self._wait(number, job.limit_s):

@@ -50,7 +50,7 @@ def children() -> list[int]:
     return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
 
-def work(job: dict[str, Any], server: int) -> None:
+def work(job: dict[str, Any], log: int, server: int) -> None:
     """The life of a forked worker: never returns."""
     code = 1
     try:
@@ -60,7 +60,7 @@ def work(job: dict[str, Any], server: int) -> None:
         die_with_parent(server)
         adopt_orphans()
         os.chdir(job["folder"])
-        log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.environ.update(job["environment"])
         nothing = os.open(os.devnull, os.O_RDONLY)
         for descriptor, copy in ((nothing, 0), (log, 1), (log, 2)):
             os.dup2(descriptor, copy)
@@ -108,6 +108,7 @@ class Server:
         self._news = news
         self._workers: dict[int, int] = {}  # pid -> job id
         self._jobs: dict[int, dict[str, Any]] = {}  # those whose end was not told yet
+        self._logs: dict[int, int] = {}  # job id -> a descriptor of what it prints into
         self._buffer = b""
 
     def serve(self) -> None:
@@ -143,11 +144,15 @@ class Server:
 
     def _fork(self, job: dict[str, Any]) -> None:
         server = os.getpid()
+        log = self._logs[job["id"]] = os.open(job["log"], os.O_WRONLY)
         pid = os.fork()
         if pid == 0:
             os.close(self._wishes)
             os.close(self._news)
-            work(job, server)
+            for other in self._logs.values():
+                if other != log:
+                    os.close(other)
+            work(job, log, server)
         self._workers[pid] = job["id"]
         self._jobs[job["id"]] = job
         self._say({"started": job["id"], "pid": pid})
@@ -168,16 +173,18 @@ class Server:
                 "at": time.monotonic(),
             }
             self._say(ended)
+            os.close(self._logs.pop(job))
             del self._jobs[job]
 
     def _stop_floods(self) -> None:
         for pid, job in self._workers.items():
-            if flooded(Path(self._jobs[job]["log"])):
+            if flooded(self._logs[job]):
                 end(pid)
 
     def _remove_folders(self) -> None:
         """Nobody is left to remove what the unfinished jobs were given to write in."""
         for job in self._jobs.values():
+            Path(job["log"]).unlink(missing_ok=True)
             if job["temporary"]:
                 shutil.rmtree(job["folder"], ignore_errors=True)
 

@@ -1,13 +1,15 @@
 """The contract gate: hooks that fail, where and how; answers that nobody can use or repeat."""
 
+import contextlib
 from collections.abc import Sequence
 
 import pytest
 
 from bilevel.admission.contract import contract
 from bilevel.admission.situations import LONG, ROUNDS, Situation
+from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused
-from bilevel.confined import confine
+from bilevel.confined import ConfinedMechanism, confine
 from bilevel.sandbox.hosted import Limits
 from bilevel.view import NO_SETTINGS, View
 from tests.admission.support import HEAD, mine
@@ -17,8 +19,15 @@ MORE = "return [Proposal({'WEIGHT_DECAY': 0.01 * (%s)})]"
 
 
 def passed(source: str, situations: Sequence[Situation], limits: Limits) -> str:
-    with confine(source, limits=limits) as mechanism:
-        return contract(source, mechanism, situations, limits)
+    with contextlib.ExitStack() as workers:
+        return contract(source, twins(source, limits, workers), situations)
+
+
+def twins(source: str, limits: Limits, workers: contextlib.ExitStack) -> Twins:
+    def made(chance: str) -> ConfinedMechanism:
+        return workers.enter_context(confine(source, limits=limits, chance=chance))
+
+    return Twins(source, made)
 
 
 @pytest.fixture
@@ -139,7 +148,7 @@ def test_a_worker_that_fails_is_told_as_what_it_is(
     [
         (
             ["def propose(self, view):", "    import time", f"    {MORE % 'time.time_ns() % 50'}"],
-            "propose: a second worker, given the same, answered otherwise; draw from view.rng only",
+            "a second worker, given the same, did otherwise; draw from view.rng only",
         ),
         (
             ["def propose(self, view):", "    SEEN[0] += 1", f"    {MORE % 'SEEN[0]'}"],
@@ -186,10 +195,11 @@ def test_a_good_one_passes_with_what_was_seen(
         "def accept(self, view, trial): return None",
     ]
     source = mine(*lines, head=COUNTED)
-    with confine(source, limits=limits) as mechanism:
-        told = contract(source, mechanism, made_situations, limits)
-        assert mechanism.state["problems"] == ROUNDS // 2
-        assert mechanism.state["values"] == [[], []]
+    with contextlib.ExitStack() as workers:
+        made = twins(source, limits, workers)
+        told = contract(source, made, made_situations)
+        assert made.first.state["problems"] == ROUNDS // 2
+        assert made.first.state["values"] == [[], []]
     assert "in 4 situations (no trial yet, 3 trials, everything after the baseline failed, " in told
     assert f"{4 * ROUNDS} of {4 * ROUNDS} candidates legal; the same answers in a second" in told
 

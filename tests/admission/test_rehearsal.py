@@ -7,6 +7,7 @@ import pytest
 
 from bilevel.admission.fitted import Fitted
 from bilevel.admission.rehearsal import TRIALS, rehearsed
+from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused
 from bilevel.errors import BudgetExhausted
 from bilevel.mechanism import Mechanism
@@ -19,7 +20,7 @@ class Here(Mechanism):
 
     name = "mine"
 
-    def begin(self) -> None:
+    def begin(self, state: object = None) -> None:
         self.__init__()  # type: ignore[misc]
 
 
@@ -77,7 +78,7 @@ class Words(Here):
 
 
 def told(mechanism: Any, view: View, task: Fitted) -> str:
-    return rehearsed("", mechanism, view, task)
+    return rehearsed("", Twins("", lambda chance: mechanism), view, task)
 
 
 @pytest.mark.parametrize(

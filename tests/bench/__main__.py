@@ -1,4 +1,7 @@
-"""Speed, measured in one run and held against its targets: `make bench`."""
+"""Speed, measured in one run and held against its targets: `make bench`.
+
+`python -m tests.bench statistics` prints what the report's statistics hold of their promises.
+"""
 
 import importlib
 import sys
@@ -6,17 +9,24 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+PAGES = ("statistics",)  # they print markdown, and have no targets
 PARTS = ("start", "searching", "tracking", "train_step", "trials", "sandbox", "report")
 
 
 def main(chosen: list[str]) -> int:
-    """Prints one table; exits 1 if a target was missed."""
+    """Prints one table, or pages alone; exits 1 if a target was missed."""
+    for page in (name for name in chosen if name in PAGES):
+        for line in importlib.import_module(f"tests.bench.{page}").markdown():
+            print(line, flush=True)
+    parts = [name for name in chosen if name not in PAGES] if chosen else PARTS
+    if not parts:
+        return 0
     console = Console(width=110)
     table = Table(title="speed")
     for column in ("what", "measured", "target", ""):
         table.add_column(column, justify="right" if column in {"measured", "target"} else "left")
     missed = 0
-    for part in chosen or PARTS:
+    for part in parts:
         console.print(f"measuring {part} ...", style="dim")
         for row in importlib.import_module(f"tests.bench.{part}").measure():
             name, value, unit, target = row

@@ -11,12 +11,12 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 import yaml
 from hydra.utils import instantiate
-from scipy.stats import bootstrap
 
 from bilevel.acceptance import Greedy
 from bilevel.journal import Journal
@@ -27,6 +27,8 @@ from bilevel.loop import Loop
 from bilevel.mechanism import Mechanism
 from bilevel.pipeline import Pipeline
 from bilevel.proposer import LLMProposer
+from bilevel.report import statistics
+from bilevel.report.output import banded
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -87,13 +89,8 @@ def run(arm: str, landscape: str, seed: int, trials: int) -> Ran:
 
 
 def interval(values: Sequence[float]) -> str:
-    """The mean with its 95% bootstrap interval."""
-    data = np.array(values)
-    low = high = data.mean()
-    if len(set(values)) > 1:
-        found = bootstrap((data,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-        low, high = found.low, found.high
-    return f"{data.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
+    """The mean with its 95 % interval, where the report would give one."""
+    return f"{fmean(values):+.4f}{banded(statistics.interval(values))}"
 
 
 def row(arm: str, landscape: str, ran: Sequence[Ran], base: Sequence[Ran]) -> str:

@@ -125,8 +125,8 @@ def test_a_placebo_in_the_place_of_every_mechanism_that_was_admitted() -> None:
     sham = Attaching(UNSAFE, instead=PLACEBO)
     inner, _ = searched(sham, made("one"), made("no", admitted=False), made("two"))
     assert [m.name for m in inner.pipeline.known] == ["placebo_for_one", "placebo_for_two"]
-    assert [one.since for one in inner.pipeline.standings(99)] == [11, 31]
-    assert {one.state for one in inner.pipeline.standings(99)} == {"dead"}
+    assert [one.since for one in inner.view().mechanisms()] == [11, 31]
+    assert {one.state for one in inner.view().mechanisms()} == {"dead"}
     plain = loop(*DOWN, trials=40)
     plain.run()
     assert [t.value for t in inner.trace] == [t.value for t in plain.trace]
@@ -134,7 +134,7 @@ def test_a_placebo_in_the_place_of_every_mechanism_that_was_admitted() -> None:
 
 def test_in_its_place_nothing_or_another_is_attached_without_a_worker() -> None:
     inner, outer = searched(Attaching(Limits(), instead="nothing"), made())
-    assert not inner.pipeline.standings(11)
+    assert not inner.view().mechanisms()
     assert not outer.trace[1].outcome.notes
     Attaching(Limits(), instead=PLACEBO).attach(inner, made())
-    assert {one.name for one in inner.pipeline.standings(11)} == {"placebo_for_noting"}
+    assert {one.name for one in inner.view().mechanisms()} == {"placebo_for_noting"}

@@ -124,7 +124,8 @@ def searched(
 
 
 def invented(outer: Loop, trial: int = 1) -> dict[str, Any]:
-    return dict(outer.trace[trial].proposal.mechanism)
+    made: dict[str, Any] = json.loads(json.dumps(outer.trace[trial].proposal.mechanism))
+    return made
 
 
 def prompts(app: Canned) -> list[str]:
@@ -347,11 +348,13 @@ def test_the_next_session_reads_what_became_of_the_ones_before(gates: Any) -> No
     inner, _ = searched(app, trials=16, repairs=0)
     explore = prompts(app)[8]
     assert "- scouts: scouts, 1 texts, not admitted: lint: line 3: no\n" in explore
-    gained = "(keep; its segment gained"
-    assert f"- dancers: dancers from beekeeping: It scouts before it dances. {gained}" in explore
-    assert "dancers: on in 4 trials, off in 0: nothing to compare" in explore
-    assert "- dancers: prompted, since trial 9; calls: brief.prompt 4\n" in explore
-    assert inner.pipeline.standings(17)[0].counts == {"brief.prompt": 8}
+    passed_at = "(text 1 passed every gate; keep)\n"
+    assert f"- dancers: dancers from beekeeping: It scouts before it dances. {passed_at}" in explore
+    caused = "it caused no trials; the proposer meanwhile: 4 trials"
+    assert f"- dancers: prompted, since trial 9; {caused}" in explore
+    assert "; calls: brief.prompt 4\n" in explore
+    assert "segment gained" not in explore
+    assert inner.view().mechanisms()[0].counts == {"brief.prompt": 8}
 
 
 def admissible(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bilevel.acceptance import Always, Greedy
+from bilevel.behaviour import since_gain
 from bilevel.errors import ConfigError
 from bilevel.levels.segment import Segment
 from bilevel.levels.tuner import Limits, LLMTuner, Record, records
@@ -19,6 +20,7 @@ from bilevel.trace import Proposal
 from bilevel.view import Brief, View
 from tests.helpers import loop
 from tests.llm.support import Canned, contents, reply, session
+from tests.test_conf import composed
 
 KNOWN = {f"P{i}": Record(tries=3) for i in range(10)} | {
     "NEW": Record(tries=1),
@@ -71,6 +73,29 @@ def test_records_of_a_trace() -> None:
     assert found["X"] == Record(tries=3, gains=2, failures=0, best_delta=-9.0)
     assert found["BATCH"].tries == 1
     assert found["MODE"] == Record(tries=1, failures=1)
+
+
+def test_a_gain_of_several_together_is_none_of_each() -> None:
+    joint: dict[str, object] = {"X": 3.0, "BATCH": 32}
+    made = loop(joint, {"X": 9.0}, {"X": 8.0}, {"X": 7.0}, {"MODE": "crash", "BATCH": 16})
+    made.run()
+    together = records(made.view())
+    assert (together["X"].tries, together["X"].gains) == (4, 1)
+    alone = records(made.view(), "single")
+    assert (alone["X"].tries, alone["X"].gains) == (3, 0)
+    assert (alone["X"].joint, alone["X"].joint_gains) == (1, 1)
+    assert (alone["BATCH"].tries, alone["BATCH"].joint, alone["BATCH"].failures) == (0, 2, 1)
+    freeze = Limits(min_active=1)
+    assert freeze.apply(wants(freeze=["X"]), (), together)[0] == []
+    assert freeze.apply(wants(freeze=["X", "BATCH"]), (), alone)[0] == ["X"]
+
+
+def test_the_rule_is_chosen_in_the_configuration_and_absent_it_is_the_old_one() -> None:
+    settings = composed("arm=level1_5")["outer"]["levels"]["tuner"]["proposer"]
+    assert settings["gains"] == "single"
+    assert LLMTuner()._gains == "joint"
+    with pytest.raises(ConfigError, match="gains=both: expected one of single, joint"):
+        LLMTuner(gains="both")
 
 
 SPACE = Surrogate("trap").space
@@ -151,9 +176,13 @@ def test_the_prompt_shows_the_state_of_the_search(ran: Loop) -> None:
     tune(ran, app, Brief(text="A note."), max_freezes=2)
     text = contents(app.requests)[-1]
     record = records(ran.view())["WEIGHT_DECAY"]
+    streak = since_gain(ran.trace)
     for expected in (
         "val_bpb (lower is better)",
         "Experiments run: 9, left: 31",
+        f"Since the last gain: {f'{streak} experiments' if streak else 'no experiment'}",
+        "| WEIGHT_DECAY |",
+        "| a number in [0, 0.5] |",
         f"| {record.tries} | {record.gains} |",
         "| status |",
         "(baseline)",

@@ -31,3 +31,12 @@ def test_digests_tell_texts_apart() -> None:
 def test_cells_stay_on_one_line() -> None:
     assert prompts.cell("a | b\nc") == "a / b c"
     assert prompts.cell("x" * 200, 10) == "xxxxxxx..."
+
+
+def test_the_version_changes_with_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = prompts.version()
+    assert len(before) == 16
+    monkeypatch.setattr(prompts, "BESIDE", ())
+    prompts.version.cache_clear()
+    assert prompts.version() != before
+    prompts.version.cache_clear()

@@ -121,6 +121,24 @@ def test_it_reads_what_the_prompt_says() -> None:
     assert reading.schema["properties"].keys() == {"hypothesis", "changes"}
 
 
+def test_only_what_it_reads_moves_it() -> None:
+    """Facts, tries, notes of a table, words of the task: a prompt may say more, or otherwise."""
+    prompt = _prompt()
+    other = prompt.replace("## Active parameters", "More is known of it.\n\n## Active parameters")
+    other = other.replace("| tried |", "| made |").replace("The hypothesis is one", "It has one")
+    other = other.replace("## Strategy", "## What is new\n\nA secret.\n\n## Strategy")
+    guided = prompt.replace("## Guidance\n\nnone", "## Guidance\n\nLower MATRIX_LR.")
+    assert len({prompt, other, guided}) == 3
+
+    def replies(text: str) -> list[str]:
+        asked = {"messages": [{"role": "user", "content": text}], "temperature": 0.7}
+        made = [respond({**asked, "seed": seed}) for seed in range(12)]
+        return [one["choices"][0]["message"]["content"] for one in made]
+
+    assert replies(prompt) == replies(other)
+    assert replies(prompt) != replies(guided)
+
+
 def test_most_searches_open_with_a_larger_batch_and_then_less_weight_decay() -> None:
     loops = [search(seed, trials=4) for seed in range(16)]
     first = Counter(way for loop in loops for name, way in loop.trace[1].moves if name == BATCH)

@@ -42,6 +42,26 @@ def against(other: dict[str, Any], own: dict[str, Any]) -> str:
             "different language models: openai gpt-4.1 at 0.7 and openai gpt-4.1 at 0",
         ),
         (
+            {"llm_calls": 30, "prompts": "aa"},
+            {"llm_calls": 30, "prompts": "bb"},
+            "different prompts (by version): aa and bb",
+        ),
+        (
+            {"llm_calls": 30, "prompts": "aa"},
+            {"llm_calls": 30},
+            "different prompts (by version): aa and of before versions",
+        ),
+        (
+            {"llm": "scripted", "llm_calls": 30, "prompts": "aa", "stand_in_version": "cc"},
+            {"llm": "scripted", "llm_calls": 30, "prompts": "aa", "stand_in_version": "dd"},
+            "different stand-ins (by version): cc and dd",
+        ),
+        (
+            {"llm_calls": 30, "noise_told": "Noise: sd 0.5. One"},
+            {"llm_calls": 30, "noise_told": "Noise: not measured. Runs"},
+            "different noise told to the model: 'Noise: sd 0.5' and 'Noise: not measured'",
+        ),
+        (
             {"dependent_seeds": "baseline.memory=study"},
             {},
             "seeds of bilevel share a memory (baseline.memory=study) and are no independent "
@@ -65,6 +85,8 @@ def test_a_difference_is_named(own: dict[str, object], other: dict[str, object],
             {"llm": "scripted", "model": "scripted at 0.7", "llm_calls": 30},
         ),
         ({"fingerprint": "a"}, {"fingerprint": "b"}),  # arms are other configurations
+        ({"llm_calls": 30, "prompts": "aa"}, {"llm_calls": 0}),  # who asks nothing has no prompts
+        ({"llm_calls": 30}, {"llm_calls": 30}),  # both before versions
     ],
 )
 def test_what_is_alike_or_not_known_is_compared(

@@ -86,6 +86,7 @@ def test_activations_are_shares_of_the_searches_that_got_so_far() -> None:
 def test_seeds_that_share_a_memory_have_no_interval() -> None:
     other = (tried(1, 1.2, "discard", UP), tried(2, 1.0, "keep", DOWN), tried(3, 1.0, "fail", UP))
     for shared in ("", "a=b"):
-        whole = study(LEVEL1[0], search("level1", 2, *other, dependent_seeds=shared))
+        more = [search("level1", s, *other, dependent_seeds=shared) for s in range(2, 6)]
+        whole = study(LEVEL1[0], *more)
         [found] = behaviour(whole, rows_of(whole))
         assert (found.repetition.interval is None) == bool(shared)

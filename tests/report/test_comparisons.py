@@ -4,9 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from bilevel.report.comparisons import CHECK, CHECKED, CONTROLS, Comparison, comparisons
+from bilevel.report.comparisons import (
+    CHECK,
+    CHECKED,
+    CLASSICAL,
+    CONTROLS,
+    Comparison,
+    comparisons,
+    pairs,
+)
 from bilevel.report.numbers import SearchRow, search_row
 from bilevel.settings import CONF
+from bilevel.trace import Objective
+from tests.bench.statistics.errors import SMALL, families
+from tests.bench.statistics.shapes import SHAPES
 from tests.report.test_numbers import SEARCH
 
 ROW = replace(search_row(SEARCH), state="done", trials=30)
@@ -20,7 +31,7 @@ def arm(name: str, *deltas: float | None, first: int = 1, **other: object) -> li
 
 
 def headline(rows: list[SearchRow]) -> dict[tuple[str, str], Comparison]:
-    made = comparisons(sorted(rows, key=lambda row: row.arm))
+    made = comparisons(sorted(rows, key=lambda row: row.arm), Objective("val_bpb"))
     return {(one.arm, one.control): one for one in made if one.outcome == "confirmed delta"}
 
 
@@ -46,8 +57,9 @@ def test_as_published_tells_explanations_apart_and_placebo_is_held_against_level
 
 
 def test_the_controls_are_the_arms_that_say_so() -> None:
+    """Classical searches are, whatever their file says."""
     said = {path.stem for path in (CONF / "arm").glob("*.yaml") if "# Control:" in path.read_text()}
-    assert {*CONTROLS} - {CHECKED} == said
+    assert {*CONTROLS} - {CHECKED} - {*CLASSICAL} == said - {*CLASSICAL}
     assert "# Check:" in (CONF / "arm" / f"{CHECK}.yaml").read_text()
 
 
@@ -59,7 +71,11 @@ def test_arms_are_paired_by_seed() -> None:
     assert one.difference == pytest.approx((-3 - 5 - 4) / 3 - (-1 - 1 - 9) / 3)
     assert one.smallest_p == 0.25
     assert "1 seeds of one arm only, left out" in one.note
-    assert "cannot give a p below 0.25" in one.note
+    assert one.verdict == "cannot be told"
+    assert (
+        one.reach
+        == "corrected for 1 comparisons, 3 seeds cannot give a p below 0.25, from 6 on they can"
+    )
 
 
 def test_arms_without_shared_seeds_are_not_paired() -> None:
@@ -109,7 +125,7 @@ def test_a_seed_that_was_not_confirmed_is_said() -> None:
 
 def test_an_outcome_that_was_never_measured_is_left_out() -> None:
     rows = [replace(row, confirmed_delta=None) for name in ("a", "level1") for row in arm(name, -1)]
-    assert {one.outcome for one in comparisons(rows)} == {"delta"}
+    assert {one.outcome for one in comparisons(rows, Objective("val_bpb"))} == {"delta"}
 
 
 def test_one_seed_is_no_comparison() -> None:
@@ -117,7 +133,72 @@ def test_one_seed_is_no_comparison() -> None:
     assert one.refusal == "fewer than two seeds with a confirmed delta: 1 and 1"
 
 
-def test_holm_is_over_an_arms_controls_and_beside_it_over_all() -> None:
+def test_the_verdict_is_by_the_p_of_the_study() -> None:
+    """Of an arm that beats its own controls, and not after a correction for the whole study."""
+    n = 8
+    clear = tuple(-1 - seed / 100 for seed in range(n))
+    rows = arm("bilevel", *clear)
+    for place, name in enumerate(("level1", "tabu", "curated", "restart", "sham")):
+        rows += arm(name, *((seed + place) % 3 / 10 for seed in range(n)))
+    found = headline(rows)
+    one = found["bilevel", "level1"]
+    assert one.p == 2 / 2**n
+    assert one.p_holm == pytest.approx(3 * 2 / 2**n)
+    tests = len(found)
+    assert tests == 12
+    assert one.p_holm_study == pytest.approx(min(1, tests * 2 / 2**n))
+    assert one.verdict == "cannot be told"  # 12 * 2 / 256 is more than 5 %
+    assert one.reach.endswith("from 9 on they can")
+    assert all(other.verdict != "better" for other in found.values())
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+def test_a_verdict_says_which_way(direction: str) -> None:
+    rows = arm("bilevel", *(-1 - s / 9 for s in range(7))) + arm("level1", *[0.0] * 7)
+    [one, own] = comparisons(rows, Objective("m", direction))
+    assert one.p_holm_study == 2 / 2**7
+    assert one.verdict == ("better" if direction == "minimize" else "worse")
+    assert (own.outcome, own.verdict, own.p) == ("delta", "", one.p)  # it decides nothing
+
+
+def test_fewer_than_six_pairs_are_never_told_apart_nor_planned() -> None:
+    """The study of today's demo, and one of five seeds, however large the difference."""
+    for n in (2, 5):
+        rows = arm("bilevel", *(-9 - s for s in range(n))) + arm(
+            "level1", *(s / 9 for s in range(n))
+        )
+        one = headline(rows)["bilevel", "level1"]
+        assert one.verdict == "cannot be told"
+        assert "from 6 on they can" in one.reach
+        assert one.seeds_needed.observed is None or one.seeds_needed.observed >= 6
+    assert headline(arm("a", -9, -8) + arm("level1", 0, 1))["a", "level1"].seeds_needed.reason
+
+
+def test_pairs_that_are_equal_are_told_not_to_count() -> None:
+    rows = arm("bilevel", -1, -2, *[0.0] * 8) + arm("level1", *[0.0] * 10)
+    one = headline(rows)["bilevel", "level1"]
+    assert (one.p, one.smallest_p, one.verdict) == (0.5, 0.5, "cannot be told")
+    assert one.reach.endswith("10 seeds cannot give a p below 0.5, from 6 that differ on they can")
+
+
+def test_seeds_that_reach_nothing_are_refused_a_test() -> None:
+    rows = arm("bilevel", *[None] * 6, unreached=True) + arm("level1", *range(6))
+    one = headline(rows)["bilevel", "level1"]
+    assert one.refusal == (
+        "seeds of bilevel reach nothing (measured again, all is the same to the last digit)"
+    )
+
+
+def test_every_classical_search_is_a_control_and_none_of_another() -> None:
+    made = pairs(("bilevel", "cmaes", "gp", "level1", "random", "tpe"))
+    assert made == [
+        ("bilevel", "level1"), ("bilevel", "random"), ("bilevel", "tpe"), ("bilevel", "cmaes"),
+        ("bilevel", "gp"), ("random", "level1"), ("tpe", "level1"), ("cmaes", "level1"),
+        ("gp", "level1"),
+    ]  # fmt: skip
+
+
+def test_holm_is_over_the_study_and_beside_it_over_an_arms_controls() -> None:
     deltas = {"bilevel": (-5, -7, -6, -8), "level1": (-1, -2, -1, -1), "tpe": (-6, -6, -7, -7)}
     found = headline([row for name, d in deltas.items() for row in arm(name, *d)])
     first, second = found["bilevel", "level1"], found["bilevel", "tpe"]
@@ -126,3 +207,11 @@ def test_holm_is_over_an_arms_controls_and_beside_it_over_all() -> None:
     assert second.p_holm == pytest.approx(max(0.25, second.p or 0))
     assert first.p_holm_study == pytest.approx(3 * 0.125)
     assert found["tpe", "level1"].p_holm == found["tpe", "level1"].p
+
+
+def test_of_studies_without_a_difference_one_in_twenty_shows_one() -> None:
+    """One in eight would, were a verdict by the tests of one arm alone."""
+    _, worst, some, study = families(SMALL, SHAPES["normal"].draw, 10, 400)
+    assert worst <= 0.06
+    assert some > 0.08
+    assert study <= 0.06

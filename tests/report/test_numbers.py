@@ -97,14 +97,38 @@ def test_a_refuted_best_is_taken_back_and_a_retest_is_no_best() -> None:
     assert (row.kept, row.discarded, row.trials) == (2, 0, 4)
 
 
+@pytest.mark.parametrize(
+    ("totals", "unreached"),
+    [
+        ({"seed_reaches": 0.0}, True),
+        ({"seed_reaches": 1.0, "confirmed_sd": 0.0}, False),  # by chance, or of a coarse metric
+        ({"confirmed_sd": 0.0}, True),  # of an older version
+        ({"confirmed_sd": 0.0, "confirmed_n": 1.0}, False),
+        ({"confirmed_sd": 0.0, "confirmed_delta": 0.0}, False),  # the best is the baseline
+        ({"confirmed_sd": 1e-9}, False),
+    ],
+)
+def test_a_seed_that_reaches_nothing_confirms_nothing(
+    totals: dict[str, float], unreached: bool
+) -> None:
+    told = {"confirmed_delta": -0.0043, "confirmed_n": 5.0, **totals}
+    rows = [search_row(replace(SEARCH, seed=seed, totals=told)) for seed in range(6)]
+    assert all(row.unreached == unreached for row in rows)
+    assert all((row.confirmed_delta is None) == unreached for row in rows)
+    [arm] = arm_rows([replace(row, delta=-row.seed / 10) for row in rows])
+    assert (arm.delta_interval is None) == unreached
+    assert arm.no_repeats.startswith("reach nothing") == unreached
+
+
 def test_seeds_that_are_no_repeats_have_a_mean_and_no_interval() -> None:
     rows = [
-        search_row(replace(SEARCH, seed=s, totals={"confirmed_delta": -s / 10})) for s in (1, 2)
+        search_row(replace(SEARCH, seed=s, totals={"confirmed_delta": -s / 10}))
+        for s in range(1, 6)
     ]
     first = replace(rows[0], fingerprint="y")
     for other in (replace(rows[1], dependent_seeds="a=b"), replace(rows[1], fingerprint="x")):
-        [arm] = arm_rows([first, other])
-        assert arm.confirmed_delta == pytest.approx(-0.15)
+        [arm] = arm_rows([first, other, *rows[2:]])
+        assert arm.confirmed_delta == pytest.approx(-0.3)
         assert arm.confirmed_interval is None
         assert arm.no_repeats
     [arm] = arm_rows(rows)

@@ -86,7 +86,9 @@ def _can_be_reached_by_keyboard(page: Nesting) -> None:
 def _says_what_it_is(text: str) -> None:
     assert "<title>Study demo (stand-in model: scripted)</title>" in text
     assert "prefers-color-scheme: dark" in text
-    assert "so few seeds cannot give a p below 0.5" in text
+    assert "2 seeds cannot give a p below 0.5, from 6 on they can" in text
+    assert "no interval: fewer than 5 seeds" in text
+    assert "fewer than 5 seeds do not tell how large an effect is" in text
     assert "group C, n=3" in text
     assert "arXiv 2603.23420" in text
     assert "arXiv 2603.24647" in text

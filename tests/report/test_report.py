@@ -144,3 +144,62 @@ def test_seeds_that_share_a_memory_are_told_beside_their_numbers(uri: str, tmp_p
     assert page.count("no interval: no repeats") == 2
     assert {row.task_settings for row in result.searches} == {'{"budget_s":5}'}
     assert {(row.model, row.fingerprint) for row in result.searches} == {("m at 1", "f00d")}
+
+
+def test_seeds_that_reach_nothing_are_told_beside_their_numbers(uri: str, tmp_path: Path) -> None:
+    """As searches say it, and as older ones show it: a delta that fresh seeds do not change."""
+    tracker = MlflowTracker(uri)
+    old = {"confirmed_delta": -0.0043, "confirmed_n": 5.0, "confirmed_sd": 0.0}
+    good = {"confirmed_delta": -0.0043, "confirmed_n": 5.0, "confirmed_sd": 0.001}
+    for arm, totals in (("level1", good), ("said", {"seed_reaches": 0.0}), ("shown", old)):
+        for seed in range(1, 7):
+            tracker.start(info(arm, seed))
+            for record in records(arm, seed, 1, calls=False):
+                tracker.trial(record)
+            tracker.end("done", totals)
+    screen = StringIO()
+    result = report("demo", uri, tmp_path, Console(file=screen, width=170))
+    said = "reach nothing (measured again, all is the same to the last digit)"
+    found = {row.arm: row for row in result.arms}
+    for arm in ("said", "shown"):
+        assert (found[arm].confirmed_delta, found[arm].confirmed_n) == (None, 0)
+        assert found[arm].delta_interval is None
+        assert f"seeds of {arm} {said}: no interval and no test" in screen.getvalue()
+    assert {one.refusal for one in result.comparisons} == {
+        f"seeds of {arm} {said}" for arm in ("said", "shown")
+    }
+    page = result.page.read_text(encoding="utf-8")
+    assert page.count(f"{said}: no interval and no test.") == 2
+    assert page.count("nothing confirmed") == 2
+
+
+def test_the_headline_is_the_p_of_the_study_on_console_and_page(uri: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker(uri)
+    for place, arm in enumerate(("level1", "bilevel", "random", "tpe")):
+        for seed in range(1, 9):
+            tracker.start(info(arm, seed))
+            for record in records(arm, seed, 1, calls=False):
+                tracker.trial(record)
+            better = -0.02 if arm == "bilevel" else 0.0
+            delta = better - 0.001 * ((3 * seed + place) % 5)
+            tracker.end("done", {"confirmed_delta": delta, "confirmed_n": 5.0})
+    screen = StringIO()
+    result = report("demo", uri, tmp_path, Console(file=screen, width=200))
+    said, page = screen.getvalue(), result.page.read_text(encoding="utf-8")
+    told = [one for one in result.comparisons if one.verdict]
+    assert [(one.arm, one.control, one.verdict) for one in told] == [
+        ("bilevel", "level1", "better"), ("bilevel", "random", "better"),
+        ("bilevel", "tpe", "better"), ("random", "level1", "not told apart"),
+        ("tpe", "level1", "not told apart"),
+    ]  # fmt: skip
+    assert all(one.p_holm_study == pytest.approx(5 * 2 / 2**8) for one in told[:3])
+    assert "p of the study" in said
+    assert "corrected (Holm) for all 5 comparisons of the study" in said
+    assert "corrected (Holm) for all 5 comparisons below" in page
+    strongest = result.strongest
+    assert strongest is not None
+    assert strongest.arm in ("random", "tpe")
+    assert f"strongest classical search: {strongest.arm}" in " ".join(said.split())
+    assert f"Strongest classical search: {strongest.arm}" in page
+    assert f"{strongest.arm} (strongest)" in said
+    assert page.count('class="text head">better') == 3

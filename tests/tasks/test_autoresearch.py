@@ -192,7 +192,7 @@ def test_uv_is_given_the_environment_of_the_checkout(
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.OUT_OF_MEMORY
     said = outcome.notes["output.txt"]
-    files = "['output.log', 'prepare.py', 'pyproject.toml', 'train.py']"
+    files = "['prepare.py', 'pyproject.toml', 'train.py']"
     assert f"{tmp_path / 'checkout' / '.venv'} 1 {files}" in said
 
 

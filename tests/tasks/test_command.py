@@ -107,6 +107,32 @@ def test_seed_calls_are_reseeded(build: Build) -> None:
         build(seed_calls=["manual_seed"])
 
 
+HANDED = """\
+import os, random, sys
+RATE = 0.5
+SEED = 3
+print("score =", [hash("a") % 997, int(os.environ.get("SEED", 0)), SEED][{0}], "points")
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "rest", "told"),
+    [
+        (1, {"seed_variable": "SEED"}, "SEED=7 "),
+        (2, {"seed_names": ["SEED"]}, ""),
+        (0, {"seed_variable": "PYTHONHASHSEED"}, "PYTHONHASHSEED=7 "),
+    ],
+)
+def test_a_seed_is_handed_over_by_name_or_variable(
+    build: Build, place: int, rest: dict[str, Any], told: str
+) -> None:
+    made = build(HANDED.format(place), **rest)
+    seven, again, eight = (made.evaluate(None, Proposal({}), seed) for seed in (7, 7, 8))
+    assert seven.value == again.value != eight.value
+    assert place == 0 or (seven.value, eight.value) == (7.0, 8.0)
+    assert seven.notes["command.txt"].startswith(told)
+
+
 @pytest.mark.parametrize(
     ("rest", "told"),
     [
@@ -125,6 +151,7 @@ def test_seed_calls_are_reseeded(build: Build) -> None:
         ({"files": ["../secrets/*"]}, "does not lie beside fit.py"),
         ({"links": ["/etc"]}, "does not lie beside fit.py"),
         ({"cache": True, "links": ["data"]}, "turn one off"),
+        ({"seed_names": ["RATE"]}, "RATE is a parameter too"),
         ({"file": "no.py", "source": "RATE = ["}, "it has: none"),
     ],
 )
@@ -227,6 +254,14 @@ def test_a_folder_that_cannot_be_made_is_told(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     with pytest.raises(TaskError, match=r"no folder for a trial can be made.*TMPDIR"):
         build().evaluate(None, Proposal({}), seed=1)
+
+
+def test_a_script_may_tidy_up_its_folder(build: Build) -> None:
+    source = "import glob, os\nRATE = 0.5\nfor old in glob.glob('*.log'): os.remove(old)\n"
+    made = build(
+        f"{source}open('output.log', 'w').write('own')\nprint('score =', RATE, 'points')\n"
+    )
+    assert made.evaluate(None, Proposal({}), seed=1).value == 0.5
 
 
 def test_a_metric_that_is_printed_twice_is_none(build: Build) -> None:

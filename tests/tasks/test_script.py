@@ -43,6 +43,9 @@ class PythonScript(ScriptTask):
     def identity(self) -> Mapping[str, Any]:
         return {"python": 3}
 
+    def facts(self) -> str:
+        return "A toy."
+
 
 def task(folder: Path, source: str = SCRIPT, **rest: Any) -> PythonScript:
     (folder / "toy.py").write_text(source)
@@ -147,3 +150,11 @@ def test_a_cache_that_cannot_be_used_costs_no_outcome(
     [told] = caplog.messages
     assert "the search goes on without it" in told
     assert "BILEVEL_CACHE" in told
+
+
+def test_it_tells_what_a_run_is_what_constants_mean_and_where_they_are_used(tmp_path: Path) -> None:
+    source = "RATE = 0.5  # of learning\nMODE = 'fine'\n\n\ndef use():\n    return RATE\n"
+    about = task(tmp_path, source + "\n\ndef other(a):\n    b = a\n    return b\n").describe()
+    assert about.facts == "A toy."
+    assert about.meanings == {"RATE": "of learning"}
+    assert about.source == "def use():\n    return RATE\n\n\ndef other(a): ...\n"

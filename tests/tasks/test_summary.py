@@ -26,10 +26,10 @@ def test_a_summary_is_read() -> None:
     ("finished", "kind", "told"),
     [
         (ended("", timed_out=True, signal=9), FailureKind.TIMEOUT, "after 10 s"),
-        (ended("x", signal=9), FailureKind.OUT_OF_MEMORY, "900 MiB"),
+        (ended("x", signal=9), FailureKind.OUT_OF_MEMORY, "killed, probably by the kernel"),
         (ended("x", signal=11), FailureKind.CRASH, "signal 11"),
         (ended("RuntimeError: can't allocate memory: 9", 1), FailureKind.OUT_OF_MEMORY, "allocate"),
-        (ended("x", 137), FailureKind.OUT_OF_MEMORY, "killed at 900 MiB"),
+        (ended("x", 137), FailureKind.OUT_OF_MEMORY, "killed, probably by the kernel"),
         (ended("CUDA out of memory. Tried\n", 1), FailureKind.OUT_OF_MEMORY, "CUDA"),
         (ended("x", signal=9, flooded=True), FailureKind.CRASH, "more than 16 MiB"),
         (ended("step 3\nFAIL\n", 1), FailureKind.DIVERGENCE, "FAIL"),

@@ -95,7 +95,7 @@ FAULTS = (
         "SIGKILL from outside, as by the kernel",
         "time.sleep(999)",
         FailureKind.OUT_OF_MEMORY,
-        "killed at N MiB, probably by the kernel",
+        "killed, probably by the kernel",
         killed=True,
     ),
     Fault("no memory", "bytearray(2**60)", FailureKind.OUT_OF_MEMORY, "MemoryError"),

@@ -121,16 +121,26 @@ from bilevel.workers.pool import ForkedRunner
 from tests.processes import descendants, gone
 ForkedRunner().run(Job([], Path({str(tmp_path)!r}), 99.0, "tests.workers.targets:hang"))
 """
-    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ})
-    log = tmp_path / "output.log"
-    deadline = time.monotonic() + 20
-    while not (log.exists() and log.read_text().strip()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    worker, child = map(int, log.read_text().split()[-2:])
+    parent, printed = begun(code, tmp_path)
+    worker, child = map(int, printed.split()[-2:])
     parent.kill()
     parent.wait()
     assert gone(worker)
     assert gone(child)
+
+
+def begun(code: str, place: Path) -> tuple["subprocess.Popen[bytes]", str]:
+    """A client whose job has printed something, and what; its logs lie in `place`/logs."""
+    logs = place / "logs"
+    logs.mkdir()
+    client = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(logs)})
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for log in logs.glob("output-*"):
+            if printed := log.read_text().strip():
+                return client, printed
+        time.sleep(0.02)
+    raise AssertionError("nothing was printed")
 
 
 def test_a_command_that_does_not_exist_is_told(runner: ForkedRunner, tmp_path: Path) -> None:
@@ -153,6 +163,25 @@ def test_a_long_log_is_read_from_its_first_line(runner: ForkedRunner, tmp_path: 
     assert ended.output.count("\n") == 15
 
 
+def test_a_job_that_deletes_everything_it_can_see_is_heard_to_the_end(
+    runner: ForkedRunner, tmp_path: Path
+) -> None:
+    (tmp_path / "old.log").touch()
+    tidy = "rm -f ./*.log; echo one; rm -f $(readlink /proc/self/fd/1); rm -rf ./*; echo two; "
+    ended = runner.run(Job(["sh", "-c", tidy], tmp_path, 20.0))
+    assert (ended.exit_code, ended.output) == (0, "one\ntwo\n")
+    assert [*tmp_path.iterdir()] == []
+    flood = "rm -f $(readlink /proc/self/fd/1); yes"
+    assert runner.run(Job(["sh", "-c", flood], tmp_path, 60.0)).flooded
+
+
+def test_a_job_has_variables_of_its_own(runner: ForkedRunner, tmp_path: Path) -> None:
+    for seed in ("7", "8"):
+        asked = Job(["sh", "-c", "echo $SEED"], tmp_path, 20.0, environment={"SEED": seed})
+        assert runner.run(asked).output == f"{seed}\n"
+    assert runner.run(Job(["sh", "-c", "echo $SEED"], tmp_path, 20.0)).output == "\n"
+
+
 @pytest.mark.parametrize("temporary", [True, False])
 def test_a_temporary_folder_goes_with_its_client(tmp_path: Path, temporary: bool) -> None:
     folder = tmp_path / "trial"
@@ -167,17 +196,14 @@ from tests.processes import descendants, gone
 target = "tests.workers.targets:hang_with_a_daemon"
 ForkedRunner().run(Job([], Path({str(folder)!r}), 99.0, target, temporary={temporary}))
 """
-    parent = subprocess.Popen([sys.executable, "-c", code], env={**os.environ})
-    log = folder / "output.log"
-    deadline = time.monotonic() + 20
-    while not (log.exists() and log.read_text().strip()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    pids = [int(pid) for pid in log.read_text().split()]
+    parent, printed = begun(code, tmp_path)
+    pids = [int(pid) for pid in printed.split()]
     server = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
     parent.kill()
     parent.wait()
     assert all(gone(pid) for pid in [server, *pids])
     assert folder.exists() is not temporary
+    assert [*(tmp_path / "logs").iterdir()] == []
     assert (tmp_path / "kept").exists()
 
 

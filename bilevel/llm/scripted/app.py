@@ -29,14 +29,16 @@ _ANSWERS = {**research.ANSWERS, **scientist.ANSWERS}
 
 
 def respond(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The response to a chat-completions request, the same for the same seed, prompt and
-    temperature. Raises ValueError for a request that has no messages."""
+    """The response to a chat-completions request, the same for the same seed, temperature, round
+    and what it reads of the prompt. Raises ValueError for a request that has no messages."""
     messages = _messages(request)
     temperature = request.get("temperature")
     warmth = float(temperature) if isinstance(temperature, int | float) else 1.0
-    identity = digest(json.dumps(messages), warmth)
+    question = next((m["content"] for m in messages if m["role"] == "user"), "")
+    reading = read(question)
+    identity = digest(reading.heard if reading.schema else question, len(messages), warmth)
     rng = keyed(int(request.get("seed") or 0), MODEL, identity)
-    text = _reply(messages, request, rng, warmth)
+    text = _reply(reading, messages, request, rng, warmth)
     usage = {"prompt_tokens": message_tokens(messages), "completion_tokens": text_tokens(text)}
     message = {"role": "assistant", "content": text}
     return {
@@ -74,11 +76,13 @@ def _messages(request: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _reply(
-    messages: list[dict[str, str]], request: Mapping[str, Any], rng: Random, warmth: float
+    reading: Reading,
+    messages: list[dict[str, str]],
+    request: Mapping[str, Any],
+    rng: Random,
+    warmth: float,
 ) -> str:
     """The text of the reply to the first question; a second round is answered without slips."""
-    question = next((m["content"] for m in messages if m["role"] == "user"), "")
-    reading = read(question)
     schema = reading.schema or _asked_schema(request)
     names = frozenset(schema.get("properties", {}))
     answer = _answering(reading, names)

@@ -2,7 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 HEADING = re.compile(r"##\s+(.+?)\s*$")
@@ -13,6 +14,17 @@ _RANGES = {
     "power": re.compile(r"a power of two in \[(\S+), (\S+)\]$"),
 }
 _PAIR = re.compile(r"\[([^\s\[\],]+), ([^\s\[\],]+)\]")
+
+
+HEARD = (
+    *("Strategy", "Guidance", "Notes from the search", "Behaviour of the search", "Attached now"),
+    *("Tried before", "Ideas", "Chosen idea", "Specification", "Feasible directions"),
+    *("Do not repeat", "Direction", "Direction A", "Direction B", "What failed"),
+    *("What had been changed", "The error"),
+)  # headings of what it reads word by word
+HEARD_CODE = ("Rejected source", "The script")
+COUNTED = ("parameter", "tries", "gains", "status")
+Cells = Mapping[str, str]  # a row of a table by the headers of its columns
 
 
 @dataclass(frozen=True)
@@ -56,11 +68,21 @@ class Reading:
     schema: dict[str, Any]
     knobs: tuple[Knob, ...] = ()
     rows: tuple[Row, ...] = ()
-    statistics: tuple[tuple[str, ...], ...] = field(default_factory=tuple)
+    statistics: tuple[Cells, ...] = field(default_factory=tuple)
     fenced: dict[str, str] = field(default_factory=dict)
 
     def section(self, name: str) -> str:
         return self.sections.get(name, "")
+
+    @property
+    def heard(self) -> str:
+        """All that it goes by, as one text: a prompt that says anything else otherwise, or more,
+        is the same question to it."""
+        told = {name: self.section(name) for name in HEARD}
+        fenced = {name: self.fenced.get(name, "") for name in HEARD_CODE}
+        read = [[asdict(knob) for knob in self.knobs], [asdict(row) for row in self.rows]]
+        counted = [[row.get(name) for name in COUNTED] for row in self.statistics]
+        return json.dumps([self.schema, told, fenced, read, counted])
 
 
 def direction(old: Any, new: Any) -> str:
@@ -80,14 +102,9 @@ def read(prompt: str) -> Reading:
     return Reading(
         sections=sections,
         schema=schema if isinstance(schema, dict) else {},
-        knobs=tuple(filter(None, map(_knob, _cells(sections.get("Active parameters", ""))))),
-        rows=tuple(
-            _row(cells)
-            for cells in _cells(
-                sections.get("Experiments so far") or sections.get("Recent experiments", "")
-            )
-        ),
-        statistics=tuple(_cells(sections.get("Parameters", ""))),
+        knobs=tuple(filter(None, map(_knob, _table(sections.get("Active parameters", ""))))),
+        rows=tuple(map(_row, _table(sections.get("Experiments so far", "")))),
+        statistics=tuple(_table(sections.get("Parameters", ""))),
         fenced=fenced,
     )
 
@@ -118,17 +135,16 @@ def _joined(parts: dict[str, list[str]]) -> dict[str, str]:
     return {name: "\n".join(lines).strip() for name, lines in parts.items()}
 
 
-def _cells(text: str) -> list[tuple[str, ...]]:
-    """The rows of a table, without its two header lines."""
+def _table(text: str) -> list[Cells]:
+    """The rows of a table by the names of its columns."""
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith("|")]
-    return [tuple(c.strip() for c in line.strip("|").split("|")) for line in lines[2:]]
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(rows[0], cells, strict=False)) for cells in rows[2:]]
 
 
-def _knob(cells: tuple[str, ...]) -> Knob | None:
-    if len(cells) != 3:
-        return None
-    name, current, described = cells
-    value = _json(current)
+def _knob(cells: Cells) -> Knob | None:
+    name, described = cells.get("parameter", ""), cells.get("range", "")
+    value = _json(cells.get("current value", ""))
     for kind, pattern in _RANGES.items():
         match = pattern.match(described)
         if match and _is_number(value):
@@ -142,8 +158,8 @@ def _knob(cells: tuple[str, ...]) -> Knob | None:
     return None
 
 
-def _row(cells: tuple[str, ...]) -> Row:
-    changes, decision = (cells[1], cells[4]) if len(cells) >= 5 else ("", "")
+def _row(cells: Cells) -> Row:
+    changes, decision = cells.get("changes", ""), cells.get("decision", "")
     return Row(moves_in(changes), decision.startswith("keep"), changes == "(baseline)")
 
 

@@ -4,31 +4,33 @@ import re
 from random import Random
 from typing import Any
 
-from bilevel.llm.scripted.reading import Reading
+from bilevel.llm.scripted.reading import COUNTED, Reading
 
 FREEZES = 0.8
 UNFREEZES = 0.2
 OVERREACHES = 0.25  # that it also freezes something its limits do not allow
 STREAK = 4
+_SINCE = re.compile(r"Since the last gain: (\d+)")
 
 
 def tune(reading: Reading, rng: Random) -> dict[str, Any]:
     """A reply to the tuning prompt."""
-    known = [cells for cells in reading.statistics if len(cells) == 7]
-    active = [cells for cells in known if cells[6] == "active"]
+    known = {row["parameter"]: row for row in reading.statistics if {*COUNTED} <= {*row}}
+    active = [name for name, row in known.items() if row["status"] == "active"]
     needed = re.search(r"at least (\d+) tries", reading.section("Your task"))
-    tries = {cells[0]: int(cells[2]) for cells in known if cells[2].isdigit()}
+    tries = {name: int(row["tries"]) for name, row in known.items() if row["tries"].isdigit()}
     spent = [
-        cells[0]
-        for cells in active
-        if tries.get(cells[0], 0) >= (int(needed[1]) if needed else 3) and cells[3] == "0"
+        name
+        for name in active
+        if tries.get(name, 0) >= (int(needed[1]) if needed else 3) and known[name]["gains"] == "0"
     ]
     freeze = [name for name in spent if rng.random() < FREEZES]
-    others = [cells[0] for cells in active if cells[0] not in spent]
+    others = [name for name in active if name not in spent]
     if others and rng.random() < OVERREACHES:
         freeze.append(rng.choice(others))
-    unfreeze = [c[0] for c in known if c[6] == "frozen" and rng.random() < UNFREEZES]
-    ranked = sorted((c[0] for c in active if c[0] not in freeze), key=lambda n: tries.get(n, 0))
+    frozen = [name for name, row in known.items() if row["status"] == "frozen"]
+    unfreeze = [name for name in frozen if rng.random() < UNFREEZES]
+    ranked = sorted((n for n in active if n not in freeze), key=lambda n: tries.get(n, 0))
     named = [name for name in ranked[:5] if rng.random() < 0.7][:3]
     streak = _discards(reading)
     return {
@@ -41,13 +43,9 @@ def tune(reading: Reading, rng: Random) -> dict[str, Any]:
 
 
 def _discards(reading: Reading) -> int:
-    """How many of the latest experiments were discarded in a row."""
-    streak = 0
-    for row in reversed(reading.rows):
-        if row.kept:
-            break
-        streak += 1
-    return streak
+    """How many of the latest experiments were not kept, as the prompt says it."""
+    told = _SINCE.search(reading.section(""))
+    return int(told[1]) if told else 0
 
 
 def _strategy(reading: Reading, streak: int, rng: Random) -> str:
@@ -63,9 +61,10 @@ def _analysis(spent: list[str], streak: int) -> str:
 
 
 def _guidance(named: list[str], freeze: list[str]) -> str:
+    """One line that stands until the next one replaces it."""
     parts = []
     if named:
-        parts.append(f"Try what was rarely tried: {', '.join(named)}.")
+        parts.append(f"Always try what was rarely tried: {', '.join(named)}.")
     if freeze:
-        parts.append(f"Avoid {', '.join(freeze)}.")
+        parts.append(f"{'Avoid' if parts else 'Always avoid'} {', '.join(freeze)}.")
     return " ".join(parts)

@@ -34,8 +34,9 @@ def deltas(study: Study, rows: Sequence[SearchRow], arms: Sequence[ArmRow], titl
         "delta",
         f"{title}: delta by arm (filled: confirmed, hollow: its own)",
         "Filled dots: the confirmed delta of each seed (best and baseline measured again on fresh "
-        "seeds), with its mean and 95 % interval. Hollow dots: the search's own delta, a minimum "
-        "over noisy draws, and so too good." + (beside if published else ""),
+        "seeds), with their mean and, from five seeds on, its 95 % interval (Student's). Hollow "
+        "dots: the search's own delta, a minimum over noisy draws, and so too good."
+        + (beside if published else ""),
         "Delta by arm: " + "; ".join(_said(arm) for arm in arms),
         (9.5, 1.7 + 0.62 * len(arms)),
         paint,

@@ -34,9 +34,10 @@ def measures(found: Sequence[Behaviour], title: str) -> Drawing:
     return Drawing(
         "behaviour",
         f"{title}: how arms searched",
-        "Each seed a dot, the mean a bar with its 95 % interval. Repetition: the share of trials "
-        "whose moves were all tried together before. Streak: trials in a row that were not kept. "
-        "Entropy: over (parameter, direction), 0 if always the same.",
+        "Each seed a dot, the mean a bar with, from five seeds on, its 95 % interval (Student's). "
+        "Repetition: the share of trials whose moves were all tried together before. Streak: "
+        "trials in a row that were not kept. Entropy: over (parameter, direction), 0 if always the "
+        "same.",
         f"Behaviour measures by arm for {', '.join(one.arm for one in found)}.",
         (11.5, 1.5 + 0.45 * len(found)),
         paint,

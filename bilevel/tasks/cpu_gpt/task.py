@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.space import Config
+from bilevel.tasks.cpu_gpt.coefficients import SECONDS_PER
 from bilevel.tasks.cpu_gpt.corpus import Corpus, DamagedCorpus, open_corpus
-from bilevel.tasks.cpu_gpt.prepare import prepare
+from bilevel.tasks.cpu_gpt.prepare import VOCAB_SIZE, prepare
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
 from bilevel.trace import Objective
@@ -75,6 +76,13 @@ class CpuGpt(ScriptTask):
                 "continues: what was measured is kept"
             ) from error
 
+    def facts(self) -> str:
+        return (
+            f"{SCRIPT.name} pretrains a small GPT from nothing on one processor thread. "
+            f"{budget(self.budget_s, self._text is None)} Validation is outside the script, after "
+            "training, and costs none of it. The seed of training is the same in every run."
+        )
+
     def job(self, folder: Path, config: Config, seed: int) -> Job:
         argv = [
             str(folder / SCRIPT.name),
@@ -83,6 +91,11 @@ class CpuGpt(ScriptTask):
             f"--corpus={self.corpus.folder}",
         ]
         return Job(argv, folder, self.limit_s, f"{HARNESS}:main")
+
+    def world(self) -> Mapping[str, str]:
+        from bilevel.tasks.cpu_gpt.identity import evaluator_digest, numerics
+
+        return {"evaluator": evaluator_digest(), "corpus": self.corpus.digest, **numerics()}
 
     def identity(self) -> Mapping[str, Any]:
         from bilevel.tasks.cpu_gpt.identity import evaluator_digest, numerics
@@ -103,3 +116,22 @@ class CpuGpt(ScriptTask):
         pattern = values["WINDOW_PATTERN"]
         windows = "".join(pattern[i % len(pattern)] for i in range(values["DEPTH"] - 1)) + "L"
         return {**values, "DEVICE_BATCH_SIZE": max(1, rows), "WINDOW_PATTERN": windows}
+
+
+def budget(seconds: float, default_corpus: bool) -> str:
+    """What a run may spend and on what data, as those who propose are told it; a small corpus of
+    one's own may leave its tokenizer fewer tokens than it is asked for."""
+    vocabulary = f"{'' if default_corpus else 'at most '}{VOCAB_SIZE}"
+    giga = {name: 1e-9 / rate for name, rate in SECONDS_PER.items()}
+    return (
+        f"A run has {seconds:g} modelled seconds and takes optimiser steps until the next one "
+        "would not fit: a cheaper step means more steps. The charge is counted, not timed, and the "
+        "same on every machine; each step is charged as the first one was. One modelled second "
+        f"pays for {giga['mm_macs']:.0f} billion multiply-adds of matrix products "
+        f"({giga['bmm_macs']:.0f} of batched ones), or {giga['bytes']:.0f} GB touched by other "
+        f"operations ({giga['softmax_bytes']:.0f} by softmax and exp, "
+        f"{giga['slow_bytes']:.0f} by tanh, log and sorting), or "
+        f"{1e-3 / SECONDS_PER['calls']:.0f} thousand operations started. Sequences have "
+        f"{TIME_LEN} tokens, the vocabulary {vocabulary} (byte-level BPE). val_bpb is bits "
+        "per byte of text kept apart."
+    )

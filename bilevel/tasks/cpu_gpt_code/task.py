@@ -15,7 +15,7 @@ from bilevel.space import Config, SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.corpus import Corpus, DamagedCorpus, open_corpus
 from bilevel.tasks.cpu_gpt.prepare import prepare
-from bilevel.tasks.cpu_gpt.task import ENVIRONMENT
+from bilevel.tasks.cpu_gpt.task import ENVIRONMENT, budget
 from bilevel.tasks.cpu_gpt.task import SCRIPT as BASELINE
 from bilevel.tasks.cpu_gpt_code.verdict import FILE, Verdict
 from bilevel.tasks.edits import diff, unparsable
@@ -23,6 +23,7 @@ from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import trial_folder
 from bilevel.tasks.summary import last_line
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
+from bilevel.view import About
 from bilevel.workers.job import Finished, Job
 from bilevel.workers.pool import ForkedRunner
 
@@ -77,8 +78,19 @@ class CpuGptCode(Task):
         chosen(self._layer)
         open_corpus(self.corpus.folder)
 
+    def describe(self) -> About:
+        seconds = self._decides["budget_s"]
+        said = f"{SCRIPT} pretrains a small GPT from nothing. {budget(seconds, self._text is None)}"
+        return About(f"{said} The seed of training is the same in every run.")
+
     def material(self) -> dict[str, str]:
         return {"script_text": str(self.space.baseline[SCRIPT])}
+
+    def world(self) -> Mapping[str, str]:
+        from bilevel.tasks.cpu_gpt.identity import numerics
+        from bilevel.tasks.cpu_gpt_code.identity import evaluator_digest
+
+        return {"evaluator": evaluator_digest(), "corpus": self.corpus.digest, **numerics()}
 
     def render(self, config: Config) -> str:
         return str(config[SCRIPT])

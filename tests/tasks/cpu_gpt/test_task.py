@@ -1,14 +1,19 @@
 """The benchmark as a task: real training in forked workers, the same bits as a fresh process."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from bilevel.errors import StudyMismatch
+from bilevel.journal import Journal
 from bilevel.overrides import plain
+from bilevel.same_world import keep
 from bilevel.settings import CONF
 from bilevel.tasks.cpu_gpt.corpus import TRAIN, Corpus, DamagedCorpus
 from bilevel.tasks.cpu_gpt.task import CpuGpt
@@ -82,6 +87,23 @@ def test_a_corpus_that_was_damaged_is_not_the_trial_s_fault(
         file.write(b"xx")
     with pytest.raises(DamagedCorpus, match=r"train\.bin, while a trial .* the same command"):
         task.evaluate(None, Proposal(CHANGES), seed=99)
+
+
+def test_its_world_is_the_evaluator_the_corpus_and_what_computes(
+    task: CpuGpt, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = dict(task.world())
+    assert (world["torch"], world["corpus"]) == (torch.__version__, corpus.digest)
+    assert {"evaluator", "numpy", "capability"} < set(world)
+    monkeypatch.setattr(torch, "__version__", "0.0")
+    assert dict(task.world()) == {**world, "torch": "0.0"}
+    journal = Journal(None)
+    journal.note("search", "world", world)
+    journal.note("search", "material", task.material())
+    with pytest.raises(
+        StudyMismatch, match=rf"\(torch: was {re.escape(world['torch'])}, now 0\.0\)"
+    ):
+        keep(journal, task, task.material(), "s")
 
 
 def test_what_changes_nothing_after_rounding_is_a_duplicate(task: CpuGpt) -> None:

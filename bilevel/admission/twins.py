@@ -1,0 +1,65 @@
+"""Two workers hold the source: nothing is told of code that ran but what both of them came to.
+
+Generators that belong to nobody are seeded differently in the two, so that it is no luck whether
+a draw from one is noticed.
+"""
+
+import ast
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from bilevel.admission.names import unsteady
+from bilevel.admission.verdict import Refused
+from bilevel.confined import ConfinedMechanism
+
+T = TypeVar("T")
+CHANCES = ("", "another")
+SHOWN = 4  # places in a reason
+TWICE = (
+    "a second worker, given the same, did otherwise; draw from view.rng only, and decide and write "
+    "by nothing but the view and what the hooks were given (no clock, no id(), no address in the "
+    "text of an object, no global generator)"
+)
+UNSAID = "; what it said about that was not the same in a second worker, and is left out"
+
+
+class Twins:
+    """`make` makes the mechanism in a worker, its generators seeded with what it is given."""
+
+    def __init__(self, source: str, make: Callable[[str], ConfinedMechanism]) -> None:
+        """Raises Refused."""
+        self._source = source
+        self._mechanisms = self._come_to([partial(make, chance) for chance in CHANCES])
+
+    @property
+    def first(self) -> ConfinedMechanism:
+        return self._mechanisms[0]
+
+    def agreed(self, run: Callable[[ConfinedMechanism], T]) -> T:
+        """What the run gives with either. Raises Refused, with a reason both would give."""
+        first, other = self._come_to([partial(run, one) for one in self._mechanisms])
+        if first != other:
+            raise Refused(self._unsteady())
+        return first
+
+    def _come_to(self, runs: Sequence[Callable[[], T]]) -> list[T]:
+        made: list[T] = []
+        refusals: list[Refused] = []
+        for run in runs:
+            try:
+                made.append(run())
+            except Refused as refusal:
+                refusals.append(refusal)
+        if not refusals:
+            return made
+        if len(refusals) == len(runs) and len({str(one) for one in refusals}) == 1:
+            raise refusals[0]
+        core = refusals[0].core
+        if len(refusals) == len(runs) and core and all(one.core == core for one in refusals):
+            raise Refused(core + UNSAID)
+        raise Refused(self._unsteady())
+
+    def _unsteady(self) -> str:
+        found = [f"line {line}: {what}" for line, what in unsteady(ast.parse(self._source))]
+        return f"{TWICE}; look at {'; '.join(found[:SHOWN])}" if found else TWICE

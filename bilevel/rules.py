@@ -1,0 +1,26 @@
+"""Rules that decide what a search does and how its mechanisms are counted, by name.
+
+A rule that changes gets a new name, so that a journal is read under the rules it was written under.
+"""
+
+from dataclasses import dataclass
+
+OUTCOME, HOOK = "outcome", "hook"
+ALTERNATE, PROPOSER = "alternate", "proposer"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """`live`: a hook call counts as a decision if the round came out otherwise than it would have
+    without it (`outcome`), or if it changed what it was given (`hook`, until November 2026).
+
+    `turn`: of the rounds in which mechanisms propose, every other one begins with theirs, the
+    first with whoever had the fewest turns (`alternate`); or they stand behind the proposer's
+    (`proposer`, until November 2026).
+    """
+
+    live: str = OUTCOME
+    turn: str = ALTERNATE
+
+
+LIVE, TURN = (OUTCOME, HOOK), (ALTERNATE, PROPOSER)

@@ -1,0 +1,81 @@
+"""What a worker may use of one call, in processor time, which no load on the machine moves."""
+
+import ctypes
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bilevel.sandbox.failures import TimeLimit
+
+PATIENCE = 30  # times its processor time, by the clock on the wall: for whoever only waits
+LOOK_S = 0.01  # at least, from one look at the clock to the next
+_libc = ctypes.CDLL(None)
+
+
+def below(pid: int) -> tuple[int, ...]:
+    """The processes that a process has started, and theirs."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return tuple(found[1:])
+
+
+def clocks(pids: Sequence[int]) -> tuple[int, ...]:
+    """The kernel's clocks of these processes' time, for `spent_s`."""
+    found, clock = [], ctypes.c_int()
+    for pid in pids:
+        if _libc.clock_getcpuclockid(pid, ctypes.byref(clock)) == 0:
+            found.append(clock.value)
+    return tuple(found)
+
+
+def spent_s(clocks: Sequence[int]) -> float:
+    """Seconds on a processor, in all threads; a process that has ended counts no more."""
+    spent = 0.0
+    for clock in clocks:
+        try:
+            spent += time.clock_gettime(clock)
+        except OSError:
+            continue
+    return spent
+
+
+class Allowance:
+    """Of one call: `seconds` on a processor for the processes below the keeper, which had used
+    `before` of it, and PATIENCE times that on the wall for a process that only waits."""
+
+    def __init__(self, seconds: float, keeper: int, before: float) -> None:
+        self._seconds = seconds
+        self._keeper = keeper
+        self._before = before
+        self._wall_s = PATIENCE * seconds
+        self._since = time.monotonic()
+        self._looks_at = seconds  # nothing to see before: one thread uses at most what passes
+
+    def resume(self) -> None:
+        """From now on it is the worker's time again that passes on the wall."""
+        self._since = time.monotonic()
+
+    def pause(self) -> None:
+        passed = time.monotonic() - self._since
+        self._wall_s -= passed
+        self._looks_at -= passed
+
+    def left(self) -> float:
+        """How long to wait before looking again. Raises TimeLimit where it is used up."""
+        passed = time.monotonic() - self._since
+        if passed >= self._wall_s:
+            raise TimeLimit("no answer within the limit")
+        if passed >= self._looks_at:
+            used = spent_s(clocks(below(self._keeper))) - self._before
+            if used >= self._seconds:
+                raise TimeLimit("no answer within the limit")
+            self._looks_at = passed + max(self._seconds - used, LOOK_S)
+        return max(min(self._looks_at, self._wall_s) - passed, 0.0)

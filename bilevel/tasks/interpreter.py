@@ -1,0 +1,104 @@
+"""Which Python a command runs, and the versions there of what a script's numbers come from."""
+
+import ast
+import json
+import logging
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bilevel.errors import TaskError
+from bilevel.tasks import constants
+
+_log = logging.getLogger(__name__)
+PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
+PROBE_S = 60.0
+# What computes is compared wherever it is installed, whoever imports it.
+NUMERICS = ("torch", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "tensorflow", "triton")
+PROBE = """
+import json, platform, sys
+from importlib import metadata
+imported, always = json.loads(sys.argv[1])
+named = {"sklearn": "scikit-learn", "PIL": "pillow", "cv2": "opencv-python", "yaml": "PyYAML"}
+found, unknown = {"python": platform.python_version()}, set()
+def add(distribution):
+    try:
+        found[distribution] = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+for name in always:
+    add(name)
+for name in imported:
+    if not add(named.get(name, name)):
+        unknown.add(name)
+unknown -= set(getattr(sys, "stdlib_module_names", ()))
+if unknown and hasattr(metadata, "packages_distributions"):
+    having = metadata.packages_distributions()
+    for name in unknown:
+        for distribution in having.get(name, ()):
+            add(distribution)
+print(json.dumps(found))
+"""
+
+
+def run_by(argv: Sequence[str], script: str, source: str, path: str | None) -> str | None:
+    """The Python that this command runs its script with, or None where it is not to be seen: it is
+    a word of the command, or what its program, or the script itself, names in its first line."""
+    for word in argv:
+        if PYTHON.fullmatch(Path(word).name):
+            return shutil.which(word, path=path)
+    if Path(argv[0]).name == script:
+        return _of_first_line(source.partition("\n")[0], path)
+    program = shutil.which(argv[0], path=path)
+    if program is None:
+        return None
+    with Path(program).open("rb") as file:
+        return _of_first_line(file.readline(1000).decode("utf-8", errors="replace"), path)
+
+
+def _of_first_line(line: str, path: str | None) -> str | None:
+    words = line[2:].split() if line.startswith("#!") else []
+    named = [word for word in words if PYTHON.fullmatch(Path(word).name)]
+    return shutil.which(named[0], path=path) if named else None
+
+
+def imports(sources: Iterable[str]) -> list[str]:
+    """The modules, by their first name, that these texts import; what is no Python imports none."""
+    found: set[str] = set()
+    for source in sources:
+        try:
+            nodes = [*ast.walk(constants.parsed(source, "the script"))]
+        except TaskError:
+            continue
+        found |= {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+        found |= {
+            node.module
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level
+        }
+    return sorted({name.partition(".")[0] for name in found})
+
+
+def versions(
+    python: str, imported: Sequence[str], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Of this Python, of the packages in it that are imported, and of those that compute. One that
+    cannot be asked is said, and compared with nothing."""
+    asked = [python, "-c", PROBE, json.dumps([list(imported), NUMERICS])]
+    try:
+        answer = subprocess.run(
+            asked, env=dict(environment), cwd="/", capture_output=True, timeout=PROBE_S, check=True
+        )
+        found: dict[str, str] = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        _log.warning(
+            "%s does not say which versions it has (%s); whether they change under this search "
+            "will not be noticed",
+            python,
+            type(error).__name__,
+        )
+        return {}
+    return found

@@ -1,0 +1,49 @@
+"""Under which prompts, and which stand-in, a search asked its questions: results state it."""
+
+from collections.abc import Mapping
+
+from bilevel.errors import JournalError
+from bilevel.journal import Journal
+from bilevel.llm import prompts
+from bilevel.llm.recorded import RecordedClient
+from bilevel.llm.session import Client
+
+NOTE = ("search", "versions")
+STAND_IN = "scripted"
+UNVERSIONED = "of before versions"
+CHARS = 16  # of a digest
+
+
+def today(client: Client) -> dict[str, str]:
+    """Those of this version; a recorded stand-in has its own."""
+    found = {"prompts": prompts.version()}
+    if client.endpoint.name == STAND_IN:
+        found["stand_in"] = client.stand_in if isinstance(client, RecordedClient) else stand_in()
+    return found
+
+
+def stand_in() -> str:
+    from bilevel.llm.scripted import scripted_digest
+
+    return scripted_digest()[:CHARS]
+
+
+def kept(journal: Journal, now: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """What the journal says, which is written down where a search begins; nothing for one that
+    began before versions were. Raises JournalError where a search would go on under others."""
+    held: Mapping[str, str] | None = journal.peek(*NOTE)
+    if held is None and (now is None or journal.has("outcome")):
+        return {}
+    if held is not None and now is not None and {**held} != {**now}:
+        raise JournalError(
+            f"{journal.path} was begun under other versions than this one's ({_told(held)}; now "
+            f"{_told(now)}): finish it with the version that began it, or start over with "
+            "fresh=true"
+        )
+    found = dict(held or now or {})
+    journal.note(*NOTE, found)
+    return found
+
+
+def _told(found: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {digest}" for name, digest in found.items())
