@@ -8,7 +8,7 @@ STUDY ?= demo
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench ui clean
+.PHONY: help install run test nightly check bench ui clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ run: $(STAMP)  ## a small real study: three arms, two seeds, about seven minutes
 
 test: check $(MODEL)  ## everything CI runs: linters, types, all tests
 	$(BIN)/python -m pytest -n 3
+
+nightly: $(STAMP)  ## the tests that take minutes
+	$(BIN)/python -m pytest -m nightly
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -90,11 +90,18 @@ def chance(tree: ast.Module) -> Iterator[Finding]:
         if isinstance(node, ast.Call):
             first, _, rest = _dotted(node.func).partition(".")
             called = f"{modules.get(first, '')}.{rest}".rstrip(".")
+            if _asks_a_clock(node):
+                yield node.lineno, f"{rest or first} asks a clock; count in trials: view.trial"
             if called in SEEDED:
                 if not node.args and not node.keywords:
                     yield node.lineno, f"{called}() without a seed; {KEYED}"
             elif called.startswith(("random.", "numpy.random.")):
                 yield node.lineno, f"{called} draws from no seed of the search; {KEYED}"
+
+
+def _asks_a_clock(node: ast.Call) -> bool:
+    given = [part.value for part in node.args[:1] if isinstance(part, ast.Constant)]
+    return _dotted(node.func).endswith("datetime64") and given in (["now"], ["today"])
 
 
 def _bound(tree: ast.Module) -> dict[str, str]:
@@ -126,7 +133,7 @@ def unsteady(tree: ast.Module) -> list[Finding]:
             found.add((node.lineno, f"{node.id} as a generator"))
         elif isinstance(node, ast.Call):
             name = _dotted(node.func).rpartition(".")[2]
-            if name in {"id", "hash", "repr", "datetime64", "urandom", "_urandom"}:
+            if name in {"id", "hash", "repr", "time", "time_ns", "urandom"}:
                 found.add((node.lineno, f"{name}()"))
         elif isinstance(node, ast.For | ast.comprehension) and _is_set(node.iter):
             found.add((node.iter.lineno, "the order of a set"))

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
 LANDLOCK_ABI = 6
+_LONG = re.compile(r"(?<![\d.])\d{9,}")  # a number that is an address, or a time
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class Hosted(Closing):
             raise MemoryLimit(f"it wanted more than memory_mib={self._limits.memory_mib}")
         if set(reply) == {"raised"} and isinstance(reply["raised"], list):
             kind, message = (str(part) for part in [*reply["raised"], "", ""][:2])
-            raise MechanismRaised(kind, without_addresses(message))
+            raise MechanismRaised(kind, _LONG.sub("...", without_addresses(message)))
         if set(reply) != {"answer", "state", "lost"} or not isinstance(reply["state"], dict):
             raise BadFrame(f"an answer of the wrong form: {str(list(reply))[:200]}")
         return reply

@@ -1,0 +1,73 @@
+"""The same command is the same search: in a process of its own, after others, beside others."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.same import ARMS, begun, busy, difference, journals, log_of, overrides
+from tests.tasks.cpu_gpt.conftest import sentences
+
+DEPENDENT = "evoscientist_study"  # learns from the searches of its study that ran before
+ISSUE = ["arm=bilevel", "task=trap", "seed=1", "search.confirm_seeds=0", "tracking=none"]
+"""Thirty trials in which the model writes a mechanism that draws from a global generator."""
+Searches = list[list[str]]
+
+
+def differing(one: dict[str, list[object]], other: dict[str, list[object]]) -> dict[str, str]:
+    """The searches whose journals are not the same, with the first difference."""
+    assert one.keys() == other.keys()
+    found = {name: difference(one[name], other[name]) for name in one}
+    return {name: said for name, said in found.items() if said}
+
+
+def every_arm(folder: Path) -> tuple[Searches, Searches]:
+    """Of every arm one search, of the dependent one two; and in another order."""
+    text = folder / "text.txt"
+    text.write_text(sentences(2000))
+    seeds = {arm: (1, 2) if arm == DEPENDENT else (2,) for arm in ARMS}
+    made = {arm: [[*overrides(arm, text), f"seed={s}"] for s in seeds[arm]] for arm in ARMS}
+    forward = [search for arm in ARMS for search in made[arm]]
+    return [*forward, ISSUE], [ISSUE, *(s for arm in reversed(ARMS) for s in made[arm])]
+
+
+def end(folder: Path, study: str, process: "subprocess.Popen[bytes]") -> None:
+    assert process.wait() == 0, log_of(folder, study).read_text()[-4000:]
+
+
+def twice(folder: Path) -> None:
+    """Every arm in two processes: other hash seeds, threads, order and neighbours."""
+    forward, backward = every_arm(folder)
+    cache = {"BILEVEL_CACHE": str(folder / "cache")}
+    one = begun(folder, "one", forward, PYTHONHASHSEED="1", OPENBLAS_NUM_THREADS="1", **cache)
+    two = begun(folder, "two", backward, PYTHONHASHSEED="2", OPENBLAS_NUM_THREADS="3", **cache)
+    end(folder, "one", one)
+    end(folder, "two", two)
+    found = journals(folder, "one")
+    assert len(found) == len(ARMS) + 2
+    assert differing(found, journals(folder, "two")) == {}
+
+
+@pytest.mark.slow
+def test_every_arm_is_the_same_search_in_another_process(tmp_path: Path) -> None:
+    twice(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_busy_machine_makes_no_other_search(tmp_path: Path) -> None:
+    """Alone first, then two more beside processes that never rest."""
+    studies = ("alone", "beside", "others")
+    end(tmp_path, "alone", begun(tmp_path, "alone", [ISSUE], PYTHONHASHSEED="3"))
+    with busy(2 * (os.cpu_count() or 1), most_s=300):
+        searches = {s: begun(tmp_path, s, [ISSUE], PYTHONHASHSEED="4") for s in studies[1:]}
+        for study, search in searches.items():
+            end(tmp_path, study, search)
+    alone, *beside = (journals(tmp_path, study) for study in studies)
+    assert [differing(alone, found) for found in beside] == [{}, {}]
+
+
+@pytest.mark.nightly
+def test_a_busy_machine_makes_no_other_search_of_any_arm(tmp_path: Path) -> None:
+    with busy(2 * (os.cpu_count() or 1), most_s=1800):
+        twice(tmp_path)
