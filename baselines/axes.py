@@ -9,6 +9,8 @@ from bilevel.errors import ConfigError
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple, Value
 from bilevel.space import Config
 
+BASELINE, MIDDLE = "baseline", "middle"  # where a sampler can start that starts at a point
+
 
 @dataclass(frozen=True)
 class Line:
@@ -114,6 +116,16 @@ class Axes:
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._axes = {parameter: axes(parameter) for parameter in parameters}
         self.all = tuple(axis for own in self._axes.values() for axis in own)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The numbers that there is something to choose for."""
+        return tuple(a for a in self.all if isinstance(a, Line) and a.low < a.high)
+
+    @property
+    def categories(self) -> tuple[Category, ...]:
+        """The choices that there is something to choose for."""
+        return tuple(a for a in self.all if isinstance(a, Category) and a.count > 1)
 
     def encode(self, config: Config) -> dict[str, float]:
         return {

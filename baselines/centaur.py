@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from cmaes import CMA
 
-from baselines.axes import Axes, Line
+from baselines.axes import BASELINE, MIDDLE, Axes
 from baselines.results import Results
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import cell
@@ -28,19 +28,21 @@ SAMPLER, MODEL = "cmaes", "llm"  # whose proposal a trial was
 class Sampler:
     """CMA-ES over the numbers of a space, in coordinates that map each range to [0, 1].
 
-    It starts in the middle of the ranges. What is not a number is drawn at random, as Optuna's
-    CMA-ES does it. Raises ConfigError for parameters it cannot search.
+    It starts at the space's `baseline`, or in the `middle` of the ranges. What is not a number is
+    drawn at random, as Optuna's CMA-ES does it. Raises ConfigError for parameters it cannot search.
     """
 
-    def __init__(self, space: SearchSpace, seed: int) -> None:
+    def __init__(self, space: SearchSpace, seed: int, start: str = MIDDLE) -> None:
         self._axes = Axes(space.active)
-        self.lines = [a for a in self._axes.all if isinstance(a, Line) and a.low < a.high]
+        self.lines = self._axes.lines
         if len(self.lines) < 2:
             names = ", ".join(line.name for line in self.lines) or "none"
             raise ConfigError(f"CMA-ES needs at least two numbers to search; there are: {names}")
         count = len(self.lines)
         bounds = np.tile([0.0, 1.0], (count, 1))
-        self.cma = CMA(mean=np.full(count, 0.5), sigma=SIGMA, bounds=bounds, seed=seed)
+        middle = np.full(count, 0.5)
+        mean = middle if start == MIDDLE else self._point(space.baseline)
+        self.cma = CMA(mean=mean, sigma=SIGMA, bounds=bounds, seed=seed)
         self.told = 0
         self._waiting: list[tuple[Any, float]] = []
 
@@ -55,13 +57,15 @@ class Sampler:
 
     def tell(self, config: Config, loss: float) -> None:
         """CMA-ES moves on once it has as many results as its population."""
-        at = self._axes.encode(config)
-        point = np.array([line.unit(at[line.name]) for line in self.lines])
-        self._waiting.append((point, loss))
+        self._waiting.append((self._point(config), loss))
         self.told += 1
         if len(self._waiting) == self.cma.population_size:
             self.cma.tell(self._waiting)
             self._waiting = []
+
+    def _point(self, config: Config) -> Any:
+        at = self._axes.encode(config)
+        return np.array([line.unit(at[line.name]) for line in self.lines])
 
     def ask(self, view: View) -> dict[str, Any]:
         """The next configuration of the active parameters."""
@@ -74,7 +78,8 @@ class Sampler:
 class Centaur:
     """On a `share` of the trials, by a coin keyed to the trial, the model is shown the mean, step
     size and covariance of CMA-ES, its suggestion, the `best` configurations and the last `shown`
-    trials, and its own configuration is run instead. CMA-ES is told every result.
+    trials, and its own configuration is run instead. CMA-ES starts where `start` says (searches
+    begun before it could: in the middle), and is told every result.
 
     Ferreira et al., arXiv 2603.24647; a reconstruction: theirs lets CMA-ES run its first ten
     trials alone, calls the model on every third trial after that, and puts CMA-ES's own
@@ -92,7 +97,10 @@ class Centaur:
         best: int = 5,
         shown: int = 20,
         temperature: float | None = None,
+        start: str = MIDDLE,
     ) -> None:
+        if start not in (BASELINE, MIDDLE):
+            raise ConfigError(f"centaur: start={start!r}: expected {BASELINE} or {MIDDLE}")
         if not 0 <= share <= 1:
             raise ConfigError(f"centaur: share={share!r}: expected a number in [0, 1]")
         Sampler(space, seed=0)
@@ -100,12 +108,14 @@ class Centaur:
         self._best = best
         self._shown = shown
         self._temperature = temperature
+        self._start = start
         self._sampler: Sampler | None = None
         self._results = Results()
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         if self._sampler is None:
-            self._sampler = Sampler(view.space, digest(view.seed, view.level, "centaur") % 2**32)
+            seed = digest(view.seed, view.level, "centaur") % 2**32
+            self._sampler = Sampler(view.space, seed, self._start)
         for config, loss in self._results.news(view):
             self._sampler.tell(config, loss)
         suggestion = self._sampler.ask(view)

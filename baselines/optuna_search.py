@@ -1,6 +1,8 @@
 """Optuna's samplers as proposers, over a task's own space or over the settings of a loop below."""
 
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -11,9 +13,11 @@ from optuna.distributions import (
 )
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState, create_trial
+from threadpoolctl import threadpool_limits
 
-from baselines.axes import Axes, Axis, Category
-from baselines.results import Results
+from baselines.axes import BASELINE, MIDDLE, Axes, Axis, Category
+from baselines.results import FAR, Results
+from bilevel.errors import ConfigError
 from bilevel.parameters import Parameter
 from bilevel.randomness import digest
 from bilevel.space import Config, SearchSpace, canonical
@@ -29,7 +33,10 @@ class OptunaSearch:
     `sampler` makes one from `seed=`. `only` are the parameters it searches (default: all active
     ones), the others stay as they are. A level above gives no `space`: its own is the settings of
     the loop below, and where that one lacks a name nothing is changed, with the reason said.
-    Raises ConfigError for parameters that no sampler can search.
+    `start` is for a sampler that begins at a point, and leaves choices to chance: the space's
+    `baseline`, or the `middle` of its ranges; searches begun before there was one have none.
+    `failures` is how a failed trial is told (baselines/results.py). Raises ConfigError for
+    parameters that the sampler cannot search.
 
     Akiba et al., "Optuna", KDD 2019.
     """
@@ -42,12 +49,25 @@ class OptunaSearch:
         *,
         sampler: Callable[..., BaseSampler],
         only: Sequence[str] | None = None,
+        start: str | None = None,
+        failures: str = FAR,
     ) -> None:
+        if start not in (None, BASELINE, MIDDLE):
+            raise ConfigError(f"start={start!r}: expected {BASELINE} or {MIDDLE}")
         self._sampler = sampler
         self._only = None if only is None else tuple(only)
+        self._start = start
+        self._failures = failures
         self._study: _Study | None = None
         if space is not None:
-            Axes(_searched(space, self._only))
+            searched = Axes(_searched(space, self._only))
+            if start is not None and not searched.lines:
+                names = ", ".join(axis.name for axis in searched.all) or "none"
+                raise ConfigError(
+                    "CMA-ES searches numbers and would draw everything here at random; it needs at "
+                    f"least one Float, Int, PowerOfTwo or Tuple, and the active parameters are: "
+                    f"{names}; choose arm=random for that, or arm=tpe"
+                )
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         missing = [name for name in self._only or () if name not in view.space]
@@ -55,30 +75,50 @@ class OptunaSearch:
             said = f"not searched: there is no parameter {', '.join(missing)}"
             return [Proposal({}, said, ORIGIN)]
         if self._study is None:
-            seed = digest(view.seed, view.level, ORIGIN) % 2**32
-            self._study = _Study(_searched(view.space, self._only), self._sampler(seed=seed))
+            self._study = self._begun(view)
         self._study.learn(view)
         asked = self._study.ask()
         changes = {name: value for name, value in asked.items() if value != view.base[name]}
-        name = type(self._study.sampler).__name__
-        return [Proposal(changes, f"drawn by {name}", ORIGIN)]
+        return [Proposal(changes, f"drawn by {self._study.told}", ORIGIN)]
+
+    def _begun(self, view: View) -> "_Study":
+        searched = _searched(view.space, self._only)
+        seed = digest(view.seed, view.level, ORIGIN) % 2**32
+        own: dict[str, Any] = {"seed": seed}
+        if self._start == BASELINE:
+            at = Axes(searched).encode(view.space.baseline)
+            own["x0"] = {line.name: at[line.name] for line in Axes(searched).lines}
+        with warnings.catch_warnings():  # pyproject.toml caps optuna where this is removed
+            warnings.filterwarnings("ignore", "`(x0|sigma0)` has been deprecated", FutureWarning)
+            sampler = self._sampler(**own)
+        chance = [] if self._start is None else Axes(searched).categories
+        return _Study(searched, sampler, self._failures, [axis.name for axis in chance])
 
 
 class _Study:
     """An Optuna study that minimises, and the trials it has asked for in this round."""
 
-    def __init__(self, parameters: Sequence[Parameter], sampler: BaseSampler) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        sampler: BaseSampler,
+        failures: str,
+        by_chance: Sequence[str],
+    ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.sampler = sampler
+        self.told = type(sampler).__name__
+        if by_chance:
+            self.told += f", {', '.join(by_chance)} at random"
         self.optuna = optuna.create_study(sampler=sampler, study_name="search")
         self._names = [parameter.name for parameter in parameters]
         self._axes = Axes(parameters)
         self._distributions = {axis.name: _distribution(axis) for axis in self._axes.all}
         self._open: dict[str, list[optuna.Trial]] = {}
-        self._results = Results()
+        self._results = Results(failures)
 
     def ask(self) -> Config:
-        asked = self.optuna.ask(self._distributions)
+        with threadpool_limits(1):  # a Gaussian process on several crawls beside other work
+            asked = self.optuna.ask(self._distributions)
         config = self._axes.decode(asked.params)
         self._open.setdefault(canonical(config), []).append(asked)
         return config

@@ -1,25 +1,34 @@
 """What a trace says to a sampler: every configuration that was tried, with a number for it."""
 
+from bilevel.errors import ConfigError
 from bilevel.space import Config
 from bilevel.trace import FailureKind, Trial
 from bilevel.view import View
 
-MARGIN = 10.0  # by how much of the values' size or range a failure is worse than the worst
+FAR, NEAR = "far", "near"
+MARGIN = 10.0  # far: by how much of the values' size or range a failure is worse than the worst
+FIRST = 0.1  # near, while there is no range yet: by how much of the values' size
 
 
 class Results:
-    """Remembers what it has told; the same trace is told in the same way."""
+    """Remembers what it has told; the same trace is told in the same way.
 
-    def __init__(self) -> None:
+    A failure counts as worse than the worst value so far: `far` by ten times the values' size or
+    range, for samplers that go by rank, `near` by their range, for those that fit the values.
+    """
+
+    def __init__(self, failures: str = FAR) -> None:
+        if failures not in (FAR, NEAR):
+            raise ConfigError(f"failures={failures!r}: expected {FAR} or {NEAR}")
+        self._failures = failures
         self._told = 0
         self._losses: list[float] = []
 
     def news(self, view: View) -> list[tuple[Config, float]]:
         """The configurations tried since the last call, each with a loss (lower is better).
 
-        A failure counts as worse than the worst value so far by a wide margin, so that samplers,
-        which go by rank, keep away. Left out are re-tests, whose other seed makes them no match
-        for the rest, and proposals that stood for no configuration.
+        Left out are re-tests, whose other seed makes them no match for the rest, and proposals
+        that stood for no configuration.
         """
         fresh = [t for t in view.trace[self._told :] if t.retest_of is None and was_tried(t)]
         self._told = len(view.trace)
@@ -30,7 +39,9 @@ class Results:
             self._losses.append(view.objective.loss(trial.value))
             return self._losses[-1]
         worst, best = max(self._losses, default=0.0), min(self._losses, default=0.0)
-        return worst + MARGIN * max(worst - best, abs(worst), 1.0)
+        if self._failures == FAR:
+            return worst + MARGIN * max(worst - best, abs(worst), 1.0)
+        return worst + (worst - best or FIRST * max(abs(worst), 1.0))
 
 
 def was_tried(trial: Trial) -> bool:

@@ -150,7 +150,9 @@ class Execution:
         in the journal, and taken from there where another execution is followed."""
         journal = self._journal
         if journal.sealed:
-            kept = journal.once("search", "material", dict)
+            kept = journal.peek("search", "material")  # it has its turn where the world is kept
+            if kept is None:
+                kept = journal.once("search", "material", dict)
         else:
             kept = journal.recording.note("search", "material") or {}
         task: Task = instantiate(

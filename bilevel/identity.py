@@ -86,7 +86,7 @@ class Identity:
     def check(self, recorded: Mapping[str, Any]) -> None:
         """Raises StudyMismatch, naming the keys that differ from a begun search."""
         differing = [
-            f"{key}: was {short(recorded.get(key))}, now {short(self.deciding.get(key))}"
+            f"{key}: was {_told(recorded, key)}, now {_told(self.deciding, key)}"
             for key in sorted({*recorded, *self.deciding})
             if recorded.get(key) != self.deciding.get(key)
         ]
@@ -95,6 +95,11 @@ class Identity:
                 f"{self.search} was begun with another configuration ({'; '.join(differing)}); "
                 "give the old values, or another study name, or fresh=true to start over"
             )
+
+
+def _told(deciding: Mapping[str, Any], key: str) -> str:
+    """A setting's value; one that only another version of the code has is said to be none."""
+    return short(deciding[key]) if key in deciding else "no setting"
 
 
 def identify(settings: Mapping[str, Any]) -> Identity:

@@ -21,8 +21,8 @@ from bilevel.tasks.base import Task
 
 CONFIDENCE = 0.95
 NOISE_FILE = "noise.json"
-TWO_RUNS = 1.96 * math.sqrt(2)  # sds, which two equal normal runs differ by in one case of twenty
 OF_A_TASK = ("task", "experiment", "arm", "results", "executor", "tracking")  # what may choose one
+TWO_RUNS = 1.96 * math.sqrt(2)  # sds, which two equal normal runs differ by in one case of twenty
 UNMEASURED_SD = 0.001  # of val_bpb, for whoever needs one before anything was measured
 
 
@@ -104,6 +104,13 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def _command(settings: Mapping[str, Any]) -> str:
+    """What measures the noise of the task that this command was given."""
+    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
+    named = [one for one in given if re.split(r"[.@=]", one.lstrip("+~"))[0] in OF_A_TASK]
+    return words("python", "-m", "bilevel.noise", *(named or [f"task={settings['task']['name']}"]))
+
+
 def noise_told(settings: Mapping[str, Any], task: Task) -> str:
     """What is known of the task's noise as a search begins, as its prompts say it: what was
     measured of this very task, what its acceptance was given, what the task itself knows."""
@@ -127,13 +134,6 @@ def noise_told(settings: Mapping[str, Any], task: Task) -> str:
         f"in {metric} ({whence}). One difference in twenty between two such runs is larger than "
         f"{TWO_RUNS * sd:.2g}, so do not read a smaller one, once seen, as an effect."
     )
-
-
-def _command(settings: Mapping[str, Any]) -> str:
-    """What measures the noise of the task that this command was given."""
-    given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
-    named = [one for one in given if re.split(r"[.@=]", one.lstrip("+~"))[0] in OF_A_TASK]
-    return words("python", "-m", "bilevel.noise", *(named or [f"task={settings['task']['name']}"]))
 
 
 def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) -> dict[str, Any]:

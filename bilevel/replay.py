@@ -27,7 +27,8 @@ from bilevel.shell import command, console
 
 USAGE = (
     "python -m bilevel.replay study=NAME arm=ARM seed=N [without=MECHANISM] [with=FILE.py] "
-    "[fresh=true] [results=DIR] [executor.workers=N llm.base_url=URL tracking=none ...]"
+    "[fresh=true] [results=DIR] [executor.workers=N llm.base_url=URL task.file=PATH "
+    "tracking=none ...]"
 )
 OWN = ("study", "arm", "seed", "without", "with", "fresh", "results")
 

@@ -99,7 +99,7 @@ def test_in_a_sweep_of_several_processes_too(tmp_path: Path) -> None:
 def test_an_arm_without_a_model_keeps_none_whatever_its_sweep_has(
     warm: Searches, tmp_path: Path
 ) -> None:
-    for arm in ("random", "tpe", "cmaes"):
+    for arm in ("random", "tpe", "cmaes", "gp"):
         code, said = ran(warm, tmp_path, f"arm={arm}", "llm=openai", "llm.max_calls=3")
         assert code == 0, said
     assert {found["llm.name"] for found in searches(tmp_path).values()} == {"none"}

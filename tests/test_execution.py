@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from bilevel.execution import Execution
 from bilevel.identity import identify
 from bilevel.journal import Journal
+from bilevel.loop import Loop
 from bilevel.measured import with_measured_noise
+from bilevel.trace import Trial
 from bilevel.tracking import NullTracker, SearchInfo
 from tests.test_conf import composed
 
@@ -52,3 +55,17 @@ def test_the_text_of_a_script_counts_and_not_its_place(tmp_path: Path) -> None:
                  "+task.parameters.X={type: float, low: 0, high: 3}").task_settings
         )  # fmt: skip
     assert found[0] == found[1] != found[2]
+
+
+def test_linear_algebra_has_one_thread_while_a_search_runs(tmp_path: Path) -> None:
+    """What sums come to depends on it."""
+    settings = composed("search.trials=1", f"results={tmp_path}", "task=trap", "arm=cmaes")
+    threads = set()
+
+    def look(loop: Loop, trial: Trial) -> None:
+        threads.update(pool["num_threads"] for pool in threadpool_info())
+
+    Execution(
+        identify(settings), settings, tmp_path, Journal(None), NullTracker(), observers=[look]
+    ).to_the_end()
+    assert threads == {1}

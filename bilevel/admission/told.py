@@ -6,7 +6,7 @@ from bilevel.admission.verdict import Refused, quoted
 from bilevel.sandbox.failures import MechanismRaised
 
 _LINE = re.compile(r" ?\(line (\d+)\)$")
-KINDS = {  # how fast this machine is, and what it has, may decide these
+KINDS = {
     "TimeLimit": "gave no answer in time",
     "MemoryLimit": "used too much memory",
     "WorkerDied": "ended its worker process",
@@ -14,8 +14,9 @@ KINDS = {  # how fast this machine is, and what it has, may decide these
 }
 NOT_FINITE = "'float' is not expected"  # as the wire says it
 REMEDIES = {
-    "TimeLimit": "do less in a call, for instance look at the latest trials only",
-    "MemoryLimit": "keep less",
+    "TimeLimit": "do less in a call, for instance look at the latest trials only (a verdict of "
+    "this machine: a faster one may give another)",
+    "MemoryLimit": "keep less (a verdict of this machine)",
     "WorkerDied": "a mechanism computes from its view, and ends no process",
     "BadFrame": "answer with finite numbers, texts, lists and proposals of reasonable size",
 }

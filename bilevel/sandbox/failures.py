@@ -2,7 +2,7 @@
 
 SandboxError
 ├── SandboxUnavailable   this machine has no layer to confine with (also a BadInput: exit code 2)
-├── TimeLimit            no answer within the limit of one call
+├── TimeLimit            no answer within the limit of one call, in its processor's time
 ├── MemoryLimit          more memory than the worker may have
 ├── WorkerDied           the process ended, or could not be started
 ├── BadFrame             what it sent is no frame that was asked for
@@ -21,7 +21,7 @@ class SandboxUnavailable(SandboxError, BadInput):
 
 
 class TimeLimit(SandboxError):
-    """A call ran too long; the worker was killed."""
+    """A call took too much of the processor; the worker was killed."""
 
 
 class MemoryLimit(SandboxError):

@@ -45,6 +45,11 @@ class Task(ABC):
         executed again where the task's files are not."""
         return {}
 
+    def details(self) -> dict[str, Any]:
+        """What else is needed for that, and decides nothing: a file's name, or what was read from
+        one that `material` names. Two runs of a search may differ in it."""
+        return {}
+
     def describe(self) -> About:
         """What whoever proposes is told of the experiment: no secret, nothing of this machine, and
         the same for the whole search, whose journal keeps it."""
@@ -53,11 +58,6 @@ class Task(ABC):
     def world(self) -> Mapping[str, str]:
         """What decides outcomes besides the settings and the material, each by a name and told in
         few words; asked for once, when the task is ready."""
-        return {}
-
-    def details(self) -> dict[str, Any]:
-        """What else a journal keeps for making the task, and decides nothing: a file's name, or
-        what was read from one that `material` names. Two runs of a search may differ in it."""
         return {}
 
     def effective(self, config: Config) -> Config:

@@ -114,6 +114,9 @@ class CommandTask(ScriptTask):
             )
         return [name for name in parameters if name in in_file]
 
+    def details(self) -> dict[str, Any]:
+        return {"script_name": self._script.name}
+
     @property
     def unseeded(self) -> str:
         ways = {
@@ -130,9 +133,6 @@ class CommandTask(ScriptTask):
         return (
             f"hand it over by one of {', '.join(ways)}, or search.confirm_seeds=0 saves these runs"
         )
-
-    def details(self) -> dict[str, Any]:
-        return {"script_name": self._script.name}
 
     def ready(self) -> None:
         if not (self._has_file or self._beside.empty):

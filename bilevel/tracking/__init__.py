@@ -35,6 +35,8 @@ What is written, for scripts that read it:
                    page, figures and CSV files
 
 `val_bpb` is the objective's value whatever the task calls it; it is also logged by that name.
+A name that MLflow refuses is logged as the nearest one that it takes; the tag names (JSON, name
+there -> name) tells what it was.
 A search that is executed again tells everything again: what is complete is left alone, a child
 that was cut off is written anew, and no metric is logged twice at a step.
 

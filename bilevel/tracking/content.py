@@ -243,7 +243,7 @@ def hook_calls(record: MechanismRecord) -> int:
 def mechanism_metrics(record: MechanismRecord) -> Metrics:
     """How often each hook did what so far, and what its trials and the proposer's came to."""
     counts = {f"hook/{name}": float(count) for name, count in record.counts.items()}
-    return finite(counts | {f"credit/{name}": n for name, n in record.credit.items()})
+    return finite(counts | {f"credit/{name}": number for name, number in record.credit.items()})
 
 
 def mechanism_files(record: MechanismRecord) -> dict[str, str]:

@@ -1,12 +1,15 @@
 """The surrogate that stands for the task: near what was measured, failing where it failed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from bilevel.admission.asking import PROBLEM, Double
 from bilevel.admission.fitted import REACH, Fitted, encoded
 from bilevel.admission.resampling import Resampling
+from bilevel.admission.situations import Situation
 from bilevel.parameters import Subset, Text
 from bilevel.space import SearchSpace
 from bilevel.trace import FailureKind, Outcome, Proposal, Trace, Trial
@@ -103,6 +106,19 @@ def test_the_proposer_stays_with_what_the_trace_proposed(view: View) -> None:
         assert proposal.changes
     again = [proposer.propose(view.for_(f"draw/{n}"), Brief())[0] for n in range(60)]
     assert drawn == again
+
+
+def test_the_number_of_threads_decides_nothing(
+    view: View, made_situations: Sequence[Situation]
+) -> None:
+    """Of two hundred trials, for which a library of linear algebra takes more than one."""
+    long = replace(view, trace=Trace(made_situations[-1].trials))
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            made = Fitted(long)
+        found.append((made.noise_sd, [at(made, known).value for known in view.trace]))
+    assert found[0] == found[1]
 
 
 def test_without_proposals_it_draws_any_parameter_and_without_parameters_none(view: View) -> None:

@@ -135,6 +135,14 @@ def test_what_cannot_be_made_is_refused(
     assert words in admission.problem
 
 
+def test_what_cannot_be_made_once_more_is_refused_and_ends_no_search(
+    view: View, limits: Limits
+) -> None:
+    once = "import math\nif hasattr(math, 'been'): raise ValueError('again')\nmath.been = 1\n"
+    problem = admit(once + mine(PROPOSE), view, limits).problem
+    assert problem.startswith("contract: reading the module or __init__ raised ValueError: again")
+
+
 @pytest.mark.parametrize(
     ("end", "words"),
     [

@@ -1,8 +1,10 @@
 """Arms as their configurations make them, and the spaces that their proposers search."""
 
+import importlib.util
 from functools import cache
 from typing import Any
 
+import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
@@ -26,6 +28,7 @@ ARMS = (
     "random",
     "tpe",
     "cmaes",
+    "gp",
     "centaur",
     "iid_llm",
     "sequential_llm",
@@ -35,6 +38,13 @@ ARMS = (
     "optuna",
 )
 OWN_SPACE = tuple(arm for arm in ARMS if arm != "optuna")
+SMAC = pytest.param(
+    "smac",
+    marks=[
+        pytest.mark.slow,
+        pytest.mark.skipif(importlib.util.find_spec("smac") is None, reason="needs the extra smac"),
+    ],
+)
 
 
 @cache

@@ -79,6 +79,22 @@ def test_a_share_that_is_none_is_refused() -> None:
         Centaur(EVERY_KIND, share=30)
 
 
+def test_a_start_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="start='best': expected baseline or middle"):
+        Centaur(EVERY_KIND, start="best")
+
+
+def test_it_starts_where_it_is_told_and_before_it_could_be_in_the_middle() -> None:
+    at = EVERY_KIND.baseline
+    mean = {start: Sampler(EVERY_KIND, 1, start).cma.mean for start in ("baseline", "middle")}
+    assert mean["middle"].tolist() == Sampler(EVERY_KIND, 1).cma.mean.tolist() == [0.5] * len(LINES)
+    lines = Sampler(EVERY_KIND, 1).lines
+    own = {line.name: line.own(x) for line, x in zip(lines, mean["baseline"], strict=True)}
+    assert own["RATE"] == pytest.approx(at["RATE"])
+    assert own["SHARE"] == at["SHARE"]
+    assert own["BATCH"] == pytest.approx(at["BATCH"])
+
+
 def test_a_space_without_numbers_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least two numbers to search; there are: B"):
         Centaur(SearchSpace((Choice("A", (1, 2), 1), Float("B", 0.0, 1.0, 0.5))))

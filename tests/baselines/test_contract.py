@@ -10,7 +10,7 @@ from bilevel.journal import Journal, projection, read
 from bilevel.space import SearchSpace, canonical
 from bilevel.trace import FailureKind, Outcome, Trial
 from bilevel.view import Brief, Proposer
-from tests.baselines.support import ARMS, OWN_SPACE, cpu_gpt, proposer, search, spaces
+from tests.baselines.support import ARMS, OWN_SPACE, SMAC, cpu_gpt, proposer, search, spaces
 from tests.mechanisms.support import EVERY_KIND, answering, trial, view, walk
 
 TRACES: dict[str, list[Trial]] = {
@@ -54,7 +54,7 @@ def answers(
     return said
 
 
-@pytest.mark.parametrize("arm", OWN_SPACE)
+@pytest.mark.parametrize("arm", [*OWN_SPACE, SMAC])
 class TestEveryProposerOfConfigurations:
     @pytest.mark.parametrize("space", ["every kind", "trap", "cpu_gpt"])
     def test_what_it_proposes_is_legal(self, arm: str, space: str) -> None:
@@ -74,7 +74,7 @@ class TestEveryProposerOfConfigurations:
         assert answers(made[1], mirrored, direction="maximize") == expected
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", [*ARMS, SMAC])
 class TestEverySearch:
     def test_the_same_seed_searches_the_same_and_another_one_does_not(self, arm: str) -> None:
         def proposed(seed: int) -> list[str]:
@@ -103,7 +103,7 @@ class TestEverySearch:
             assert one.proposal.problem or ran.task.space.check(one.proposal.changes) is not None
 
 
-@pytest.mark.parametrize("arm", ["random", "tpe", "cmaes", "centaur"])
+@pytest.mark.parametrize("arm", ["random", "tpe", "cmaes", "gp", SMAC, "centaur"])
 def test_a_sampler_s_draws_depend_on_the_seed_of_the_search(arm: str) -> None:
     def drawn(seed: int) -> object:
         made = Centaur(EVERY_KIND, share=0.0) if arm == "centaur" else proposer(arm, EVERY_KIND)

@@ -7,18 +7,19 @@ from typing import Any
 
 import optuna
 import pytest
+import threadpoolctl
 
 from baselines.optuna_search import OptunaSearch
 from bilevel.acceptance import Always
 from bilevel.errors import ConfigError
 from bilevel.levels.segment import Segment
 from bilevel.loop import Loop
-from bilevel.parameters import Float, Text
+from bilevel.parameters import Choice, Float, Int, Text
 from bilevel.space import SearchSpace
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal
 from bilevel.view import Brief, View
-from tests.baselines.support import search
+from tests.baselines.support import proposer, search
 from tests.helpers import GUIDED, SPACE, Listed, Parabola, loop
 
 TPE = functools.partial(optuna.samplers.TPESampler, n_startup_trials=5)
@@ -166,3 +167,66 @@ class TestAboveALoop:
         changes: Mapping[str, object] = outer.trace[1].proposal.changes
         assert changes == {}
         assert outer.trace[1].proposal.hypothesis.endswith("no parameter temperature")
+
+
+CMAES = functools.partial(optuna.samplers.CmaEsSampler, warn_independent_sampling=False)
+CHOICES = SearchSpace(
+    (Choice("A", ("x", "y", "z"), "x"), Choice("B", (1, 2), 1), Int("C", 3, 3, 3))
+)
+
+
+class TestWhereCmaEsStarts:
+    def first(self, **options: Any) -> list[float]:
+        """The X of its first proposals, which are drawn around its start."""
+        made = OptunaSearch(SPACE, sampler=CMAES, **options)
+        return [made.propose(loop_of_one().view(), Brief())[0].changes["X"] for _ in range(40)]
+
+    def test_at_the_baseline_or_in_the_middle(self) -> None:
+        ends = {"baseline": 5.0, "middle": 0.0}
+        for start, expected in ends.items():
+            assert sum(self.first(start=start)) / 40 == pytest.approx(expected, abs=1.5)
+
+    def test_a_search_begun_before_it_could_starts_in_the_middle(self) -> None:
+        assert self.first() == self.first(start="middle")
+
+    def test_anywhere_else_is_refused(self) -> None:
+        with pytest.raises(ConfigError, match="start='best': expected baseline or middle"):
+            OptunaSearch(SPACE, sampler=CMAES, start="best")
+
+    def test_over_choices_alone_it_would_be_random_search_and_is_refused(self) -> None:
+        with pytest.raises(
+            ConfigError, match=r"parameters are: A, B, C; choose arm=random .* arm=tpe"
+        ):
+            OptunaSearch(CHOICES, sampler=CMAES, start="baseline")
+        with pytest.raises(ConfigError, match="searches numbers"):
+            proposer("cmaes", CHOICES)
+        proposer("tpe", CHOICES)
+
+    def test_what_it_draws_at_random_is_said(self) -> None:
+        made = OptunaSearch(SPACE, sampler=CMAES, start="baseline")
+        said = made.propose(loop_of_one().view(), Brief())[0].hypothesis
+        assert said == "drawn by CmaEsSampler, MODE at random"
+
+    def test_one_number_is_enough(self) -> None:
+        made = OptunaSearch(SPACE, sampler=CMAES, start="baseline", only=["X"])
+        assert set(ran(made).trace[-1].proposal.changes) == {"X"}
+
+
+def loop_of_one() -> Loop:
+    made = loop(trials=1)
+    made.run()
+    return made
+
+
+def test_a_sampler_is_asked_on_one_thread() -> None:
+    threads: list[int] = []
+
+    class Watched(optuna.samplers.RandomSampler):
+        def sample_independent(self, *given: Any) -> Any:
+            threads.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
+            return super().sample_independent(*given)
+
+    with threadpoolctl.threadpool_limits(2):
+        ran(OptunaSearch(SPACE, sampler=Watched), 2)
+        assert 2 in {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
+    assert set(threads) == {1}

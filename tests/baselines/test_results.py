@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from baselines.results import Results
+from bilevel.errors import ConfigError
 from bilevel.trace import FailureKind, Outcome, Trial
 from tests.mechanisms.support import EVERY_KIND, trial, view
 
@@ -33,6 +34,25 @@ def test_a_failure_is_far_worse_than_the_worst(direction: str) -> None:
     spread = max(valued) - min(valued)
     assert losses[2] > max(valued) + 5 * spread
     assert losses[2] > told(TRIALS[0], replace(TRIALS[1], outcome=Outcome(9.0)))[1]
+
+
+def near(*trials: Trial) -> list[float]:
+    return [loss for _, loss in Results("near").news(view(trials))]
+
+
+def test_a_near_failure_is_worse_than_the_worst_by_the_range_of_values() -> None:
+    assert near(*TRIALS) == [1.0, 3.0, 5.0, 0.5]
+
+
+@pytest.mark.parametrize(("value", "loss"), [(3.0, 3.3), (-3.0, -2.7), (0.5, 0.6)])
+def test_or_by_a_tenth_of_the_only_value(value: float, loss: float) -> None:
+    only = replace(TRIALS[0], outcome=Outcome(value))
+    assert near(only, replace(TRIALS[2], number=1))[1] == pytest.approx(loss)
+
+
+def test_any_other_way_to_tell_failures_is_refused() -> None:
+    with pytest.raises(ConfigError, match="failures='worst': expected far or near"):
+        Results("worst")
 
 
 def test_a_failure_without_any_value_has_a_loss() -> None:

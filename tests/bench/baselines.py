@@ -30,6 +30,8 @@ ARMS = (
     "random",
     "tpe",
     "cmaes",
+    "gp",
+    "smac",
     "centaur",
     "optuna",
     "iid_llm",

@@ -302,6 +302,18 @@ def test_a_name_that_is_taken_is_asked_again(first: Admission, gates: Any) -> No
     assert made.taken == ["scouts"]
 
 
+def test_the_next_session_reads_where_a_mechanism_failed_and_none_of_its_words(gates: Any) -> None:
+    gates(passed(), passed("dancers"))
+    raising = 'if view.trial == 6: raise ValueError(f"it is {id(view)}")\n        return brief.add('
+    source = SOURCE.format(name="scouts").replace("return brief.add(", raising)
+    again = (*SESSION[:2], specified(name="dancers"), written("dancers"))
+    app = Canned(*SESSION[:3], reply(source=source), *again)
+    inner, _ = searched(app, trials=12)
+    assert "ValueError: it is " in inner.pipeline.ledger.last_error("scouts")
+    line = 'at line 9: `if view.trial == 6: raise ValueError(f"it is {id(view)}")`'
+    assert f"; at the last error it raised ValueError {line}\n" in prompts(app)[4]
+
+
 def test_three_repairs_with_the_exact_reason_and_then_none(gates: Any) -> None:
     reasons = [f"line {n}: `import os{n}` is not allowed" for n in range(4)]
     made = gates(*map(refused, reasons))

@@ -13,6 +13,7 @@ from bilevel.sandbox import hosted, processor, spare
 from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
+    MemoryLimit,
     SandboxError,
     SandboxUnavailable,
     TimeLimit,
@@ -86,10 +87,7 @@ HOSTILE: dict[str, tuple[str, type[SandboxError]]] = {
         TimeLimit,
     ),
     "a stop": ("os.kill(os.getpid(), signal.SIGSTOP)", TimeLimit),
-    "a memory bomb": (
-        "held = [bytearray(1 << 26) for _ in range(1000)]",
-        SandboxError,
-    ),
+    "a memory bomb": ("held = [bytearray(1 << 26) for _ in range(1000)]", MemoryLimit),
     "a hidden file": (
         "\n        try: fd = os.memfd_create('x')\n"
         "        except OSError: raise MemoryError\n"

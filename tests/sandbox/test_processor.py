@@ -1,6 +1,8 @@
 """The time of a call is its worker's own: neither a busy machine nor a slow host uses it up."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -67,10 +69,14 @@ def test_a_worker_is_seen_below_its_keeper(layer: str) -> None:
         before = spent_s(clocks(below(confined.worker.pid)))
         confined.propose(loop({}).view())
         assert spent_s(clocks(below(confined.worker.pid))) - before >= 0.2
-        gone = clocks(below(confined.worker.pid))
-    assert gone
-    assert spent_s(gone) == 0.0
-    assert clocks([2**22 + 1]) == ()
+
+
+def test_a_process_that_has_ended_counts_no_more() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        found = clocks([process.pid])
+        assert len(found) == 1
+    assert spent_s(found) == 0.0
+    assert clocks([process.pid]) == ()
 
 
 def test_an_allowance_is_looked_at_when_it_may_be_used_up(
