@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bilevel.proposer import LLMProposer
 from bilevel.trace import Proposal, Trace
-from bilevel.view import Brief, View
+from bilevel.view import Brief, View, none_attached
 
 
 class Blind(LLMProposer):
@@ -19,5 +19,11 @@ class Blind(LLMProposer):
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         first = view.trace[:1]
-        blind = replace(view, trace=Trace(first), trials_left=None, asker=lambda *_: view.ask)
+        blind = replace(
+            view,
+            trace=Trace(first),
+            trials_left=None,
+            asker=lambda *_: view.ask,
+            mechanisms=none_attached,
+        )
         return super().propose(blind, replace(brief, trials=()))

@@ -105,7 +105,7 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
 def _about_tokens(settings: Mapping[str, Any]) -> int | None:
     """What the task tells of itself, or None where it is not given. The search is made
     as it would be to run it, so that what cannot be made is told now. Raises what the run would."""
-    own = settings["baseline"]["proposer"]  # which says itself what it shows
+    own = settings["baseline"]["proposer"]  # which does not show what is edited
     if not_given(settings):
         return 0 if own else None
     with contextlib.ExitStack() as stack:
@@ -114,5 +114,5 @@ def _about_tokens(settings: Mapping[str, Any]) -> int | None:
         for loop in levels(settings, task, journal=Journal(None), asker=nobody, observers=()):
             stack.callback(loop.pipeline.close)
         about = task.describe()
-        told = (about.facts, about.source, *about.meanings.values())
-        return 0 if own else sum(map(text_tokens, told))
+        told = (about.facts, *about.meanings.values(), *([] if own else [about.source]))
+        return sum(map(text_tokens, told))

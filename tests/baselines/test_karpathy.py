@@ -211,13 +211,13 @@ def test_a_reply_that_does_not_match_is_asked_for_again() -> None:
     """By the stand-in, through the session: the repair round is a charged call."""
     ledger, task = Ledger(), Judged()
     client = scripted_client(name="scripted", model="scripted", base_url=None)
-    with Session(client, Journal(None), ledger, 5) as session:
+    with Session(client, Journal(None), ledger, 6) as session:
         ran = Loop(
             task=task,
             proposer=Karpathy(task.space),
             acceptance=Greedy(),
             trials=12,
-            seed=5,
+            seed=6,
             asker=session.asker,
         )
         ran.run()

@@ -81,6 +81,8 @@ class Reading:
         told = {name: self.section(name) for name in HEARD}
         fenced = {name: self.fenced.get(name, "") for name in HEARD_CODE}
         read = [[asdict(knob) for knob in self.knobs], [asdict(row) for row in self.rows]]
+        if "The script" in self.fenced:  # whose history is no table
+            told["Experiments so far"] = self.section("Experiments so far")
         counted = [[row.get(name) for name in COUNTED] for row in self.statistics]
         return json.dumps([self.schema, told, fenced, read, counted])
 
