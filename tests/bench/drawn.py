@@ -26,6 +26,8 @@ Coordinates = Mapping[str, float]
 class Drawn(Task):
     """The problem with this number: `exact` is free of noise and lowest at `optimum`."""
 
+    noise_sd: float
+
     def __init__(self, number: int) -> None:
         rng = keyed(number, "drawn")
         self.name = f"drawn-{number}"
@@ -83,18 +85,17 @@ def _parameters(rng: Random) -> list[Parameter]:
         kind = rng.choices(("log", "even", "int", "power", "tuple", "choice"), (4, 4, 2, 2, 1, 3))[
             0
         ]
-        made.append(
-            {
-                "log": Float(name, low, low * rng.choice((20.0, 100.0, 1000.0)), low, log=True),
-                "even": Float(name, 0.0, low, 0.0),
-                "int": Int(name, least, most, least),
-                "power": PowerOfTwo(
-                    name, 2**exponent, 2 ** (exponent + rng.randint(3, 7)), 2**exponent
-                ),
-                "tuple": Tuple(name, (0.5, 0.8), (0.99, 0.999), (0.5, 0.8)),
-                "choice": Choice(name, ("a", "b", "c", "d", "e")[: rng.randint(2, 5)], "a"),
-            }[kind]
-        )
+        every: dict[str, Parameter] = {
+            "log": Float(name, low, low * rng.choice((20.0, 100.0, 1000.0)), low, log=True),
+            "even": Float(name, 0.0, low, 0.0),
+            "int": Int(name, least, most, least),
+            "power": PowerOfTwo(
+                name, 2**exponent, 2 ** (exponent + rng.randint(3, 7)), 2**exponent
+            ),
+            "tuple": Tuple(name, (0.5, 0.8), (0.99, 0.999), (0.5, 0.8)),
+            "choice": Choice(name, ("a", "b", "c", "d", "e")[: rng.randint(2, 5)], "a"),
+        }
+        made.append(every[kind])
     if sum(not isinstance(p, Choice) for p in made) < 2:
         return _parameters(rng)
     return made
