@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from bilevel import syntax
 from bilevel.admission.names import unsteady
 from bilevel.admission.verdict import Refused
 from bilevel.confined import ConfinedMechanism
-from bilevel.syntax import parse
 
 T = TypeVar("T")
 CHANCES = ("", "another")
@@ -61,5 +61,5 @@ class Twins:
         raise Refused(self._unsteady())
 
     def _unsteady(self) -> str:
-        found = [f"line {line}: {what}" for line, what in unsteady(parse(self._source))]
+        found = [f"line {line}: {what}" for line, what in unsteady(syntax.parse(self._source))]
         return f"{TWICE}; look at {'; '.join(found[:SHOWN])}" if found else TWICE

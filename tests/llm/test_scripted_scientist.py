@@ -103,7 +103,8 @@ class TestComparing:
     def test_what_it_reads_first_has_a_bonus(self) -> None:
         question = comparison(LOWER_DECAY, LOWER_DECAY)
         texts = [at(seed).ask(*question).texts[0] for seed in range(200)]
-        better = Counter(json.loads(text)["better"] for text in texts if text.startswith('{"b'))
+        whole = [text for text in texts if text.startswith('{"b') and text.endswith("}")]
+        better = Counter(json.loads(text)["better"] for text in whole)
         assert better["A"] > better["B"] > 0
 
 
