@@ -4,7 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
-from baselines.axes import Axes
+from baselines.axes import Axes, Axis
 from baselines.results import FAR, Results
 from bilevel.errors import ConfigError
 from bilevel.randomness import digest
@@ -43,7 +43,7 @@ class SmacSearch:
             raise ConfigError(f"{initial=}, {retrain_after=}: expected at least 1 of each")
         if not 0 <= at_random <= 1:
             raise ConfigError(f"at_random={at_random!r}: expected a share in [0, 1]")
-        self._options = {
+        self._options: dict[str, Any] = {
             "initial": initial,
             "retrain_after": retrain_after,
             "at_random": at_random,
@@ -59,7 +59,7 @@ class SmacSearch:
 
         if self._smac is None:
             seed = digest(view.seed, view.level, ORIGIN) % 2**31
-            searched = (*self._axes.lines, *self._axes.categories)
+            searched: tuple[Axis, ...] = (*self._axes.lines, *self._axes.categories)
             self._smac = facade(searched, self._fixed, seed, **self._options)
         for config, loss in self._results.news(view):
             at = self._axes.encode(config)

@@ -60,7 +60,7 @@ def test_the_text_of_a_script_counts_and_not_its_place(tmp_path: Path) -> None:
 def test_linear_algebra_has_one_thread_while_a_search_runs(tmp_path: Path) -> None:
     """What sums come to depends on it."""
     settings = composed("search.trials=1", f"results={tmp_path}", "task=trap", "arm=cmaes")
-    threads = set()
+    threads: set[int] = set()
 
     def look(loop: Loop, trial: Trial) -> None:
         threads.update(pool["num_threads"] for pool in threadpool_info())

@@ -52,7 +52,11 @@ def test_bad_input_is_told(
 
 
 @pytest.mark.slow
-def test_the_page_is_served_until_it_is_stopped(results: Path) -> None:
+@pytest.mark.parametrize("name", ["mlruns", "we?rd #1 100%41"])
+def test_the_page_is_served_until_it_is_stopped(tmp_path: Path, migrated: Path, name: str) -> None:
+    results = tmp_path / name
+    results.mkdir()
+    shutil.copy(migrated, results / "mlflow.db")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     page = subprocess.Popen(
@@ -76,3 +80,4 @@ def test_the_page_is_served_until_it_is_stopped(results: Path) -> None:
     finally:
         os.killpg(page.pid, signal.SIGTERM)
         page.wait(30)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

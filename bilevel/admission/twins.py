@@ -4,7 +4,6 @@ Generators that belong to nobody are seeded differently in the two, so that it i
 a draw from one is noticed.
 """
 
-import ast
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -12,6 +11,7 @@ from typing import TypeVar
 from bilevel.admission.names import unsteady
 from bilevel.admission.verdict import Refused
 from bilevel.confined import ConfinedMechanism
+from bilevel.syntax import parse
 
 T = TypeVar("T")
 CHANCES = ("", "another")
@@ -61,5 +61,5 @@ class Twins:
         raise Refused(self._unsteady())
 
     def _unsteady(self) -> str:
-        found = [f"line {line}: {what}" for line, what in unsteady(ast.parse(self._source))]
+        found = [f"line {line}: {what}" for line, what in unsteady(parse(self._source))]
         return f"{TWICE}; look at {'; '.join(found[:SHOWN])}" if found else TWICE

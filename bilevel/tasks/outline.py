@@ -3,6 +3,8 @@
 import ast
 from collections.abc import Collection, Iterator
 
+from bilevel.syntax import parse
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Lines = tuple[int, int]  # the first and the last of them, counted from one
 
@@ -12,7 +14,7 @@ def outline(source: str, constants: Collection[str] = ()) -> str:
     elsewhere, and of functions that neither read nor are given one of them only what they are
     called, take and say of themselves. What is not Python stays as it is."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError):
         return source
     lines: list[str | None] = [*source.splitlines()]

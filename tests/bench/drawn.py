@@ -20,13 +20,12 @@ from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 
 SPREAD = {"good": 0.12, "middling": 0.3, "trap": 0.5}  # of a baseline around the optimum, in ranges
 NOISE = (0.0, 0.01, 0.05, 0.2)  # sd, in what there is to gain
+KINDS = {"log": 4, "even": 4, "int": 2, "power": 2, "tuple": 1, "choice": 3}  # how often
 Coordinates = Mapping[str, float]
 
 
 class Drawn(Task):
     """The problem with this number: `exact` is free of noise and lowest at `optimum`."""
-
-    noise_sd: float
 
     def __init__(self, number: int) -> None:
         rng = keyed(number, "drawn")
@@ -63,7 +62,7 @@ class Drawn(Task):
         config = self.configured(parent, proposal)
         if self.crashes(config):
             return Outcome.failed(FailureKind.CRASH, "diverged")
-        noise = keyed(seed, canonical(config)).gauss(0.0, self.noise_sd)
+        noise = keyed(seed, canonical(config)).gauss(0.0, self.noise_sd or 0.0)
         return Outcome(self.exact(config) + noise)
 
     def _units(self, config: Config) -> Coordinates:
@@ -77,28 +76,23 @@ class Drawn(Task):
 
 def _parameters(rng: Random) -> list[Parameter]:
     """Four to twelve, of every kind, with a baseline that is put right later."""
-    made: list[Parameter] = []
-    for place in range(rng.randint(4, 12)):
-        name, low = f"P{place + 1}", math.exp(rng.uniform(-7.0, 1.0))
-        exponent, least = rng.randint(0, 12), rng.randint(0, 3)
-        most = least + rng.randint(3, 12)
-        kind = rng.choices(("log", "even", "int", "power", "tuple", "choice"), (4, 4, 2, 2, 1, 3))[
-            0
-        ]
-        every: dict[str, Parameter] = {
-            "log": Float(name, low, low * rng.choice((20.0, 100.0, 1000.0)), low, log=True),
-            "even": Float(name, 0.0, low, 0.0),
-            "int": Int(name, least, most, least),
-            "power": PowerOfTwo(
-                name, 2**exponent, 2 ** (exponent + rng.randint(3, 7)), 2**exponent
-            ),
-            "tuple": Tuple(name, (0.5, 0.8), (0.99, 0.999), (0.5, 0.8)),
-            "choice": Choice(name, ("a", "b", "c", "d", "e")[: rng.randint(2, 5)], "a"),
-        }
-        made.append(every[kind])
-    if sum(not isinstance(p, Choice) for p in made) < 2:
-        return _parameters(rng)
-    return made
+    made = [_parameter(f"P{place + 1}", rng) for place in range(rng.randint(4, 12))]
+    numbers = sum(not isinstance(parameter, Choice) for parameter in made)
+    return made if numbers >= 2 else _parameters(rng)
+
+
+def _parameter(name: str, rng: Random) -> Parameter:
+    low, exponent, least = math.exp(rng.uniform(-7.0, 1.0)), rng.randint(0, 12), rng.randint(0, 3)
+    most, (kind,) = least + rng.randint(3, 12), rng.choices(tuple(KINDS), tuple(KINDS.values()))
+    made: dict[str, Parameter] = {
+        "log": Float(name, low, low * rng.choice((20.0, 100.0, 1000.0)), low, log=True),
+        "even": Float(name, 0.0, low, 0.0),
+        "int": Int(name, least, most, least),
+        "power": PowerOfTwo(name, 2**exponent, 2 ** (exponent + rng.randint(3, 7)), 2**exponent),
+        "tuple": Tuple(name, (0.5, 0.8), (0.99, 0.999), (0.5, 0.8)),
+        "choice": Choice(name, ("a", "b", "c", "d", "e")[: rng.randint(2, 5)], "a"),
+    }
+    return made[kind]
 
 
 def _optimum(rng: Random) -> float:
@@ -150,10 +144,7 @@ def _shape(
     weight = {a.name: math.exp(-decay * r) for a, r in zip(searched.all, ranks, strict=True)}
     effect = {name: rng.choice((_square, _linear, _well)) for name in lines}
     option = {n: [rng.uniform(0.1, 0.5) for _ in range(count)] for n, count in choices.items()}
-    pairs = [
-        (*rng.sample(lines, 2), rng.choice((-1.0, 1.0)), rng.uniform(0.2, 1.5))
-        for _ in range(rng.randint(0, 2))
-    ]
+    pairs = [_pair(rng, lines) for _ in range(rng.randint(0, 2))]
     pit = {name: start[name] + rng.gauss(0.0, 0.05) for name in lines}
 
     def whole(at: Coordinates) -> float:
@@ -169,6 +160,12 @@ def _shape(
         return min(whole(at), depth + 4.0 * sum((at[n] - pit[n]) ** 2 for n in lines))
 
     return trapped if trap else whole
+
+
+def _pair(rng: Random, lines: list[str]) -> tuple[str, str, float, float]:
+    """Two numbers, whether they rise together, and how much it costs that they do not."""
+    one, other = rng.sample(lines, 2)
+    return one, other, rng.choice((-1.0, 1.0)), rng.uniform(0.2, 1.5)
 
 
 def _square(distance: float) -> float:

@@ -29,7 +29,12 @@ def test_they_have_every_kind_and_crashes_and_noise_and_no_known_name() -> None:
     kinds = {type(p).__name__ for task in tasks for p in task.space.active}
     assert kinds == {"Float", "Int", "PowerOfTwo", "Tuple", "Choice"}
     assert {task.kind for task in tasks} == {"good", "middling", "trap"}
-    assert {round(task.noise_sd / task.gain, 3) for task in tasks} == {0.0, 0.01, 0.05, 0.2}
+    assert {round((task.noise_sd or 0.0) / task.gain, 3) for task in tasks} == {
+        0.0,
+        0.01,
+        0.05,
+        0.2,
+    }
     names = {p.name for task in tasks for p in task.space.active}
     assert not names & {p.name for p in PARAMETERS}
     rng = Random(1)

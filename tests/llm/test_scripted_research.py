@@ -324,7 +324,7 @@ def test_the_placeholders_of_a_source_cannot_be_abused() -> None:
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.template)
 def test_a_sound_source_acts_in_a_search_without_an_error(family: Family) -> None:
     effects: Counter[Effect] = Counter()
-    for seed, landscape in enumerate(("trap", "noisy")):
+    for seed, landscape in enumerate(("trap", "noisy", "trap", "trap", "trap", "trap")):
         loop = searched(load(sound(family, seed), "my_idea"), landscape, seed)
         assert len(loop.trace) == 31
         rows = loop.pipeline.ledger.rows("my_idea")
@@ -366,7 +366,7 @@ def searched(mechanism: Mechanism | None, landscape: str, seed: int, trials: int
 
 @functools.cache
 def plain_search() -> Loop:
-    return searched(None, "trap", 2)
+    return searched(None, "trap", 3)
 
 
 def prefixes() -> Iterator[View]:
