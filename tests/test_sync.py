@@ -164,12 +164,12 @@ def test_what_cannot_be_synced_is_told_and_the_others_are_written(
 ) -> None:
     folder = untracked / "mlruns" / "searches" / "s"
     damaged = folder / "random-seed1" / "journal.jsonl"
-    damaged.write_bytes(damaged.read_bytes().replace(b'"outcome"', b"outcome", 1))
+    damaged.write_bytes(damaged.read_bytes().replace(b'"kind": "outcome"', b"kind: outcome", 1))
     with Journal(folder / "tabu-seed1" / "journal.jsonl"):
         assert main(["study=s"]) == 1
     captured = capsys.readouterr()
     assert "1 searches with 7 trials written, 0 were there already, 2 could not" in captured.out
-    assert "line 4 is damaged" in captured.err
+    assert "line 5 is damaged" in captured.err
     assert "is being run by process" in captured.err
 
 

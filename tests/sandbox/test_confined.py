@@ -127,7 +127,7 @@ def test_the_view_inside_is_the_view_outside() -> None:
     view = ran_loop().view().for_("mine/propose")
     with mine(body) as confined:
         made = confined.propose(view)[0]
-    assert made.changes["rng"] == [view.rng.random() for _ in range(3)]
+    assert made.changes["rng"] == tuple(view.rng.random() for _ in range(3))
     assert made.origin == view.source()
     # `moves` is a frozenset, whose order inside and outside may differ
     expected = (
