@@ -156,8 +156,8 @@ def test_a_search_with_retests_stopped_at_any_line_continues_to_the_same_journal
     assert projection(read(tmp_path / "cut.jsonl")) == whole
 
 
-def test_without_a_measured_deviation_the_command_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"python -m bilevel\.noise"):
+def test_without_a_deviation_it_is_refused() -> None:
+    with pytest.raises(ConfigError, match="expected the standard deviation of one measurement"):
         NoiseAware(None)
 
 

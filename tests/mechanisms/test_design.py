@@ -93,12 +93,12 @@ def test_an_array_never_takes_more_than_its_budget() -> None:
 
 
 class Thief(Mechanism):
-    """Takes the third turn from everybody but the proposer."""
+    """Takes the third trial from the design."""
 
     name = "thief"
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
-        return candidates if view.trial != 3 else candidates[:1]
+        return [c for c in candidates if view.trial != 3 or c.origin != "design"]
 
 
 def test_a_run_that_lost_its_turn_comes_again() -> None:
