@@ -20,10 +20,10 @@ run: $(STAMP)  ## a small real study: three arms, two seeds, about seven minutes
 	$(BIN)/python -m bilevel -m +experiment=demo study=$(STUDY)
 	$(BIN)/python -m bilevel.report study=$(STUDY)
 
-test: check $(MODEL)  ## everything CI runs: linters, types, all tests
+test: check  ## everything CI runs: linters, types, all tests
 	$(BIN)/python -m pytest -n 3
 
-nightly: $(STAMP)  ## the tests that take minutes
+nightly: $(STAMP) $(MODEL)  ## the tests that take minutes, one with a real small model
 	$(BIN)/python -m pytest -m nightly
 
 check: $(STAMP)

@@ -54,7 +54,7 @@ def test_every_arm_is_the_same_search_in_another_process(tmp_path: Path) -> None
     twice(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_busy_machine_makes_no_other_search(tmp_path: Path) -> None:
     """Alone first, then two more beside processes that never rest."""
     studies = ("alone", "beside", "others")

