@@ -4,6 +4,7 @@
 what they came to is in their journals.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -18,7 +19,12 @@ from bilevel.overrides import composed
 from bilevel.settings import CONF
 
 ROOT = Path(__file__).parents[1]
-ARMS = sorted(file.stem for file in (CONF / "arm").glob("*.yaml"))
+EXTRAS = {"smac"}  # arms whose package is an optional extra of the same name
+ARMS = sorted(
+    file.stem
+    for file in (CONF / "arm").glob("*.yaml")
+    if file.stem not in EXTRAS or importlib.util.find_spec(file.stem) is not None
+)
 TRIALS = 12  # a level that acts every ten has acted once, and what it made was called
 
 

@@ -59,6 +59,8 @@ NEEDED = {  # by choices that cannot be run alone
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda x: x)
 def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> None:
+    if group in ("arm", "baseline") and choice in EXTRAS:
+        pytest.importorskip(choice)
     chosen = f"{group}={choice}"
     settings = with_measured_noise(composed(chosen, *NEEDED.get(chosen, [])))
     assert plan(settings).others == 11
