@@ -25,7 +25,7 @@ SAID = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_say_the_same_of_what_is_never_the_same() -> None:
     command = [sys.executable, "-m", "tests.admission.planted"]
     running = [
