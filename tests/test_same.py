@@ -10,7 +10,7 @@ from tests.same import ARMS, begun, busy, difference, journals, log_of, override
 from tests.tasks.cpu_gpt.conftest import sentences
 
 DEPENDENT = "evoscientist_study"  # learns from the searches of its study that ran before
-ISSUE = ["arm=bilevel", "task=trap", "seed=1", "search.confirm_seeds=0", "tracking=none"]
+REFUSED_AT_FIRST = ["arm=bilevel", "task=trap", "seed=1", "search.confirm_seeds=0", "tracking=none"]
 """Thirty trials in which the model writes a mechanism that draws from a global generator."""
 Searches = list[list[str]]
 
@@ -29,7 +29,10 @@ def every_arm(folder: Path) -> tuple[Searches, Searches]:
     seeds = {arm: (1, 2) if arm == DEPENDENT else (2,) for arm in ARMS}
     made = {arm: [[*overrides(arm, text), f"seed={s}"] for s in seeds[arm]] for arm in ARMS}
     forward = [search for arm in ARMS for search in made[arm]]
-    return [*forward, ISSUE], [ISSUE, *(s for arm in reversed(ARMS) for s in made[arm])]
+    return [*forward, REFUSED_AT_FIRST], [
+        REFUSED_AT_FIRST,
+        *(s for arm in reversed(ARMS) for s in made[arm]),
+    ]
 
 
 def end(folder: Path, study: str, process: "subprocess.Popen[bytes]") -> None:
@@ -58,9 +61,11 @@ def test_every_arm_is_the_same_search_in_another_process(tmp_path: Path) -> None
 def test_a_busy_machine_makes_no_other_search(tmp_path: Path) -> None:
     """Alone first, then two more beside processes that never rest."""
     studies = ("alone", "beside", "others")
-    end(tmp_path, "alone", begun(tmp_path, "alone", [ISSUE], PYTHONHASHSEED="3"))
+    end(tmp_path, "alone", begun(tmp_path, "alone", [REFUSED_AT_FIRST], PYTHONHASHSEED="3"))
     with busy(2 * (os.cpu_count() or 1), most_s=300):
-        searches = {s: begun(tmp_path, s, [ISSUE], PYTHONHASHSEED="4") for s in studies[1:]}
+        searches = {
+            s: begun(tmp_path, s, [REFUSED_AT_FIRST], PYTHONHASHSEED="4") for s in studies[1:]
+        }
         for study, search in searches.items():
             end(tmp_path, study, search)
     alone, *beside = (journals(tmp_path, study) for study in studies)
