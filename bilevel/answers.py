@@ -1,6 +1,8 @@
 """What a hook may answer, and how the ledger tells of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from typing import TypeVar
 
 from bilevel.ledger import Effect
@@ -11,6 +13,11 @@ from bilevel.view import Brief, View
 T = TypeVar("T")
 Verdict = tuple[Effect, str, str]  # the effect, what was done, what would have been done without
 NO_EFFECT: Verdict = (Effect.NONE, "", "")
+MAX_CANDIDATES = 256  # of one call
+MAX_TEXT_CHARS = 4_000  # of a hypothesis, or of why a candidate is rejected
+MAX_CHANGES_CHARS = 256 << 10  # of one candidate: a whole training script fits
+MAX_BRIEF_CHARS = 10_000  # that one mechanism may add to a brief
+MAX_LISTED_CHARS = 20_000  # of what the ledger tells of one call
 
 
 def of_kind(answer: object, kind: type[T]) -> T:
@@ -28,12 +35,84 @@ def numbered(view: View, number: object) -> Trial | None:
     return found
 
 
-def proposals(answer: Iterable[object]) -> tuple[Proposal, ...]:
-    """The candidates, each with changes that can be written down."""
-    made = tuple(of_kind(candidate, Proposal) for candidate in answer)
-    for candidate in made:
-        canonical(candidate.changes)
+def limited(hook: str, what: str, found: int, most: int) -> None:
+    """Raises ValueError, with the limit by its name."""
+    if found > most:
+        raise ValueError(f"{hook}: {found:,} {what}; at most {most:,} are taken")
+
+
+def proposed(name: str, answer: Iterable[object]) -> tuple[Proposal, ...]:
+    """What a mechanism proposes, as its own: who proposed it is written here. Raises TypeError or
+    ValueError."""
+    made = _candidates("propose", answer)
+    return tuple(Proposal(c.changes, c.hypothesis, name) for c in made)
+
+
+def reviewed(
+    name: str, given: Sequence[Proposal], answer: Iterable[object]
+) -> tuple[Proposal, ...]:
+    """What a mechanism made of the candidates it was given. Raises TypeError or ValueError.
+
+    Whose each one is, and what only the loop may say of it, is written here. The same changes are
+    the same candidate, kept or rejected; of two with the same, the one with these words. Other
+    changes under the origin of a candidate that is missing from the answer are an edit of that
+    one; any others are the mechanism's own.
+    """
+    made = _candidates("review", answer)
+    missing = list(given)
+    found: list[Proposal | None] = [None] * len(made)
+    for alike in (_same_words, _same_changes):
+        for place, one in enumerate(made):
+            same = next((c for c in missing if found[place] is None and alike(c, one)), None)
+            if same is not None:
+                missing.remove(same)
+                found[place] = replace(same, rejected=one.rejected)
+    return tuple(
+        _edited(name, missing, one) if same is None else same
+        for one, same in zip(made, found, strict=True)
+    )
+
+
+def _same_changes(one: Proposal, other: Proposal) -> bool:
+    return one.changes == other.changes
+
+
+def _same_words(one: Proposal, other: Proposal) -> bool:
+    told = one.origin == other.origin and one.hypothesis == other.hypothesis
+    return told and one.changes == other.changes
+
+
+def _edited(name: str, missing: list[Proposal], made: Proposal) -> Proposal:
+    before = next((c for c in missing if c.origin == made.origin), None)
+    if before is None:
+        return Proposal(made.changes, made.hypothesis, name, rejected=made.rejected)
+    missing.remove(before)
+    text, why = made.hypothesis, made.rejected
+    return replace(before, changes=made.changes, hypothesis=text, rejected=why)
+
+
+def _candidates(hook: str, answer: Iterable[object]) -> list[Proposal]:
+    """With changes that can be written down, and everything within its limit."""
+    made = [of_kind(one, Proposal) for one in islice(answer, MAX_CANDIDATES + 1)]
+    limited(hook, "candidates", len(made), MAX_CANDIDATES)
+    for one in made:
+        texts = {"a hypothesis": one.hypothesis, "a reason of rejection": one.rejected}
+        for what, text in texts.items():
+            limited(hook, f"characters in {what}", len(of_kind(text, str)), MAX_TEXT_CHARS)
+        if not isinstance(one.changes, Mapping):
+            raise TypeError(f"changes are a dict, not {type(one.changes).__name__}")
+        size = len(canonical(one.changes))
+        limited(hook, "characters in a candidate's changes", size, MAX_CHANGES_CHARS)
     return made
+
+
+def briefed(view: View, given: Brief, made: object) -> Brief:
+    """A brief no longer than one mechanism may make it. Raises TypeError or ValueError."""
+    brief = of_kind(made, Brief)
+    text = of_kind(brief.text, str)
+    limited("brief", "more characters of text", len(text) - len(given.text), MAX_BRIEF_CHARS)
+    limited("brief", "trials", len(brief.trials), max(view.trial, len(given.trials)))
+    return brief
 
 
 def decision(changed: bool, did: str, without: str) -> Verdict:
@@ -49,7 +128,8 @@ def shown(brief: Brief) -> str:
 
 
 def listed(candidates: Sequence[Proposal]) -> str:
-    return "; ".join(str(dict(c.changes)) for c in candidates) or "nothing"
+    told = "; ".join(str(dict(c.changes)) for c in candidates) or "nothing"
+    return told if len(told) <= MAX_LISTED_CHARS else told[: MAX_LISTED_CHARS - 3] + "..."
 
 
 def verdict_of(kept: bool) -> str:

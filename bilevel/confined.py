@@ -1,23 +1,29 @@
 """A mechanism whose code runs in a confined worker; to the pipeline it is one like any other."""
 
 import re
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from bilevel.closing import Closing
 from bilevel.errors import BilevelError, ConfigError
+from bilevel.frozen import frozen
 from bilevel.mechanism import HOOKS, Mechanism
-from bilevel.sandbox import spare
+from bilevel.sandbox import replies, spare
 from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
 from bilevel.sandbox.hosted import Hosted, Limits
-from bilevel.sandbox.showing import Showing, candidates, given, shown_again
-from bilevel.sandbox.wire import pack, unpack
-from bilevel.view import View
+from bilevel.sandbox.showing import Showing, given, shown_again
+from bilevel.sandbox.wire import pack
+from bilevel.view import Answer, View
 
 _NAME = re.compile(r"[\w.-]{1,80}")
-_ANSWERS = {"tuple", "mappingproxy", "Proposal"}
-STATE_MAX_CHARS = 256 << 10
+NO_STATE = "{}"
+MAX_RENDERS = 64  # of one call
+MAX_CONFIG_BYTES = 512 << 10
 
 
 class ConfinedMechanism(Mechanism, Closing):
@@ -35,7 +41,7 @@ class ConfinedMechanism(Mechanism, Closing):
     ) -> None:
         self._source, self._limits, self._chance = source, limits, chance
         self._arguments = pack(arguments)
-        self._state: dict[str, Any] = {}
+        self._state = NO_STATE
         self._hosted: Hosted | None = None
         self._showing = Showing()
         self.kills: Counter[str] = Counter()
@@ -50,15 +56,16 @@ class ConfinedMechanism(Mechanism, Closing):
         return self._source
 
     @property
-    def state(self) -> Mapping[str, Any]:
-        """What came with the last good answer: all that another worker would be told to go on."""
+    def state(self) -> str:
+        """What came with the last good answer: all that another worker would be told to go on. It
+        is that worker's to read, and nobody else's."""
         return self._state
 
-    def begin(self, state: Mapping[str, Any] | None = None) -> None:
+    def begin(self, state: str = NO_STATE) -> None:
         """Makes the mechanism anew, with this state or none. Raises SandboxError."""
         if self._hosted is None or not self._hosted.open:
             self._hosted, self._showing = spare.take(self._limits), Showing()
-        self._state = dict(state or {})
+        self._state = state
         self._load(self._hosted)
 
     def _call(self, hook: str, view: View, *things: Any) -> Any:
@@ -66,9 +73,9 @@ class ConfinedMechanism(Mechanism, Closing):
         try:
             hosted = self.worker
             request = self._request(hook, view, things)
-            reply = hosted.call(request, Wishes(view, self._limits.asks).answers)
+            reply = hosted.call(request, Wishes(view, self._limits.asks))
             self._remember(reply)
-            return _understood(hook, view, things, reply["answer"])
+            return _understood(hook, view, things, reply.answer)
         except (MechanismRaised, TypeError, ValueError):
             raise
         except BilevelError as error:
@@ -91,7 +98,7 @@ class ConfinedMechanism(Mechanism, Closing):
             self.close()  # it was not shown what `_showing` believes
             raise
 
-    def _load(self, hosted: Hosted) -> dict[str, Any]:
+    def _load(self, hosted: Hosted) -> replies.Described:
         request = {
             "source": self._source,
             "arguments": self._arguments,
@@ -100,17 +107,14 @@ class ConfinedMechanism(Mechanism, Closing):
         }
         reply = hosted.call(request, limit_s=self._limits.start_s)
         self._remember(reply)
-        description = reply["answer"]
-        if not isinstance(description, dict):
-            raise BadFrame("a mechanism without a description")
-        return description
+        return replies.description(reply.answer)
 
-    def _remember(self, reply: Mapping[str, Any]) -> None:
-        if len(str(reply["state"])) <= STATE_MAX_CHARS:
-            self._state = reply["state"]
-            self.lost = tuple(str(name) for name in reply["lost"])
+    def _remember(self, reply: replies.Answered) -> None:
+        state = bytes(reply.state)
+        if len(state) <= replies.MAX_STATE_BYTES:
+            self._state, self.lost = state.decode("utf-8", errors="replace"), tuple(reply.lost)
         else:
-            self._state, self.lost = {}, ("everything: more than can be kept",)
+            self._state, self.lost = NO_STATE, ("everything: more than can be kept",)
 
 
 class Wishes:
@@ -120,66 +124,91 @@ class Wishes:
         self._views = [view]
         while self._views[-1].below is not None:
             self._views.append(self._views[-1].below)
-        self._asks = asks
-        self.answers: dict[str, Callable[[Any, Hosted], dict[str, Any]]] = {
-            "ask": self._ask,
-            "render": self._render,
-        }
+        self._asks, self._renders = asks, MAX_RENDERS
 
-    def _render(self, wish: Any, hosted: Hosted) -> dict[str, Any]:
+    def granted(self, wish: replies.Reply, hosted: Hosted) -> Mapping[str, Any]:
+        """Raises BadFrame for what nobody may ask, and whatever the search's model raises."""
         try:
-            depth, config = wish
-            return {"text": self._views[depth].render(unpack(config, _ANSWERS))}
-        except (TypeError, ValueError, LookupError, BilevelError) as error:
-            return {"refused": f"{type(error).__name__}: {error}"}
+            if isinstance(wish, replies.Rendering):
+                return self._rendered(wish, hosted)
+            if isinstance(wish, replies.Asking):
+                return self._asked(wish, hosted)
+        except _Refused as refusal:
+            return {"refused": str(refusal)}
+        raise BadFrame(f"{type(wish).__name__} in the middle of a call")
 
-    def _ask(self, wish: Any, hosted: Hosted) -> dict[str, Any]:
-        if self._asks <= 0:
-            return {"refused": "the model may not be asked more often in one call"}
-        depth, purpose, prompt, schema, system, temperature, checked = _question(wish)
-        if not 0 <= depth < len(self._views):
+    def _view(self, depth: int) -> View:
+        if depth >= len(self._views):
             raise BadFrame(f"level {depth} of {len(self._views)}")
+        return self._views[depth]
+
+    def _rendered(self, wish: replies.Rendering, hosted: Hosted) -> dict[str, Any]:
+        view = self._view(wish.depth)
+        if self._renders <= 0:
+            raise _Refused(f"view.render: at most {MAX_RENDERS} times in one call")
+        self._renders -= 1
+        started = time.thread_time()
+        try:
+            config = replies.plain("view.render: config", wish.config, MAX_CONFIG_BYTES)
+            return {"text": view.render(frozen(config))}
+        except (TypeError, ValueError, LookupError, BilevelError) as error:
+            return {"refused": f"{type(error).__name__}: {error}"[: replies.MAX_ERROR_CHARS]}
+        finally:
+            hosted.computed(time.thread_time() - started)
+
+    def _asked(self, wish: replies.Asking, hosted: Hosted) -> dict[str, Any]:
+        view = self._view(wish.depth)
+        if self._asks <= 0:
+            raise _Refused("the model may not be asked more often in one call")
+        _limited("prompt", wish.prompt, replies.MAX_PROMPT_CHARS)
+        _limited("system", wish.system, replies.MAX_SYSTEM_CHARS)
+        try:
+            schema = replies.plain("view.ask: schema", wish.schema, replies.MAX_SCHEMA_BYTES)
+        except ValueError as error:
+            raise _Refused(str(error)) from None
         self._asks -= 1
 
         def check(value: Any) -> Any:
-            reply = hosted.exchange({"check": pack(value)}, "checked", "problem")
-            if "problem" in reply:
-                raise ValueError(str(reply["problem"])[:2000])
-            return unpack(reply["checked"], _ANSWERS)
+            reply = hosted.exchange({"check": pack(value)})
+            if isinstance(reply, replies.Problem):
+                raise ValueError(reply.problem[: replies.MAX_ERROR_CHARS])
+            if not isinstance(reply, replies.Checked):
+                raise BadFrame("an answer where a check was asked for")
+            most = replies.MAX_CHECKED_BYTES
+            return replies.plain("what a check made of a reply", reply.value, most)
 
-        answer = (
-            self._views[depth]
-            .for_(purpose)
-            .ask(
-                prompt,
-                schema,
-                check=check if checked else None,
-                system=system,
-                temperature=temperature,
-            )
+        answer = view.for_(wish.purpose).ask(
+            wish.prompt,
+            schema,
+            check=check if wish.checked else None,
+            system=wish.system,
+            temperature=wish.temperature,
         )
-        return {"asked": pack(answer)}
+        return {"asked": _given_back(answer, checked=wish.checked)}
 
 
-def _question(wish: Any) -> tuple[int, str, str, dict[str, Any], str, float | None, bool]:
-    kinds = (int, str, str, dict, str, int | float | None, bool)
-    if not isinstance(wish, list) or len(wish) != len(kinds):
-        raise BadFrame("a question of the wrong form")
-    if not all(isinstance(one, kind) for one, kind in zip(wish, kinds, strict=True)):
-        raise BadFrame("a question of the wrong form")
-    return tuple(wish)
+class _Refused(Exception):
+    """Why a wish is not granted, in words that the mechanism's author reads."""
 
 
-def _understood(hook: str, view: View, things: tuple[Any, ...], answer: Any) -> Any:
-    """The answer as the hook's own kind; raises TypeError or ValueError for another."""
-    if hook == "brief":
-        if not isinstance(answer, dict):
-            raise TypeError("a brief is a list of trials and a text")
-        return shown_again(view, things[0], answer.get("trials"), answer.get("text"))
-    made = unpack(answer, _ANSWERS)
-    if hook in {"propose", "review"}:
-        return candidates(made if isinstance(made, list) else [made])
-    return made
+def _limited(name: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise _Refused(f"view.ask: {name} has {len(text):,} characters; at most {most:,} are sent")
+
+
+def _given_back(answer: Answer, *, checked: bool) -> Any:
+    """The answer for the worker; what its own check made goes back as it came."""
+    if not checked or answer.value is None:
+        return pack(answer)
+    packed = pack(replace(answer, value=None))
+    packed["of"][0] = answer.value["packed"]
+    return packed
+
+
+def _understood(hook: str, view: View, things: tuple[Any, ...], given: msgspec.Raw) -> Any:
+    """The answer as the hook's own kind. Raises TypeError or ValueError for another."""
+    made = replies.answer(hook, given)
+    return shown_again(view, things[0], made.trials, made.text) if hook == "brief" else made
 
 
 def _hook(name: str) -> Callable[..., Any]:
@@ -206,7 +235,7 @@ def confine(
     first._hosted = spare.take(limits)
     try:
         told = first._load(first._hosted)
-        return _named(first, *(told.get(key) for key in ("name", "carrier", "hooks")))
+        return _named(first, told.name, told.carrier, told.hooks)
     except (SandboxError, ConfigError):
         first.close()
         raise

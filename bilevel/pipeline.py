@@ -3,17 +3,18 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 from bilevel.answers import (
     NO_EFFECT,
     Verdict,
+    briefed,
     decision,
     listed,
     number_of,
     numbered,
     of_kind,
-    proposals,
+    proposed,
+    reviewed,
     shown,
     verdict_of,
 )
@@ -144,7 +145,7 @@ class Pipeline:
             given = brief
 
             def call(v: View, m: Mechanism = mechanism, b: Brief = given) -> Brief:
-                return of_kind(m.brief(v, b), Brief)
+                return briefed(v, b, m.brief(v, b))
 
             def judge(made: Brief, given: Brief = given) -> Verdict:
                 same = made.trials is given.trials or [*made.trials] == [*given.trials]
@@ -165,13 +166,13 @@ class Pipeline:
         for mechanism in self._roster.acting("propose"):
 
             def call(v: View, m: Mechanism = mechanism) -> Sequence[Proposal]:
-                return proposals(m.propose(v))
+                return proposed(m.name, m.propose(v))
 
             def judge(made: Sequence[Proposal]) -> Verdict:
                 return Effect.NONE, listed(made) if made else "", ""
 
             made = self._calls.call(mechanism, "propose", view, call, judge) or ()
-            extra += [replace(candidate, origin=mechanism.name) for candidate in made]
+            extra += made
         return extra
 
     def review(self, view: View, candidates: Sequence[Proposal], batch: int) -> list[Review]:
@@ -183,7 +184,7 @@ class Pipeline:
             def call(
                 v: View, m: Mechanism = mechanism, given: Sequence[Proposal] = given
             ) -> Sequence[Proposal]:
-                return proposals(m.review(v, given))
+                return reviewed(m.name, given, m.review(v, given))
 
             def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Verdict:
                 first = [c for c in made if not c.rejected][:batch]

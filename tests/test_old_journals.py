@@ -2,6 +2,10 @@
 
 import gzip
 import json
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,10 @@ from bilevel.settings import CONF
 
 JOURNALS = Path(__file__).parent / "journals"
 FILES = sorted(JOURNALS.glob("*/*.jsonl.gz"))
+BY_EIGENVECTORS = ("cmaes", "centaur")
+KERNELS = {"OPENBLAS_CORETYPE": "Haswell"}
+"""CMA-ES goes by eigenvectors, whose signs depend on the kernels that OpenBLAS has for a processor;
+these journals are of one with those of AVX2, which every later one can run too."""
 
 
 def unpacked(file: Path, results: Path) -> Path:
@@ -26,14 +34,25 @@ def unpacked(file: Path, results: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.name.split('.')[0]}")
-def test_an_old_search_comes_out_again_from_its_journal(file: Path, tmp_path: Path) -> None:
-    path = unpacked(file, tmp_path)
-    found = exactly(rebuilt(path, CONF, [f"results={tmp_path}", "tracking=none"]), path)
+def checked(path: Path, results: Path) -> None:
+    """Replays it and compares."""
+    found = exactly(rebuilt(path, CONF, [f"results={results}", "tracking=none"]), path)
     assert found.complete
     recorded = Journal.sealed_copy(path)
     trials = [e for e in recorded.entries if e["kind"] == "trial" and e["key"].startswith("L1/")]
     assert len(found.loops[0].trace) == len(trials) > 1
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.name.split('.')[0]}")
+def test_an_old_search_comes_out_again_from_its_journal(file: Path, tmp_path: Path) -> None:
+    path = unpacked(file, tmp_path)
+    if file.name.split("-")[0] not in BY_EIGENVECTORS:
+        checked(path, tmp_path)
+        return
+    if platform.machine() != "x86_64":
+        pytest.skip("its eigenvectors were computed on x86_64")
+    program = f"from {__name__} import *; checked(*map(Path, {(str(path), str(tmp_path))}))"
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, **KERNELS})
 
 
 def test_every_arm_of_the_first_version_is_here() -> None:

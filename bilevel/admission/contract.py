@@ -17,7 +17,7 @@ from bilevel.admission.situations import ROUNDS, Situation
 from bilevel.admission.told import blamed, told, unmade
 from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused, quoted
-from bilevel.confined import ConfinedMechanism
+from bilevel.confined import NO_STATE, ConfinedMechanism
 from bilevel.errors import SpaceError
 from bilevel.pipeline import Pipeline
 from bilevel.rounds import left
@@ -78,7 +78,7 @@ class Passed:
     rounds: tuple[Answers, ...]
     lost: tuple[str, ...]
     asked: int
-    state: Any = field(compare=False)  # what nothing ever shows is nobody's business
+    state: str = field(compare=False)  # what nothing ever shows is nobody's business
 
 
 def contract(source: str, twins: Twins, situations: Sequence[Situation]) -> str:
@@ -121,7 +121,7 @@ def _names(situations: Sequence[Situation]) -> list[str]:
     return [situation.name for situation in situations]
 
 
-def begin(source: str, mechanism: ConfinedMechanism, state: Any = None) -> None:
+def begin(source: str, mechanism: ConfinedMechanism, state: str = NO_STATE) -> None:
     """Raises Refused where it cannot be made once more."""
     try:
         mechanism.begin(state)

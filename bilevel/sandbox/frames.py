@@ -116,11 +116,16 @@ class Channel:
                 raise WorkerDied(ENDED) from None
 
     def receive(self, end: float | Left | None = None) -> Any:
-        """Raises TimeLimit, WorkerDied, BadFrame."""
+        """The message of a frame. Raises TimeLimit, WorkerDied, BadFrame."""
+        return decode(self.frame(end))
+
+    def frame(self, end: float | Left | None = None) -> bytes:
+        """A frame's bytes, of which nothing is known yet. Raises TimeLimit, WorkerDied, BadFrame
+        for one that is too long."""
         size = _HEAD.unpack(self._take(_HEAD.size, end))[0]
         if size > MAX_BYTES:
             raise BadFrame(f"a frame of {size} bytes; at most {MAX_BYTES} are allowed")
-        return decode(self._take(size, end))
+        return self._take(size, end)
 
     def silent(self) -> bool:
         """Whether nothing has come that was not asked for."""

@@ -8,12 +8,13 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bilevel.closing import Closing
 from bilevel.errors import ConfigError
+from bilevel.sandbox import replies
 from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
@@ -89,6 +90,13 @@ def chosen(layer: str) -> str:
     )
 
 
+class Wishes(Protocol):
+    """Answers what a worker may ask of the host in the middle of a call."""
+
+    def granted(self, wish: replies.Reply, hosted: "Hosted") -> Mapping[str, Any]:
+        """Raises BadFrame for what may not be asked."""
+
+
 class Hosted(Closing):
     """One worker process and its keeper; after a failure it is gone for good."""
 
@@ -116,13 +124,13 @@ class Hosted(Closing):
     def call(
         self,
         request: Mapping[str, Any],
-        wishes: Mapping[str, Callable[[Any, "Hosted"], dict[str, Any]]] | None = None,
+        wishes: "Wishes | None" = None,
         limit_s: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> replies.Answered:
         """The answer to one request; what the worker asks for meanwhile, `wishes` answer.
 
-        Time that the host takes for a wish is not the worker's. Raises SandboxError; after any
-        but MechanismRaised the worker is gone.
+        Time that the model takes for a question is not the worker's; what the host computes for it
+        is. Raises SandboxError; after any but MechanismRaised the worker is gone.
         """
         with self._ended_by_failure():
             if not self._channel.silent():
@@ -133,35 +141,32 @@ class Hosted(Closing):
             message: Mapping[str, Any] = request
             while True:
                 reply = self.exchange(message)
-                wish = next(iter(reply), "")
-                if wish not in (wishes or {}):
-                    return self._answered(reply)
-                message = (wishes or {})[wish](reply[wish], self)
+                if isinstance(reply, replies.Answered):
+                    return reply
+                if wishes is None:
+                    raise BadFrame("a question where none may be asked")
+                message = wishes.granted(reply, self)
 
-    def exchange(self, message: Mapping[str, Any], *expected: str) -> dict[str, Any]:
+    def exchange(self, message: Mapping[str, Any]) -> replies.Reply:
         """One frame there and one back, within what is left of the call's time."""
         self._allowance.resume()
         self._channel.send({**message, "id": self._number}, self._allowance.left)
-        reply = self._channel.receive(self._allowance.left)
+        reply = replies.reply(self._channel.frame(self._allowance.left))
         self._allowance.pause()
         if not self._clocks:
             self._clocks = clocks(below(self._kept.pid))
-        if not isinstance(reply, dict) or reply.pop("id", None) != self._number:
+        if reply.id != self._number:
             raise BadFrame("an answer to another question")
-        if expected and next(iter(reply), None) not in expected:
-            self._answered(reply)
-            raise BadFrame("an answer where a check was asked for")
+        if isinstance(reply, replies.OutOfMemory):
+            raise MemoryLimit(f"it wanted more than memory_mib={self._limits.memory_mib}")
+        if isinstance(reply, replies.Raised):
+            said = without_addresses(reply.message[: replies.MAX_ERROR_CHARS])
+            raise MechanismRaised(reply.kind, _LONG.sub("...", said))
         return reply
 
-    def _answered(self, reply: dict[str, Any]) -> dict[str, Any]:
-        if reply == {"memory": True}:
-            raise MemoryLimit(f"it wanted more than memory_mib={self._limits.memory_mib}")
-        if set(reply) == {"raised"} and isinstance(reply["raised"], list):
-            kind, message = (str(part) for part in [*reply["raised"], "", ""][:2])
-            raise MechanismRaised(kind, _LONG.sub("...", without_addresses(message)))
-        if set(reply) != {"answer", "state", "lost"} or not isinstance(reply["state"], dict):
-            raise BadFrame(f"an answer of the wrong form: {str(list(reply))[:200]}")
-        return reply
+    def computed(self, seconds: float) -> None:
+        """What the host computed for the worker is time of its call."""
+        self._allowance.spend(seconds)
 
     @contextlib.contextmanager
     def _ended_by_failure(self) -> Any:

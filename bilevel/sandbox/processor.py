@@ -68,6 +68,11 @@ class Allowance:
         self._wall_s -= passed
         self._looks_at -= passed
 
+    def spend(self, seconds: float) -> None:
+        """Of the host's processor, for something that the worker asked it to compute."""
+        self._before -= seconds
+        self._looks_at -= seconds
+
     def left(self) -> float:
         """How long to wait before looking again. Raises TimeLimit where it is used up."""
         passed = time.monotonic() - self._since

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bilevel.sandbox.wire import pack
-from bilevel.trace import Proposal, Trace, Trial
+from bilevel.trace import Trace, Trial
 from bilevel.view import Brief, View
 
 
@@ -63,26 +63,13 @@ def reference(trace: Trace, trial: Trial | None) -> Any:
     return pack(trial)
 
 
-def shown_again(view: View, brief: Brief, numbers: Any, text: Any) -> Brief:
+def shown_again(view: View, brief: Brief, numbers: Sequence[int], text: str) -> Brief:
     """The brief that a mechanism made: its trials are the host's own, whatever it did to its copy.
 
-    Raises TypeError or ValueError.
+    Raises ValueError.
     """
     known = {trial.number: trial for trial in (*view.trace, *brief.trials)}
-    if not isinstance(text, str) or not isinstance(numbers, list):
-        raise TypeError("a brief is a list of trials and a text")
-    unknown = [n for n in numbers if type(n) is not int or n not in known]
+    unknown = [number for number in numbers if number not in known]
     if unknown:
         raise ValueError(f"trial {unknown[0]!r} is not in the trace of {len(view.trace)}")
-    return Brief([known[n] for n in numbers], text)
-
-
-def candidates(made: Sequence[Any]) -> list[Proposal]:
-    """Raises TypeError for a proposal whose fields are not what they should be."""
-    for one in made:
-        if not isinstance(one, Proposal) or not isinstance(one.changes, dict):
-            raise TypeError("expected proposals, each with changes by parameter name")
-        texts = (one.hypothesis, one.origin, one.prompt, one.problem, one.rejected)
-        if not all(isinstance(text, str) for text in (*texts, *one.changes)):
-            raise TypeError("a proposal's hypothesis, reasons and parameter names are texts")
-    return list(made)
+    return Brief([known[number] for number in numbers], text)

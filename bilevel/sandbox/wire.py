@@ -53,6 +53,29 @@ def pack(value: Any, depth: int = 0) -> Packed:
     return _container(value, depth)
 
 
+def plain(value: Any, depth: int = 0) -> Any:
+    """An answer's values as JSON has them, tuples as lists: no kinds. Raises TypeError."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if depth > MAX_DEPTH:
+        raise TypeError(f"nested more than {MAX_DEPTH} deep")
+    if kind is float:
+        if not math.isfinite(value):
+            raise TypeError(f"{value} is not a finite number; every number has to be finite")
+        return value
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError("the keys of a value are texts")
+        return {str(key): plain(part, depth + 1) for key, part in value.items()}
+    if kind in {list, tuple}:
+        return [plain(part, depth + 1) for part in value]
+    packed = _container(value, depth)
+    if isinstance(packed, dict):
+        raise TypeError(f"{kind.__name__} has no place in an answer; use numbers, texts, lists")
+    return plain(packed, depth + 1) if isinstance(packed, list) else packed
+
+
 def _container(value: Any, depth: int) -> Packed:
     kind = type(value)
     if isinstance(value, Mapping):

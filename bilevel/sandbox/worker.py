@@ -3,6 +3,7 @@
 import ctypes
 import inspect
 import io
+import json
 import os
 import random
 import resource
@@ -16,11 +17,12 @@ from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.sandbox.failures import BadFrame
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.picture import Picture
-from bilevel.sandbox.wire import pack, unpack
+from bilevel.sandbox.wire import pack, plain, unpack
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
 
 FILE = "<mechanism>"
+TEXTS = ("hypothesis", "rejected", "origin", "prompt", "problem")
 NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
 
@@ -77,9 +79,9 @@ class Worker:
         self._id = request["id"]
         try:
             answer = self._load(request) if "source" in request else self._call(request)
-            self._say(answer)
+            self._say("answer", **answer)
         except MemoryError:
-            self._say({"memory": True})
+            self._say("memory")
         except BadFrame as error:
             self._raised("TypeError", str(error))
         except BaseException as error:  # SystemExit and KeyboardInterrupt are no way out either
@@ -87,10 +89,10 @@ class Worker:
 
     def _raised(self, kind: str, message: str, line: int | None = None) -> None:
         where = "" if line is None else f" (line {line})"
-        self._say({"raised": [kind[:100], f"{message[:2000]}{where}".strip()]})
+        self._say("raised", kind=kind[:100], message=f"{message[:1900]}{where}".strip())
 
-    def _say(self, answer: Mapping[str, Any]) -> None:
-        self._channel.send({"id": self._id, **answer})
+    def _say(self, what: str, **fields: Any) -> None:
+        self._channel.send({"says": what, "id": self._id, **fields})
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         """The one Mechanism class that the source defines, made with the arguments."""
@@ -111,7 +113,7 @@ class Worker:
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed(random.getrandbits(32))
         made = classes[0](**unpack(request["arguments"]))
-        for name, value in unpack(request["state"]).items():
+        for name, value in unpack(json.loads(request["state"])).items():
             setattr(made, name, value)
         self._mechanism = made
         own = [hook for hook in HOOKS if getattr(classes[0], hook) is not getattr(Mechanism, hook)]
@@ -142,7 +144,7 @@ class Worker:
         return {"state": state, "lost": lost}
 
     def _render(self, path: int, config: Mapping[str, Any]) -> str:
-        return str(self._host({"render": [path, pack(config)]})["text"])
+        return str(self._host("render", depth=path, config=plain(dict(config)))["text"])
 
     def _asker(self, path: int, purpose: str) -> Ask:
         def ask(
@@ -153,22 +155,31 @@ class Worker:
             system: str = "",
             temperature: float | None = None,
         ) -> Answer:
-            question = [path, purpose, prompt, dict(schema), system, temperature, check is not None]
-            reply = self._host({"ask": question})
+            reply = self._host(
+                "ask",
+                depth=path,
+                purpose=purpose,
+                prompt=prompt,
+                schema=plain(dict(schema)),
+                system=system,
+                temperature=temperature,
+                checked=check is not None,
+            )
             while "check" in reply:
                 try:
-                    checked = {"checked": pack(check(unpack(reply["check"])))}
+                    value = {"packed": pack(check(unpack(reply["check"])))}
                 except (BilevelError, ValueError) as error:
-                    checked = {"problem": str(error)[:2000]}
-                reply = self._host(checked)
+                    reply = self._host("problem", problem=str(error)[:2000])
+                else:
+                    reply = self._host("checked", value=value)
             answer: Answer = unpack(reply["asked"])
             return answer
 
         return ask
 
-    def _host(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+    def _host(self, what: str, **wish: Any) -> dict[str, Any]:
         """One question to the host in the middle of a call."""
-        self._say(wish)
+        self._say(what, **wish)
         reply: dict[str, Any] = self._channel.receive()
         if "refused" in reply:
             raise RuntimeError(reply["refused"])
@@ -192,8 +203,19 @@ def told(hook: str, answer: Any) -> Any:
             raise TypeError(f"expected Brief, got {type(answer).__name__}")
         return {"trials": [_shown(trial) for trial in answer.trials], "text": str(answer.text)}
     if hook in {"propose", "review"}:
-        return [pack(_kind(candidate, Proposal)) for candidate in _sequence(answer)]
-    return None if hook == "observe" else pack(answer)
+        return [_candidate(_kind(one, Proposal)) for one in _sequence(answer)]
+    return None if hook == "observe" else plain(answer)
+
+
+def _candidate(made: Proposal) -> dict[str, Any]:
+    """Raises TypeError for a proposal whose fields are not what they should be."""
+    texts = {name: getattr(made, name) for name in TEXTS}
+    strange = [name for name, text in texts.items() if not isinstance(text, str)]
+    if strange:
+        raise TypeError(f"a proposal's {', '.join(strange)} has to be a text")
+    if not isinstance(made.changes, Mapping):
+        raise TypeError("a proposal's changes are a dict: {parameter: value}")
+    return {"changes": plain(dict(made.changes)), **texts}
 
 
 def _shown(trial: Any) -> int:

@@ -1,0 +1,180 @@
+"""What may come out of a worker: typed records of limited size, decoded before anything else.
+
+Frames are strict JSON; whatever is not one of these forms is a BadFrame, and an answer that is not
+what its hook has to give is a TypeError or a ValueError. Nothing here can say who proposed what:
+the fields for that do not exist.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from bilevel.frozen import frozen
+from bilevel.sandbox.failures import BadFrame
+from bilevel.trace import Proposal
+
+MAX_ANSWER_BYTES = 1 << 20
+MAX_STATE_BYTES = 256 << 10
+MAX_CHECKED_BYTES = 256 << 10
+MAX_ERROR_CHARS = 2_000
+MAX_PROMPT_CHARS = 100_000
+MAX_SYSTEM_CHARS = 20_000
+MAX_SCHEMA_BYTES = 40_000  # the schema itself is held to fewer characters, by name
+T = TypeVar("T")
+Number = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+Name = Annotated[str, msgspec.Meta(max_length=400)]
+
+
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="says"):
+    """A frame; `id` is that of the request which it answers."""
+
+    id: Annotated[str, msgspec.Meta(max_length=40)]
+
+
+class Answered(Said, frozen=True, tag="answer"):
+    """A hook's answer, and the state to go on with in another process; that one is only kept."""
+
+    answer: msgspec.Raw
+    state: msgspec.Raw
+    lost: Annotated[list[Name], msgspec.Meta(max_length=1_000)]
+
+
+class Raised(Said, frozen=True, tag="raised"):
+    kind: Name
+    message: str
+
+
+class OutOfMemory(Said, frozen=True, tag="memory"):
+    pass
+
+
+class Asking(Said, frozen=True, tag="ask"):
+    """A question to the search's model; `checked` asks the worker what it makes of a reply."""
+
+    depth: Number
+    purpose: Name
+    prompt: str
+    schema: msgspec.Raw
+    system: str
+    temperature: float | None
+    checked: bool
+
+
+class Rendering(Said, frozen=True, tag="render"):
+    depth: Number
+    config: msgspec.Raw
+
+
+class Checked(Said, frozen=True, tag="checked"):
+    value: msgspec.Raw
+
+
+class Problem(Said, frozen=True, tag="problem"):
+    problem: str
+
+
+Reply = Answered | Raised | OutOfMemory | Asking | Rendering | Checked | Problem
+
+
+class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`origin`, `prompt` and `problem` say which given candidate it was made of, if any."""
+
+    changes: dict[str, Any]
+    hypothesis: str
+    rejected: str
+    origin: str
+    prompt: str
+    problem: str
+
+
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A brief: the numbers of the trials that are shown, and the text."""
+
+    trials: list[Number]
+    text: str
+
+
+class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A mechanism, as it was made."""
+
+    name: str
+    carrier: str
+    hooks: list[Literal["parent", "brief", "propose", "review", "accept", "observe"]]
+
+
+ANSWERS: Mapping[str, Any] = {
+    "parent": int | None,
+    "brief": Shown,
+    "propose": list[Candidate],
+    "review": list[Candidate],
+    "accept": bool | None,
+    "observe": None,
+}
+_REPLIES = msgspec.json.Decoder(Reply)
+_DECODERS = {hook: msgspec.json.Decoder(kind) for hook, kind in ANSWERS.items()}
+_PLAIN = msgspec.json.Decoder(dict[str, Any])
+_DESCRIBED = msgspec.json.Decoder(Described)
+
+
+def reply(frame: bytes) -> Reply:
+    """Raises BadFrame."""
+    said: Reply = _decoded(_REPLIES, frame)
+    return said
+
+
+def description(answer: msgspec.Raw) -> Described:
+    """Raises BadFrame."""
+    found: Described = _decoded(_DESCRIBED, answer)
+    return found
+
+
+def answer(hook: str, given: msgspec.Raw) -> Any:
+    """An answer as the hook has to give it; candidates are proposals of nobody yet.
+
+    Raises TypeError, and ValueError for one that is too large.
+    """
+    _limited(hook, given, MAX_ANSWER_BYTES)
+    try:
+        made = _DECODERS[hook].decode(given)
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        raise TypeError(f"{hook} answered with what it may not: {_shortened(error)}") from None
+    return [_proposal(one) for one in made] if hook in {"propose", "review"} else made
+
+
+def plain(what: str, given: msgspec.Raw, most: int) -> dict[str, Any]:
+    """An object of plain values. Raises ValueError."""
+    _limited(what, given, most)
+    try:
+        found: dict[str, Any] = _PLAIN.decode(given)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"{what}: {_shortened(error)}") from None
+    return found
+
+
+def _limited(what: str, given: msgspec.Raw, most: int) -> None:
+    size = memoryview(given).nbytes
+    if size > most:
+        raise ValueError(f"{what} has {size:,} bytes; at most {most:,} are taken")
+
+
+def _proposal(one: Candidate) -> Proposal:
+    return Proposal(
+        frozen(one.changes),
+        one.hypothesis,
+        one.origin,
+        one.prompt,
+        one.problem,
+        one.rejected,
+    )
+
+
+def _decoded(decoder: Any, frame: bytes | msgspec.Raw) -> Any:
+    try:
+        return decoder.decode(frame)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadFrame(f"not a frame that was asked for: {_shortened(error)}") from None
+
+
+def _shortened(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}"
