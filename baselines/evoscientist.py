@@ -202,7 +202,7 @@ class EvoScientist:
             core_idea=episode.direction.core_idea,
             avoid=avoid,
             attempt=again if episode.attempt > 1 else "",
-            strategies="\n".join(str(e) for e in episode.shown if e.kind == STRATEGY) or "none",
+            remembered="\n".join(str(e) for e in episode.shown if e.kind == STRATEGY) or "none",
             locked=locked(view, view.base),
             shown=f"{len(recent)} of {len(view.trace)} shown.",
             notes=brief.text.strip() or "none",

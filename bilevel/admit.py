@@ -16,6 +16,7 @@ from bilevel.errors import BadInput
 from bilevel.options import options
 from bilevel.sandbox.hosted import LAYERS, Limits
 from bilevel.shell import command
+from bilevel.visible import visible
 
 USAGE = (
     f"python -m bilevel.admit FILE.py [trace={'|'.join(names())}|PATH.json] "
@@ -45,7 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     def body(arguments: Sequence[str]) -> int:
         admission = admitted(arguments)
         for verdict in admission.verdicts:
-            print(f"{verdict.gate}: {'passed' if verdict.passed else 'REFUSED'}: {verdict.reason}")
+            came = "passed" if verdict.passed else "REFUSED"
+            print(visible(f"{verdict.gate}: {came}: {verdict.reason}"))
         print(json.dumps(admission.to_json()))
         return 0 if admission.admitted else 1
 

@@ -18,6 +18,7 @@ from bilevel.machine import check_machine
 from bilevel.settings import CONF
 from bilevel.stopping import EXIT_CODE as STOPPED
 from bilevel.stopping import Stopped, stoppable
+from bilevel.visible import visible
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_machine()
     except BadInput as error:
-        print(_told(error), file=sys.stderr)
+        print(visible(_told(error)), file=sys.stderr)
         return error.exit_code
     with notes.folder(given) as place:
         return _run(given, place)
@@ -129,7 +130,7 @@ def _run(given: Sequence[str], place: str) -> int:
         failure = _failure(error, given)
         if failure is None or (failure is error and VERBOSE in os.environ):
             raise
-        print(_told(failure), file=sys.stderr)
+        print(visible(_told(failure)), file=sys.stderr)
         return failure.exit_code
     plans = notes.plans(place)
     if len(plans) > 1:

@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bilevel.visible import visible
+
 if TYPE_CHECKING:
     from bilevel.plan import Plan
 
@@ -36,7 +38,7 @@ def scheduled() -> bool:
 
 def leave_code(code: int, line: str) -> None:
     """Says how a search ended, here and, where that is somewhere else, to who began the sweep."""
-    print(line, file=sys.stderr)
+    print(visible(line), file=sys.stderr)
     _leave("code", [code, line if scheduled() else ""])
 
 
@@ -48,7 +50,7 @@ def codes(place: str) -> set[int]:
     """Of the searches that did not end well; those that ended elsewhere are told."""
     notes: list[list[object]] = _left(place, "code")
     for line in sorted(str(line) for _, line in notes if line):
-        print(line, file=sys.stderr)
+        print(visible(line), file=sys.stderr)
     return {int(str(code)) for code, _ in notes}
 
 

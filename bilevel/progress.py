@@ -5,6 +5,7 @@ from typing import Never, TextIO
 
 from tqdm import tqdm
 
+from bilevel import visible
 from bilevel.loop import Loop
 from bilevel.trace import Trial
 
@@ -40,11 +41,11 @@ class Progress:
         if self._bar is None:
             self._say(f"{trial.number}/{self._trials}  {status}")
             return
-        self._bar.set_postfix_str(status, refresh=False)
+        self._bar.set_postfix_str(visible.line(status), refresh=False)
         self._bar.update(0 if trial.number == 0 else 1)
 
     def _say(self, line: str) -> None:
-        tqdm.write(f"{self._title}  {line}", file=self._stream)
+        tqdm.write(f"{self._title}  {visible.line(line)}", file=self._stream)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -21,6 +21,7 @@ from bilevel.progress import Progress
 from bilevel.search import Summary, begin, opened
 from bilevel.settings import check
 from bilevel.tracked import is_tracked, mark_tracked, sync_command
+from bilevel.visible import visible
 
 
 def run(config: DictConfig) -> Plan | None:
@@ -62,7 +63,8 @@ def search(settings: Mapping[str, Any], recording: Recording | None = None) -> E
 def _tell_end(
     execution: Execution, summary: Summary, settings: Mapping[str, Any], folder: Path
 ) -> None:
-    print(summary if execution.confirmation is None else f"{summary}; {execution.confirmation}")
+    confirmed = "" if execution.confirmation is None else f"; {execution.confirmation}"
+    print(visible(f"{summary}{confirmed}"))
     uri = settings["tracking"].get("uri")
     if execution.untracked:
         print(
@@ -85,10 +87,8 @@ def _tell_inventory(execution: Execution) -> None:
         gone = "" if one.attached else ", detached"
         error = f"; last error: {one.error}" if one.error else ""
         credit = f"; it caused {one.credit}; the proposer meanwhile: {one.proposers}"
-        print(
-            f"{execution.identity.search}: mechanism {one.name} is {said}{gone}{credit}{error}",
-            file=sys.stderr,
-        )
+        told = f"mechanism {one.name} is {said}{gone}{credit}{error}"
+        print(visible(f"{execution.identity.search}: {told}"), file=sys.stderr)
 
 
 def _in_store(settings: Mapping[str, Any], folder: Path) -> bool:

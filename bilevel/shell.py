@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 from bilevel.machine import check_machine
 from bilevel.overrides import TOLD, told_by
 from bilevel.stopping import EXIT_CODE, Stopped, stoppable
+from bilevel.visible import visible
 
 TABLE_COLUMNS = 140  # where the output is no terminal
 
@@ -26,7 +29,7 @@ def command(
             code = body(arguments)
     except TOLD as error:
         failure = told_by(error)
-        print(f"error: {failure}", file=sys.stderr)
+        print(visible(f"error: {failure}"), file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt as stop:
         print("\nstopped; the same command continues from here", file=sys.stderr)
@@ -36,4 +39,11 @@ def command(
 
 def console() -> Console:
     """The terminal, or a page wide enough for a table where the output goes elsewhere."""
-    return Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS)
+    return _Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS)
+
+
+class _Console(Console):
+    """What is written into cells and lines comes from journals, and so from anybody."""
+
+    def render_str(self, text: str, **style: Any) -> Text:  # type: ignore[override]
+        return super().render_str(visible(text), **style)

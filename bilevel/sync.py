@@ -28,6 +28,7 @@ from bilevel.settings import CONF
 from bilevel.shell import command
 from bilevel.tracked import is_tracked, mark_tracked
 from bilevel.tracking import Tracker
+from bilevel.visible import visible
 
 USAGE = "python -m bilevel.sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]"
 BULK = "bilevel.tracking.bulk_tracker"
@@ -136,7 +137,7 @@ def main(arguments: Sequence[str]) -> int:
     def body(arguments: Sequence[str]) -> int:
         count = sync(arguments)
         for problem in count.problems:
-            print(problem, file=sys.stderr)
+            print(visible(str(problem)), file=sys.stderr)
         print(
             f"{count.synced} searches with {count.trials} trials written, {count.held} were there "
             f"already, {len(count.problems)} could not be written"

@@ -12,7 +12,6 @@ KINDS = {
     "WorkerDied": "ended its worker process",
     "BadFrame": "answered with what cannot be sent",
 }
-NOT_FINITE = "'float' is not expected"  # as the wire says it
 REMEDIES = {
     "TimeLimit": "do less in a call, for instance look at the latest trials only (a verdict of "
     "this machine: a faster one may give another)",
@@ -29,8 +28,7 @@ def told(hook: str, error: str, source: str) -> str:
         return f"{hook} raised {located(message, source)}"
     if kind in KINDS:
         return f"{hook} {KINDS[kind]} ({error}); {REMEDIES[kind]}"
-    hint = "; every number has to be finite" if NOT_FINITE in error else ""
-    return f"{hook} answered with what the loop cannot use: {error}{hint}"
+    return f"{hook} answered with what the loop cannot use: {error}"
 
 
 def blamed(error: str, source: str) -> str:

@@ -6,6 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from string import Template
 
+from bilevel.visible import visible
+
 _FOLDER = Path(__file__).with_name("prompts")
 _ROOT = Path(__file__).parents[2]
 BESIDE = ("baselines/*.md",)  # prompts of other people's searches
@@ -15,8 +17,22 @@ RENDERING = (
 )
 
 
+DATA = "data"  # the label of a fence around what others wrote; the system prompts explain it
+NONE = "none"
+WRITTEN = frozenset(
+    [
+        *("attached", "attempt", "avoid", "before", "bottleneck", "core_idea", "critique"),
+        *("direction", "elites", "error", "evidence", "failed", "failure", "feasible", "first"),
+        *("guidance", "history", "hypothesis", "idea", "ideas", "lessons", "notes"),
+        *("problem", "remembered", "second", "settings", "specification", "trials"),
+    ]
+)
+"""The placeholders for text that a mechanism, a script or a model wrote, or that may quote one."""
+
+
 def render(name: str, **values: str) -> str:
-    """The prompt file with its placeholders filled in; a `$` inside a value stays as it is.
+    """The prompt file with its placeholders filled in; a `$` inside a value stays as it is, and a
+    value that others wrote stands fenced (see `WRITTEN`).
 
     Raises ValueError when the names given are not exactly those the file asks for.
     """
@@ -25,7 +41,8 @@ def render(name: str, **values: str) -> str:
     if expected != set(values):
         missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
         raise ValueError(f"prompt {name}.md: missing {missing}, unknown {unknown}")
-    return template.substitute(values).strip() + "\n"
+    shown = {name: data(v) if name in WRITTEN and v != NONE else v for name, v in values.items()}
+    return template.substitute(shown).strip() + "\n"
 
 
 def render_of(name: str, values: Mapping[str, str]) -> str:
@@ -57,6 +74,11 @@ def fenced(text: str, language: str = "") -> str:
         longest = max(longest, run)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def data(text: str) -> str:
+    """What somebody else wrote: fenced, labelled, with no character that hides another one."""
+    return f"\n\n{fenced(visible(text.strip()), DATA)}\n"
 
 
 def cell(text: str, most: int = 160) -> str:

@@ -14,6 +14,7 @@ from bilevel.errors import SpaceError
 
 MAX_DEPTH = 24
 MAX_SCHEMA_CHARS = 20_000
+MAX_DEMANDED_CHARS = 20_000  # that the shortest reply under a schema may need
 MAX_HYPOTHESIS = 400  # characters of it that a proposal keeps
 _FAILED_STARTS = 20  # places where JSON seemed to begin; more is not worth the time
 _FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
@@ -171,7 +172,26 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
         raise ReplyError(f"unsupported in a schema: {', '.join(strange)}; valid: {valid}")
     if len(text) > MAX_SCHEMA_CHARS:
         raise ReplyError(f"the schema is longer than {MAX_SCHEMA_CHARS} characters")
+    needed = _demanded(plain)
+    if needed > MAX_DEMANDED_CHARS:
+        raise ReplyError(
+            f"the shortest reply under the schema has about {needed:.3g} characters; at most "
+            f"{MAX_DEMANDED_CHARS} may be asked for: lower its minLength or minItems"
+        )
     return plain
+
+
+def _demanded(schema: Any) -> int:
+    """About how many characters the shortest reply has; nothing is built to find out."""
+    if not isinstance(schema, Mapping):
+        return 1
+    options = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if options:
+        return max(_demanded(option) for option in options)
+    properties = schema.get("properties", {})
+    of_names = sum(len(n) + 4 + _demanded(properties.get(n)) for n in schema.get("required", ()))
+    of_items = schema.get("minItems", 0) * (1 + _demanded(schema.get("items")))
+    return int(2 + of_names + of_items + schema.get("minLength", 0))
 
 
 @lru_cache(maxsize=256)

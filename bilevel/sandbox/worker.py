@@ -22,6 +22,7 @@ from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
 
 FILE = "<mechanism>"
+VALUES: dict[str, type] = {"parent": int, "accept": bool}
 TEXTS = ("hypothesis", "rejected", "origin", "prompt", "problem")
 NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
@@ -204,7 +205,13 @@ def told(hook: str, answer: Any) -> Any:
         return {"trials": [_shown(trial) for trial in answer.trials], "text": str(answer.text)}
     if hook in {"propose", "review"}:
         return [_candidate(_kind(one, Proposal)) for one in _sequence(answer)]
-    return None if hook == "observe" else plain(answer)
+    if hook == "observe":
+        return None
+    value = plain(answer)
+    if value is not None and type(value) is not VALUES[hook]:
+        expected = VALUES[hook].__name__
+        raise TypeError(f"expected {expected} or None, got {type(answer).__name__}")
+    return value
 
 
 def _candidate(made: Proposal) -> dict[str, Any]:

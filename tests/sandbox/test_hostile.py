@@ -111,9 +111,9 @@ HOSTILE: dict[str, tuple[str, type[SandboxError]]] = {
     "half a character": ("raw(b'\"' + bytes([92]) + b'ud800\"')", BadFrame),
     "half a character in an answer": ("return [Proposal({'x': chr(0xd800)})]", BadFrame),
     "another id": ('raw(b\'{"id": "0", "answer": [], "state": {}, "lost": []}\')', BadFrame),
-    "another form": ("worker()._say({'answer': 1, 'more': 2})", BadFrame),
+    "another form": ("worker()._say('answer', answer=1, state={}, lost=[], more=2)", BadFrame),
     "a list": ("raw(b'[1, 2]')", BadFrame),
-    "a question of no form": ("worker()._say({'ask': ['x']})", BadFrame),
+    "a question of no form": ("worker()._say('ask', depth='x')", BadFrame),
 }
 
 
@@ -135,7 +135,7 @@ def test_a_hostile_call_ends_the_worker_and_not_the_search(
 
 
 def test_a_second_answer_ends_the_worker() -> None:
-    body = "worker()._say({'answer': [], 'state': {}, 'lost': []})"
+    body = "worker()._say('answer', answer=[], state={}, lost=[])"
     with mine(body) as confined:
         assert confined.propose(loop({}).view()) == []
         time.sleep(0.2)
@@ -152,8 +152,8 @@ def test_what_is_printed_is_no_frame(layer: str) -> None:
 
 
 def test_a_forged_kind_is_never_made() -> None:
-    body = "worker()._say({'answer': [{'!': 'Trial', 'of': []}], 'state': {}, 'lost': []})"
-    with mine(body) as confined, pytest.raises(ValueError, match="'Trial' is not expected"):
+    body = "worker()._say('answer', answer=[{'!': 'Trial', 'of': []}], state={}, lost=[])"
+    with mine(body) as confined, pytest.raises(TypeError, match="unknown field `!`"):
         confined.propose(loop({}).view())
 
 

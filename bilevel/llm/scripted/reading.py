@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bilevel.llm.prompts import DATA
+
 HEADING = re.compile(r"##\s+(.+?)\s*$")
-FENCE = re.compile(r"(`{3,})[\w-]*\s*$")
+FENCE = re.compile(r"(`{3,})([\w-]*)\s*$")
 _RANGES = {
     "float": re.compile(r"a number in \[(\S+), (\S+)\]( \(log scale\))?$"),
     "int": re.compile(r"a whole number in \[(\S+), (\S+)\]$"),
@@ -112,21 +114,24 @@ def read(prompt: str) -> Reading:
 
 
 def _split(prompt: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Text by heading, and the last fenced block under each heading."""
+    """Text by heading, and the last fenced block under each heading; what is fenced as data is
+    text, but has no headings."""
     sections: dict[str, list[str]] = {}
     fenced: dict[str, list[str]] = {}
-    name, fence = "", ""
+    name, fence, data = "", "", ""
     for line in prompt.splitlines():
-        if fence:
+        if data and line.strip() == data and fence != data:
+            data = fence = ""
+        elif fence:
             if line.strip() == fence:
                 fence = ""
             else:
                 fenced[name].append(line)
-            continue
-        opening, heading = FENCE.match(line), HEADING.match(line)
-        if opening:
+        elif (opening := FENCE.match(line)) and opening[2] == DATA and not data:
+            data = opening[1]
+        elif opening:
             fence, fenced[name] = opening[1], []
-        elif heading:
+        elif (heading := HEADING.match(line)) and not data:
             name = heading[1]
         else:
             sections.setdefault(name, []).append(line)
