@@ -15,7 +15,7 @@ from bilevel.frozen import frozen
 from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.sandbox import replies, spare
 from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
-from bilevel.sandbox.hosted import Hosted, Limits
+from bilevel.sandbox.hosted import HERE, Hosted, Limits, Surroundings
 from bilevel.sandbox.showing import Showing, given, shown_again
 from bilevel.sandbox.wire import pack
 from bilevel.view import Answer, View
@@ -32,14 +32,17 @@ class ConfinedMechanism(Mechanism, Closing):
 
     That state is every attribute of the instance that `bilevel.sandbox.wire` can write (numbers,
     texts, lists, tuples, sets, dicts, random.Random, the platform's records). `lost` names the
-    others: after a restart they are as `__init__` leaves them. `chance` is what the generators
-    that belong to nobody are seeded with (`random.random()`, say) as the mechanism is made.
+    others: after a restart they are as `__init__` leaves them.
     """
 
     def __init__(
-        self, source: str, arguments: Mapping[str, Any], limits: Limits, chance: str = ""
+        self,
+        source: str,
+        arguments: Mapping[str, Any],
+        limits: Limits,
+        surroundings: Surroundings = HERE,
     ) -> None:
-        self._source, self._limits, self._chance = source, limits, chance
+        self._source, self._limits, self._surroundings = source, limits, surroundings
         self._arguments = pack(arguments)
         self._state = NO_STATE
         self._hosted: Hosted | None = None
@@ -64,7 +67,7 @@ class ConfinedMechanism(Mechanism, Closing):
     def begin(self, state: str = NO_STATE) -> None:
         """Makes the mechanism anew, with this state or none. Raises SandboxError."""
         if self._hosted is None or not self._hosted.open:
-            self._hosted, self._showing = spare.take(self._limits), Showing()
+            self._hosted, self._showing = spare.take(self._limits, self._surroundings), Showing()
         self._state = state
         self._load(self._hosted)
 
@@ -103,7 +106,7 @@ class ConfinedMechanism(Mechanism, Closing):
             "source": self._source,
             "arguments": self._arguments,
             "state": self._state,
-            "chance": self._chance,
+            "chance": self._surroundings.chance,
         }
         reply = hosted.call(request, limit_s=self._limits.start_s)
         self._remember(reply)
@@ -224,15 +227,15 @@ def confine(
     source: str,
     arguments: Mapping[str, Any] | None = None,
     limits: Limits | None = None,
-    chance: str = "",
+    surroundings: Surroundings = HERE,
 ) -> ConfinedMechanism:
     """The mechanism that a Python text defines: a subclass with just the hooks that it overrides.
 
     Raises SandboxUnavailable, SandboxError, ConfigError.
     """
     limits = limits or Limits()
-    first = ConfinedMechanism(source, arguments or {}, limits, chance)
-    first._hosted = spare.take(limits)
+    first = ConfinedMechanism(source, arguments or {}, limits, surroundings)
+    first._hosted = spare.take(limits, surroundings)
     try:
         told = first._load(first._hosted)
         return _named(first, told.name, told.carrier, told.hooks)

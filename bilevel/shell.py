@@ -45,5 +45,5 @@ def console() -> Console:
 class _Console(Console):
     """What is written into cells and lines comes from journals, and so from anybody."""
 
-    def render_str(self, text: str, **style: Any) -> Text:  # type: ignore[override]
+    def render_str(self, text: str, **style: Any) -> Text:
         return super().render_str(visible(text), **style)

@@ -16,7 +16,7 @@ from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import ConfigError
 from bilevel.mechanism import HOOKS
 from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, WorkerDied
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.hosted import Limits, Surroundings
 from bilevel.view import View
 
 MAX_REASON = 3_000  # characters; exceptions may say anything
@@ -41,8 +41,8 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
 
     with contextlib.ExitStack() as workers:
 
-        def imported(chance: str) -> ConfinedMechanism:
-            return workers.enter_context(_imported(source, declared, limits, chance))
+        def imported(surroundings: Surroundings) -> ConfinedMechanism:
+            return workers.enter_context(_imported(source, declared, limits, surroundings))
 
         try:
             tree = parsed(source)
@@ -66,11 +66,11 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
 
 
 def _imported(
-    source: str, declared: Declared, limits: Limits, chance: str = ""
+    source: str, declared: Declared, limits: Limits, surroundings: Surroundings
 ) -> ConfinedMechanism:
     """Raises Refused, and SandboxError where the machine is to blame."""
     try:
-        made = confine(source, limits=limits, chance=chance)
+        made = confine(source, limits=limits, surroundings=surroundings)
     except SandboxUnavailable:
         raise
     except (SandboxError, ConfigError) as error:

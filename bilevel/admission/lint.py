@@ -16,6 +16,11 @@ from bilevel.mechanism import CARRIERS, HOOKS, Mechanism
 
 NAME = re.compile(r"[\w.-]{1,80}")
 DECIDING = tuple(hook for hook in HOOKS if hook != "observe")
+RESERVED = (
+    *("baseline", "retest", "confirmation", "noise", "proposer", "llm", "random", "resampled"),
+    *("optuna", "tuner", "inventor", "patch", "other", "nobody", "none"),
+)
+"""What a trial's origin may be called where no mechanism is meant."""
 SHOWN = 8  # findings in one reason
 
 
@@ -98,6 +103,8 @@ def _named(name: object, line: int, taken: Collection[str]) -> Iterator[Finding]
     if not isinstance(name, str) or not NAME.fullmatch(name):
         expected = 'of at most 80 letters, digits, "_", "." and "-", written as a literal'
         yield line, f'the class needs a name {expected}, as in `name = "cool_down"`; got {name!r}'
+    elif name in RESERVED:
+        yield line, f"name={name!r} is the platform's; choose another than {', '.join(RESERVED)}"
     elif name in taken:
         yield line, f"name={name!r} is taken; taken: {', '.join(sorted(taken))}"
 

@@ -1,6 +1,9 @@
 """What a mechanism's text may name: the modules, built-in functions and generators it may use."""
 
 import ast
+import importlib
+import inspect
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +20,7 @@ ALLOWED_IMPORTS = f"{', '.join(STANDARD)}; {', '.join(LIBRARIES)}; bilevel.{{{',
 BUILTINS = frozenset(
     [
         *("exec", "eval", "compile", "open", "breakpoint", "globals", "locals"),
-        *("__import__", "__builtins__", "__loader__", "__spec__"),
+        *("__import__", "__builtins__", "__loader__", "__spec__", "vars", "dir"),
     ]
 )
 DUNDERS = frozenset(
@@ -26,6 +29,8 @@ DUNDERS = frozenset(
         *("__len__", "__setattr__", "__eq__", "__lt__", "__hash__", "__repr__", "__contains__"),
     ]
 )
+REACHING_IN = ("getattr", "setattr", "delattr", "hasattr")
+REACHING = frozenset([*REACHING_IN, "attrgetter", "methodcaller"])
 KEYED = (
     "use view.rng (a random.Random keyed by seed, trial and hook), bilevel.randomness.keyed(...) "
     "or numpy.random.default_rng(view.rng.getrandbits(32))"
@@ -65,6 +70,10 @@ def _allowed(module: str) -> bool:
 
 def tricks(tree: ast.Module) -> Iterator[Finding]:
     """Built-in functions and attributes by which code gets around what it was given."""
+    bound = _imported(tree)
+    roots = {name.partition(".")[0] for name in bound.values()}
+    for name in sorted(roots & {*STANDARD, *LIBRARIES}):
+        importlib.import_module(name)  # so that its attributes can be looked at
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in BUILTINS:
             yield node.lineno, f"{node.id} is not allowed; a mechanism computes from its view"
@@ -73,6 +82,58 @@ def tricks(tree: ast.Module) -> Iterator[Finding]:
                 node.lineno,
                 f".{node.attr} is not allowed; of these: {', '.join(sorted(DUNDERS))}",
             )
+        elif (place := _place(node)) and (other := _other_module(place, bound)):
+            text = f"`{place}` is the module {other}, which is not allowed; allowed: "
+            yield node.lineno, text + ALLOWED_IMPORTS  # type: ignore[attr-defined]
+        elif isinstance(node, ast.Call) and (why := _reached(node)):
+            yield node.lineno, why
+
+
+def _place(node: ast.AST) -> str:
+    """The dotted name of what is reached: as a name, an attribute, or by a literal `getattr`."""
+    if isinstance(node, ast.Call) and _dotted(node.func) == "getattr" and len(node.args) > 1:
+        named = node.args[1]
+        name = str(named.value) if isinstance(named, ast.Constant) else ""
+        return f"{_dotted(node.args[0])}.{name}"
+    return _dotted(node)
+
+
+def _reached(node: ast.Call) -> str:
+    """Why an attribute that is reached by a name in a text is not allowed; empty where it is."""
+    called = _dotted(node.func).rpartition(".")[2]
+    if called not in REACHING:
+        return ""
+    texts = node.args[1:2] if called in REACHING_IN else node.args
+    names = [str(part.value) for part in texts if isinstance(part, ast.Constant)]
+    if not texts or len(names) < len(texts) or node.keywords:
+        return f"{called} by a computed name is not allowed; write the attribute, `object.name`"
+    hidden = [n for n in names if any(map(_dunder, n.split("."))) and n not in DUNDERS]
+    return f"{called} of {hidden[0]!r} is not allowed" if hidden else ""
+
+
+def _other_module(place: str, bound: dict[str, str]) -> str:
+    """The module that is reached through an imported one and could not be imported itself."""
+    first, _, rest = place.partition(".")
+    root, *names = [part for part in f"{bound.get(first, '')}.{rest}".split(".") if part] or [""]
+    found: Any = sys.modules.get(root)
+    for name in names:
+        found = getattr(found, name, None)
+        if not inspect.ismodule(found):
+            return ""
+    return "" if found is None or _allowed(found.__name__.lstrip("_")) else found.__name__
+
+
+def _imported(tree: ast.Module) -> dict[str, str]:
+    """The names that imports give to modules."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                first = alias.name.partition(".")[0]
+                found[alias.asname or first] = alias.name if alias.asname else first
+        elif isinstance(node, ast.ImportFrom):
+            found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    return found
 
 
 def _dunder(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Two workers hold the source: nothing is told of code that ran but what both of them came to.
 
-Generators that belong to nobody are seeded differently in the two, so that it is no luck whether
-a draw from one is noticed.
+What no mechanism may go by is another in the second: what generators that belong to nobody are
+seeded with, the order of sets, the clocks. So it is no luck whether that is noticed.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ from bilevel import syntax
 from bilevel.admission.names import unsteady
 from bilevel.admission.verdict import Refused
 from bilevel.confined import ConfinedMechanism
+from bilevel.sandbox.hosted import ELSEWHERE, HERE, Surroundings
 
 T = TypeVar("T")
-CHANCES = ("", "another")
 SHOWN = 4  # places in a reason
 TWICE = (
     "a second worker, given the same, did otherwise; draw from view.rng only, and decide and write "
@@ -25,12 +25,12 @@ UNSAID = "; what it said about that was not the same in a second worker, and is 
 
 
 class Twins:
-    """`make` makes the mechanism in a worker, its generators seeded with what it is given."""
+    """`make` makes the mechanism in a worker, with these surroundings."""
 
-    def __init__(self, source: str, make: Callable[[str], ConfinedMechanism]) -> None:
+    def __init__(self, source: str, make: Callable[[Surroundings], ConfinedMechanism]) -> None:
         """Raises Refused."""
         self._source = source
-        self._mechanisms = self._come_to([partial(make, chance) for chance in CHANCES])
+        self._mechanisms = self._come_to([partial(make, one) for one in (HERE, ELSEWHERE)])
 
     @property
     def first(self) -> ConfinedMechanism:

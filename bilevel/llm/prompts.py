@@ -78,7 +78,7 @@ def fenced(text: str, language: str = "") -> str:
 
 def data(text: str) -> str:
     """What somebody else wrote: fenced, labelled, with no character that hides another one."""
-    return f"\n\n{fenced(visible(text.strip()), DATA)}\n"
+    return fenced(visible(text.strip()), DATA)
 
 
 def cell(text: str, most: int = 160) -> str:

@@ -53,6 +53,20 @@ class Limits:
             raise ConfigError(f"sandbox.layer={self.layer!r}; valid: {', '.join(LAYERS)}")
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What a worker finds that no mechanism may go by: what the generators that belong to nobody
+    are seeded with, the order of sets, and how far its clocks are ahead."""
+
+    chance: str = ""
+    hash_seed: int = 0
+    clock_ahead_s: float = 0.0
+
+
+HERE = Surroundings()
+ELSEWHERE = Surroundings("another", 1, 3_479_921.5)  # forty days, and some hours and minutes
+
+
 @functools.cache
 def missing(layer: str) -> str:
     """Why a layer cannot be used on this machine; empty where it can."""
@@ -100,17 +114,22 @@ class Wishes(Protocol):
 class Hosted(Closing):
     """One worker process and its keeper; after a failure it is gone for good."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, surroundings: Surroundings = HERE) -> None:
         """Raises SandboxUnavailable, WorkerDied."""
         self._limits = limits
-        self._kept = Kept(Room(chosen(limits.layer), ENVIRONMENT))
+        environment = {**ENVIRONMENT, "PYTHONHASHSEED": str(surroundings.hash_seed)}
+        self._kept = Kept(Room(chosen(limits.layer), environment))
         given, told, _ = self._kept.streams
         self._channel = Channel(told.fileno(), given.fileno(), patient=False)
         self._open = True
         self._number, self._clocks = "", tuple[int, ...]()
         self._allowance = Allowance(limits.start_s, self._kept.pid, 0.0)
         self.said = ""
-        self._begin(first_frame(MODULES, "sandbox.worker", memory_mib=limits.memory_mib))
+        arguments = {
+            "memory_mib": limits.memory_mib,
+            "clock_ahead_s": surroundings.clock_ahead_s,
+        }
+        self._begin(first_frame(MODULES, "sandbox.worker", **arguments))
 
     @property
     def pid(self) -> int:

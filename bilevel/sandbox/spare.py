@@ -3,15 +3,17 @@
 import atexit
 import os
 
-from bilevel.sandbox.hosted import Hosted, Limits, chosen
+from bilevel.sandbox.hosted import HERE, Hosted, Limits, Surroundings, chosen
 
 _spares: dict[int, tuple[Limits, Hosted]] = {}
 """By process: a fork does not talk to the worker of its parent."""
 
 
-def take(limits: Limits) -> Hosted:
+def take(limits: Limits, surroundings: Surroundings = HERE) -> Hosted:
     """A worker that holds nothing yet. Raises SandboxUnavailable, WorkerDied."""
     chosen(limits.layer)
+    if surroundings != HERE:
+        return Hosted(limits, surroundings)
     own = os.getpid()
     kept_for, kept = _spares.pop(own, (None, None))
     if kept is not None and (kept_for != limits or not kept.alive):

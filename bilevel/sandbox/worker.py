@@ -14,6 +14,7 @@ from typing import Any
 
 from bilevel.errors import BilevelError
 from bilevel.mechanism import HOOKS, Mechanism
+from bilevel.sandbox import clocks
 from bilevel.sandbox.failures import BadFrame
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.picture import Picture
@@ -28,13 +29,15 @@ NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
 
 
-def serve(memory_mib: int) -> None:
+def serve(memory_mib: int, clock_ahead_s: float = 0.0) -> None:
     """Answers calls until its input ends; never returns."""
     reads, writes = os.dup(0), os.dup(1)
     os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
     os.dup2(2, 1)
     sys.stdout = sys.stderr = Nowhere()
     harden(memory_mib)
+    if clock_ahead_s:
+        clocks.shift(clock_ahead_s)
     channel = Channel(reads, writes, patient=True)
     worker = Worker(channel)
     while True:

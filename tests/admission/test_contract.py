@@ -11,7 +11,7 @@ from bilevel.admission.situations import LONG, ROUNDS, Situation
 from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused
 from bilevel.confined import ConfinedMechanism, confine
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.hosted import Limits, Surroundings
 from bilevel.view import NO_SETTINGS, View
 from tests.admission.support import HEAD, mine
 
@@ -25,8 +25,8 @@ def passed(source: str, situations: Sequence[Situation], limits: Limits) -> str:
 
 
 def twins(source: str, limits: Limits, workers: contextlib.ExitStack) -> Twins:
-    def made(chance: str) -> ConfinedMechanism:
-        return workers.enter_context(confine(source, limits=limits, chance=chance))
+    def made(surroundings: Surroundings) -> ConfinedMechanism:
+        return workers.enter_context(confine(source, limits=limits, surroundings=surroundings))
 
     return Twins(source, made)
 

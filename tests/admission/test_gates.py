@@ -15,7 +15,7 @@ from bilevel.admission.verdict import Refused
 from bilevel.errors import BadInput
 from bilevel.sandbox import hosted
 from bilevel.sandbox.failures import SandboxUnavailable
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.hosted import HERE, Limits
 from bilevel.trace import Trace
 from bilevel.view import View
 from tests.admission.support import curated, mine
@@ -155,8 +155,9 @@ def test_a_worker_that_fails_at_the_start_is_told_as_what_it_is(
     end: str, words: str, limits: Limits
 ) -> None:
     strict = Limits(limits.layer, start_s=2.0 if "TimeLimit" in words else 20.0)
+    declared = Declared("mine", "code", ("propose",), "M")
     with pytest.raises(Refused) as refusal:
-        _imported(f"{mine(PROPOSE)}\n{end}\n", Declared("mine", "code", ("propose",), "M"), strict)
+        _imported(f"{mine(PROPOSE)}\n{end}\n", declared, strict, HERE)
     assert words in str(refusal.value)
 
 

@@ -325,7 +325,7 @@ def test_three_repairs_with_the_exact_reason_and_then_none(gates: Any) -> None:
     assert len(mends) == 3
     for number, mend in enumerate(mends):
         assert mend.startswith("# Mend the mechanism")
-        assert f"## What was wrong\n\nlint: {reasons[number]}\n" in mend
+        assert f"## What was wrong\n\n```data\nlint: {reasons[number]}\n```\n" in mend
         assert f"## Rejected source\n\n```python\n{texts[number].rstrip()}\n```" in mend
         assert "name: scouts\n" in mend
     proposal = outer.trace[1].proposal

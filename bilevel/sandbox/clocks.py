@@ -1,0 +1,31 @@
+"""Shifts the clocks of a process, so that whatever goes by one can be noticed."""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+READ = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+TOLD = ("gmtime", "localtime", "ctime")  # of now, where no moment is given
+
+
+def shift(seconds: float) -> None:
+    """From now on `time` is so many seconds ahead. What asks the kernel itself (datetime, numpy's
+    datetime64) is not: its types belong to compiled libraries, which crash with others."""
+    for name in READ:
+        setattr(time, name, _ahead(getattr(time, name), seconds))
+        setattr(time, f"{name}_ns", _ahead(getattr(time, f"{name}_ns"), int(seconds * 1e9)))
+    for name in TOLD:
+        setattr(time, name, _of_now(getattr(time, name)))
+
+
+def _ahead(clock: Callable[[], Any], by: float) -> Callable[[], Any]:
+    return lambda: clock() + by
+
+
+def _of_now(told: Callable[[float], Any]) -> Callable[..., Any]:
+    @functools.wraps(told)
+    def of(moment: float | None = None) -> Any:
+        return told(time.time() if moment is None else moment)
+
+    return of
