@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from cmaes import CMA
 from baselines.axes import BASELINE, MIDDLE, Axes
 from baselines.results import Results
 from bilevel.errors import ConfigError
-from bilevel.llm.prompts import cell
+from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import best_so_far, experiment, parameter_list, printed, table
@@ -20,7 +19,7 @@ from bilevel.space import Config, SearchSpace
 from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import NO_SETTINGS, Brief, View
 
-PROMPT = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
+PROMPT = Prompt(Path(__file__).with_suffix(".md"))
 SIGMA = 1 / 6  # of every range: what Optuna starts CMA-ES with
 SAMPLER, MODEL = "cmaes", "llm"  # whose proposal a trial was
 
@@ -152,7 +151,7 @@ class Centaur:
         numbers = {line.name for line in sampler.lines}
         random = [a.name for a in Axes(view.space.active).all if a.name not in numbers]
         base = view.space.baseline
-        return PROMPT.substitute(
+        return PROMPT.render(
             metric=view.objective.metric,
             better=view.objective.wanted,
             best=best_so_far(view),

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from baselines.lessons import Lesson, weightiest
 from baselines.situation import last, locked, situation
 from bilevel.errors import ConfigError
-from bilevel.llm.prompts import cell
+from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import printed
@@ -17,8 +16,8 @@ from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
 
 _HERE = Path(__file__).parent
-PROPOSE = Template((_HERE / "claw_propose.md").read_text(encoding="utf-8"))
-DECIDE = Template((_HERE / "claw_decide.md").read_text(encoding="utf-8"))
+PROPOSE = Prompt(_HERE / "claw_propose.md")
+DECIDE = Prompt(_HERE / "claw_decide.md")
 ROLES: Mapping[str, str] = {
     "innovator": "You look for a bold change that nobody has tried.",
     "pragmatist": "You look for the change that the evidence makes most likely to help.",
@@ -114,7 +113,7 @@ class ClawMultibatch:
     def _decide(self, view: View) -> None:
         left = self._max_pivots - self.pivots
         answer = view.ask(
-            DECIDE.substitute(
+            DECIDE.fill(
                 **self._common(view, view.trace),
                 flat=str(self._flat),
                 baseline=f"{view.trace[0].value:.6g}",
@@ -164,7 +163,7 @@ class ClawMultibatch:
             return config, cell(reply["hypothesis"], MAX_HYPOTHESIS)
 
         recent = last(brief.trials, self._shown)
-        prompt = PROPOSE.substitute(
+        prompt = PROPOSE.render(
             **self._common(view, recent),
             role=role,
             stance=ROLES[role],

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from baselines.results import was_tried
 from baselines.situation import last, locked, situation
-from bilevel.llm.prompts import cell
+from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import changed
 from bilevel.space import Config, SearchSpace
@@ -15,8 +14,8 @@ from bilevel.trace import Proposal, Trial
 from bilevel.view import NO_SETTINGS, Brief, View
 
 _HERE = Path(__file__).parent
-REWRITE = Template((_HERE / "claw_rewrite.md").read_text(encoding="utf-8"))
-REPAIR = Template((_HERE / "claw_repair.md").read_text(encoding="utf-8"))
+REWRITE = Prompt(_HERE / "claw_rewrite.md")
+REPAIR = Prompt(_HERE / "claw_repair.md")
 REWRITTEN, REPAIRED = "rewrite", "repair"  # whose proposal a trial was
 MAX_PLAN = 400
 
@@ -80,7 +79,7 @@ class ClawRefine:
 
     def _rewrite(self, view: View, brief: Brief) -> str:
         recent = last(brief.trials, self._shown)
-        return REWRITE.substitute(
+        return REWRITE.fill(
             situation(view, view.base, recent),
             locked=locked(view, view.base),
             shown=f"{len(recent)} of {len(view.trace)} shown.",
@@ -90,7 +89,7 @@ class ClawRefine:
     def _repair(self, view: View, brief: Brief, crashed: Trial) -> str:
         parent = None if crashed.parent is None else view.trace[crashed.parent]
         failure = crashed.outcome.failure
-        return REPAIR.substitute(
+        return REPAIR.fill(
             situation(view, crashed.config, last(brief.trials, self._shown)),
             locked=locked(view, crashed.config),
             failure="" if failure is None else f"{failure.kind}: {failure.detail}",

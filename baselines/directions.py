@@ -3,18 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from baselines.memory import FAILED, FEASIBLE, Entry, Idea, Strategy
 from baselines.similarity import repeats
-from bilevel.llm.prompts import cell
+from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.schemas import TEXT, record
 from bilevel.view import Answer, View
 
 _HERE = Path(__file__).parent
 _PROMPTS = {
-    name: Template((_HERE / f"evo_{name}.md").read_text(encoding="utf-8"))
+    name: Prompt(_HERE / f"evo_{name}.md")
     for name in ("directions", "compare", "reflect", "distil")
 }
 MAX_TITLE = 120
@@ -120,7 +119,7 @@ class Questions:
         return Strategy(context, said, evidence, answer.value["confidence"])
 
     def _ask(self, name: str, schema: Mapping[str, Any], check: Any = None, **rest: str) -> Answer:
-        prompt = _PROMPTS[name].substitute(self._situation, **rest)
+        prompt = _PROMPTS[name].fill(self._situation, **rest)
         return self._view.ask(prompt, schema, check=check, temperature=self._temperature)
 
 

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from baselines.directions import Direction, Questions, feasible, notes
@@ -15,7 +14,7 @@ from baselines.similarity import repeats
 from baselines.situation import last, locked, situation
 from baselines.tournament import ranked
 from bilevel.errors import ConfigError
-from bilevel.llm.prompts import cell
+from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import trial_table
@@ -23,7 +22,7 @@ from bilevel.space import SearchSpace
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
 
-PROPOSE = Template(Path(__file__).with_name("evo_propose.md").read_text(encoding="utf-8"))
+PROPOSE = Prompt(Path(__file__).with_name("evo_propose.md"))
 MEMORIES = ("search", "study")
 ORIGIN = "llm"
 
@@ -196,7 +195,7 @@ class EvoScientist:
         recent = last(brief.trials, self._shown)
         avoid = notes(episode.shown)
         again = f"Attempt {episode.attempt} of {self._retries + 1}: none of the experiments ran."
-        return PROPOSE.substitute(
+        return PROPOSE.fill(
             situation(view, view.base, recent),
             direction=str(episode.direction),
             core_idea=episode.direction.core_idea,

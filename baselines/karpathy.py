@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from string import Template
 from typing import Any
 
 from bilevel.errors import ConfigError
-from bilevel.llm.prompts import cell, fenced
+from bilevel.llm.prompts import Prompt, cell, fenced
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import TEXT, record
 from bilevel.llm.tables import best_so_far, change_of_metric, experiment, shown_source
@@ -17,8 +16,8 @@ from bilevel.trace import FailureKind, Proposal, Trial
 from bilevel.view import NO_SETTINGS, Brief, View
 
 _HERE = Path(__file__).parent
-PROPOSE = Template((_HERE / "karpathy_propose.md").read_text(encoding="utf-8"))
-REPAIR = Template((_HERE / "karpathy_repair.md").read_text(encoding="utf-8"))
+PROPOSE = Prompt(_HERE / "karpathy_propose.md")
+REPAIR = Prompt(_HERE / "karpathy_repair.md")
 MAX_EDITS = 20
 SCHEMA = record(
     {
@@ -117,7 +116,7 @@ class Karpathy:
         at = "the baseline" if view.parent is None else f"trial {view.parent.number}"
         if view.parent is not None and view.parent.value is not None:
             at += f" with {view.objective.metric} {view.parent.value:.6g}"
-        return PROPOSE.substitute(
+        return PROPOSE.render(
             name=self._name,
             metric=view.objective.metric,
             better=view.objective.wanted,
@@ -134,7 +133,7 @@ class Karpathy:
 
     def _repair_prompt(self, crashed: Trial) -> str:
         failure, notes = crashed.outcome.failure, crashed.outcome.notes
-        return REPAIR.substitute(
+        return REPAIR.render(
             name=self._name,
             hypothesis=crashed.proposal.hypothesis or "(none given)",
             script=shown_source(self._script(crashed)),

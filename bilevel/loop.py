@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from bilevel.acceptance import Acceptance
-from bilevel.errors import TaskError
+from bilevel.disagreement import blamed
+from bilevel.errors import JournalError, TaskError
 from bilevel.evaluation import Evaluation
 from bilevel.executor import Executor, Serial
 from bilevel.journal import Journal
@@ -106,7 +107,10 @@ class Loop:
             ran = self.charged - before
             if trials is not None and self.trace and ran >= trials:
                 break
-            self._round(None if trials is None else trials - ran)
+            try:
+                self._round(None if trials is None else trials - ran)
+            except JournalError as error:
+                blamed(error, self._journal, self.pipeline.ledger, self.level, len(self.trace))
         return self.charged - before
 
     def view(self) -> View:

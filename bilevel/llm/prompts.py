@@ -30,25 +30,42 @@ WRITTEN = frozenset(
 """The placeholders for text that a mechanism, a script or a model wrote, or that may quote one."""
 
 
-def render(name: str, **values: str) -> str:
-    """The prompt file with its placeholders filled in; a `$` inside a value stays as it is, and a
-    value that others wrote stands fenced (see `WRITTEN`).
+class Prompt:
+    """One file with placeholders. A `$` inside a value stays as it is, and a value that others
+    wrote stands fenced (see `WRITTEN`)."""
 
-    Raises ValueError when the names given are not exactly those the file asks for.
-    """
-    template = Template((_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
-    expected = set(template.get_identifiers())
-    if expected != set(values):
-        missing, unknown = sorted(expected - set(values)), sorted(set(values) - expected)
-        raise ValueError(f"prompt {name}.md: missing {missing}, unknown {unknown}")
-    shown = {name: data(v) if name in WRITTEN and v != NONE else v for name, v in values.items()}
-    return template.substitute(shown).strip() + "\n"
+    def __init__(self, file: Path) -> None:
+        self._name = file.name
+        self._template = Template(file.read_text(encoding="utf-8"))
+
+    @property
+    def asks_for(self) -> frozenset[str]:
+        """The names of its placeholders."""
+        return frozenset(self._template.get_identifiers())
+
+    def render(self, **values: str) -> str:
+        """Raises ValueError when the names given are not exactly those the file asks for."""
+        if self.asks_for != set(values):
+            missing = sorted(self.asks_for - set(values))
+            unknown = sorted(set(values) - self.asks_for)
+            raise ValueError(f"prompt {self._name}: missing {missing}, unknown {unknown}")
+        shown = {n: data(v) if n in WRITTEN and v != NONE else v for n, v in values.items()}
+        return self._template.substitute(shown).strip() + "\n"
+
+    def fill(self, values: Mapping[str, str] | None = None, **more: str) -> str:
+        """Like `render`, from more values than the file may ask for."""
+        known = {**(values or {}), **more}
+        return self.render(**{name: known[name] for name in self.asks_for})
+
+
+def render(name: str, **values: str) -> str:
+    """One of the platform's own prompts. Raises ValueError."""
+    return Prompt(_FOLDER / f"{name}.md").render(**values)
 
 
 def render_of(name: str, values: Mapping[str, str]) -> str:
     """Like `render`, from more values than the file may ask for."""
-    template = Template((_FOLDER / f"{name}.md").read_text(encoding="utf-8"))
-    return render(name, **{key: values[key] for key in template.get_identifiers()})
+    return Prompt(_FOLDER / f"{name}.md").fill(values)
 
 
 @lru_cache(maxsize=1)

@@ -135,3 +135,28 @@ def test_a_hook_may_be_named_in_every_way_the_loop_can_call() -> None:
 
 def test_the_placebo_is_refused_as_dead() -> None:
     assert "so it would be dead" in refused(curated("placebo"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("getattr(view, 'se' + 'ed')", "getattr by a computed name is not allowed"),
+        ("setattr(view, str(view.seed), 1)", "setattr by a computed name is not allowed"),
+        ("getattr(json, 'codecs')", "`json.codecs` is the module codecs, which is not allowed"),
+        ("getattr(json.codecs, 'open')", "`json.codecs` is the module codecs"),
+        ("json.codecs.open('/etc/passwd')", "`json.codecs` is the module codecs"),
+        ("random._os.system('true')", "`random._os` is the module os"),
+        ("operator.attrgetter('__class__.__mro__')(view)", "attrgetter of '__class__.__mro__'"),
+        ("operator.methodcaller(view.purpose)(view)", "methodcaller by a computed name"),
+        ("vars(view)", "vars is not allowed"),
+        ("getattr(view, '__dict__')", "getattr of '__dict__' is not allowed"),
+    ],
+)
+def test_no_attribute_is_reached_by_a_computed_name(line: str, words: str) -> None:
+    head = f"import json, operator, random\n{HEAD}"
+    assert words in refused(mine(f"def propose(self, view): {line}", head=head))
+
+
+@pytest.mark.parametrize("name", ["llm", "resampled", "baseline", "proposer"])
+def test_no_mechanism_is_called_like_the_platforms_own(name: str) -> None:
+    assert "is the platform's; choose another" in refused(mine(PROPOSE, f'name = "{name}"'))

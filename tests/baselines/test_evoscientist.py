@@ -120,7 +120,9 @@ class TestAnEpisode:
         _, made = searched(model, 6)
         assert len(model.prompts("directions")) == 1
         assert 8 <= len(model.prompts("better")) <= 9
-        assert all("## Direction\n\nLower X: Lower X in" in p for p in model.prompts("hypothesis"))
+        assert all(
+            "## Direction\n\n```data\nLower X: Lower X in" in p for p in model.prompts("hypothesis")
+        )
         assert made.memory.entries == []
         assert "at most 6 directions" in model.prompts("directions")[0]
         assert "$" not in "".join(prompt for _, prompt in model.asked)
@@ -129,7 +131,7 @@ class TestAnEpisode:
         model = Model(GOOD, [named(*NAMES), named("A new one")], "A new one")
         searched(model, 7)
         assert "at most 4 directions" in model.prompts("directions")[1]
-        assert "Direction\n\nA new one:" in model.prompts("hypothesis")[6]
+        assert "Direction\n\n```data\nA new one:" in model.prompts("hypothesis")[6]
 
     def test_an_unusable_reply_about_directions_is_a_charged_failure(self) -> None:
         ran, _ = searched(Model(GOOD, directions="no JSON"), 2)
@@ -140,7 +142,7 @@ class TestAnEpisode:
     def test_without_answers_to_comparisons_the_first_one_named_is_tried(self) -> None:
         model = Model(GOOD, favourite="Go far away", better="no JSON")
         searched(model, 1)
-        assert "Direction\n\nLower X:" in model.prompts("hypothesis")[0]
+        assert "Direction\n\n```data\nLower X:" in model.prompts("hypothesis")[0]
 
     def test_a_direction_named_twice_stands_once(self) -> None:
         model = Model(GOOD, [named("Lower X", "Lower X", "Raise BATCH")])
@@ -191,7 +193,7 @@ class TestItsEnd:
         assert "Root cause: X is best at 5 Countermeasures: one / two / three" in asked
         assert "- Do not raise X from 5" in asked
         assert "- Do not raise X from 5" in model.prompts("hypothesis")[6]
-        assert "Direction\n\nLower X:" not in model.prompts("hypothesis")[6]
+        assert "Direction\n\n```data\nLower X:" not in model.prompts("hypothesis")[6]
         assert model.prompts("context") == []
 
     def test_what_lies_within_the_noise_is_not_remembered(self) -> None:
@@ -216,7 +218,7 @@ class TestItsEnd:
         _, made = searched(model, 25)
         shown = model.prompts("hypothesis")
         assert len(model.prompts("directions")) == 2
-        assert all("Direction\n\nLower X:" in prompt for prompt in shown[:24])
+        assert all("Direction\n\n```data\nLower X:" in prompt for prompt in shown[:24])
         assert "Attempt" not in shown[5]
         assert "Attempt 2 of 4: none of the experiments ran." in shown[6]
         assert "Attempt 4 of 4" in shown[23]
