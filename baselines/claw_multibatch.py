@@ -114,7 +114,7 @@ class ClawMultibatch:
         left = self._max_pivots - self.pivots
         answer = view.ask(
             DECIDE.fill(
-                **self._common(view, view.trace),
+                self._common(view, view.trace),
                 flat=str(self._flat),
                 baseline=f"{view.trace[0].value:.6g}",
                 pivots_left=str(left),

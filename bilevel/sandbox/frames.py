@@ -22,7 +22,7 @@ Left = Callable[[], float]  # how long to wait before asking again; raises TimeL
 def encode(message: object) -> bytes:
     """Raises BadFrame for what is no JSON: NaN and infinities among it."""
     try:
-        body = json.dumps(message, allow_nan=False, separators=(",", ":")).encode()
+        body = _ENCODER.encode(message).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise BadFrame(f"cannot be written as JSON: {error}") from None
     if len(body) > MAX_BYTES:
@@ -75,6 +75,7 @@ def _whole(numeral: str) -> int:
     return int(numeral)
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_finite, parse_int=_whole)
 
 
