@@ -29,9 +29,9 @@ def measure() -> list[Row]:
             continue
         calls = call_ms(layer)
         rows += [
-            (f"{layer}: hook call, p50", calls[0], "ms", "<= 0.3"),
-            (f"{layer}: hook call, p99", calls[1], "ms", None),
-            (f"{layer}: start with numpy", start_s(layer, "import numpy"), "s", "<= 0.3"),
+            (f"{layer}: hook call, p50", calls[0], "ms", "<= 0.15"),
+            (f"{layer}: hook call, p99", calls[1], "ms", "<= 1"),
+            (f"{layer}: start with numpy", start_s(layer, "import numpy"), "s", "<= 0.2"),
             (f"{layer}: start without", start_s(layer, ""), "s", None),
             (f"{layer}: first start, numpy", start_s(layer, "import numpy", first=True), "s", None),
         ]
