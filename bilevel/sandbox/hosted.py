@@ -14,6 +14,7 @@ from typing import Any
 
 from bilevel.closing import Closing
 from bilevel.errors import ConfigError
+from bilevel.sandbox import syscalls
 from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
@@ -55,6 +56,8 @@ class Limits:
 @functools.cache
 def missing(layer: str) -> str:
     """Why a layer cannot be used on this machine; empty where it can."""
+    if layer in CONFINING and (reason := syscalls.missing()):
+        return f"{layer} is not enough: {reason}"
     if layer == "sandlock":
         try:
             import sandlock
@@ -95,14 +98,16 @@ class Hosted(Closing):
     def __init__(self, limits: Limits) -> None:
         """Raises SandboxUnavailable, WorkerDied."""
         self._limits = limits
-        self._kept = Kept(Room(chosen(limits.layer), ENVIRONMENT))
+        layer = chosen(limits.layer)
+        self._kept = Kept(Room(layer, ENVIRONMENT))
         given, told, _ = self._kept.streams
         self._channel = Channel(told.fileno(), given.fileno(), patient=False)
         self._open = True
         self._number, self._clocks = "", tuple[int, ...]()
         self._allowance = Allowance(limits.start_s, self._kept.pid, 0.0)
         self.said = ""
-        self._begin(first_frame(MODULES, "sandbox.worker", memory_mib=limits.memory_mib))
+        told_first = {"memory_mib": limits.memory_mib, "walled": layer in CONFINING}
+        self._begin(first_frame(MODULES, "sandbox.worker", **told_first))
 
     @property
     def pid(self) -> int:

@@ -16,6 +16,7 @@ from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.sandbox.failures import BadFrame
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.picture import Picture
+from bilevel.sandbox.syscalls import confine_calls
 from bilevel.sandbox.wire import pack, unpack
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
@@ -25,13 +26,16 @@ NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
 
 
-def serve(memory_mib: int) -> None:
-    """Answers calls until its input ends; never returns."""
+def serve(memory_mib: int, walled: bool) -> None:
+    """Answers calls until its input ends; never returns. `walled`: with the system calls of
+    `syscalls` only."""
     reads, writes = os.dup(0), os.dup(1)
     os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
     os.dup2(2, 1)
-    sys.stdout = sys.stderr = Nowhere()
     harden(memory_mib)
+    if walled:
+        confine_calls()
+    sys.stdout = sys.stderr = Nowhere()
     channel = Channel(reads, writes, patient=True)
     worker = Worker(channel)
     while True:
