@@ -11,6 +11,7 @@ KINDS = {
     "MemoryLimit": "used too much memory",
     "WorkerDied": "ended its worker process",
     "BadFrame": "answered with what cannot be sent",
+    "Restless": "went on computing when it had answered",
 }
 NOT_FINITE = "'float' is not expected"  # as the wire says it
 REMEDIES = {
@@ -19,6 +20,7 @@ REMEDIES = {
     "MemoryLimit": "keep less (a verdict of this machine)",
     "WorkerDied": "a mechanism computes from its view, and ends no process",
     "BadFrame": "answer with finite numbers, texts, lists and proposals of reasonable size",
+    "Restless": "compute in the call and answer then, with no thread or timer that goes on",
 }
 
 

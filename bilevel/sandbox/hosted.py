@@ -19,12 +19,13 @@ from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
     MemoryLimit,
+    Restless,
     SandboxUnavailable,
     WorkerDied,
 )
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
-from bilevel.sandbox.processor import Allowance, below, clocks, spent_s
+from bilevel.sandbox.processor import REST_S, Allowance, below, clocks, spent_s
 from bilevel.stopping import await_own_signal, told_to_end
 from bilevel.workers.job import without_addresses
 
@@ -103,7 +104,8 @@ class Hosted(Closing):
         given, told, _ = self._kept.streams
         self._channel = Channel(told.fileno(), given.fileno(), patient=False)
         self._open = True
-        self._number, self._clocks = "", tuple[int, ...]()
+        self._number = ""
+        self._clocks, self._spent_s = tuple[int, ...](), 0.0  # when it answered last
         self._allowance = Allowance(limits.start_s, self._kept.pid, 0.0)
         self.said = ""
         told_first = {"memory_mib": limits.memory_mib, "walled": layer in CONFINING}
@@ -126,7 +128,7 @@ class Hosted(Closing):
     ) -> dict[str, Any]:
         """The answer to one request; what the worker asks for meanwhile, `wishes` answer.
 
-        Time that the host takes for a wish is not the worker's. Raises SandboxError; after any
+        Time that the host takes for a wish is not the worker's, who has to rest meanwhile. Raises SandboxError; after any
         but MechanismRaised the worker is gone.
         """
         with self._ended_by_failure():
@@ -134,7 +136,7 @@ class Hosted(Closing):
                 raise BadFrame("it sent what nobody had asked for")
             self._number = secrets.token_hex(8)
             limit_s = limit_s or self._limits.call_s
-            self._allowance = Allowance(limit_s, self._kept.pid, spent_s(self._clocks))
+            self._allowance = Allowance(limit_s, self._kept.pid, self._spent_s)
             message: Mapping[str, Any] = request
             while True:
                 reply = self.exchange(message)
@@ -145,12 +147,15 @@ class Hosted(Closing):
 
     def exchange(self, message: Mapping[str, Any], *expected: str) -> dict[str, Any]:
         """One frame there and one back, within what is left of the call's time."""
+        if spent_s(self._clocks) - self._spent_s > REST_S:
+            raise Restless("it used the processor when nobody had asked it for anything")
         self._allowance.resume()
         self._channel.send({**message, "id": self._number}, self._allowance.left)
         reply = self._channel.receive(self._allowance.left)
         self._allowance.pause()
         if not self._clocks:
             self._clocks = clocks(below(self._kept.pid))
+        self._spent_s = spent_s(self._clocks)
         if not isinstance(reply, dict) or reply.pop("id", None) != self._number:
             raise BadFrame("an answer to another question")
         if expected and next(iter(reply), None) not in expected:
