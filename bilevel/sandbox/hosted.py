@@ -128,8 +128,8 @@ class Hosted(Closing):
     ) -> dict[str, Any]:
         """The answer to one request; what the worker asks for meanwhile, `wishes` answer.
 
-        Time that the host takes for a wish is not the worker's, who has to rest meanwhile. Raises SandboxError; after any
-        but MechanismRaised the worker is gone.
+        Time that the host takes for a wish is not the worker's, who has to rest meanwhile.
+        Raises SandboxError; after any but MechanismRaised the worker is gone.
         """
         with self._ended_by_failure():
             if not self._channel.silent():

@@ -22,7 +22,7 @@ WORDS = (
     *("errors", "frozen", "randomness", "parameters", "space", "trace", "credit"),
     *("view", "mechanism"),
 )
-INSIDE = ("failures", "frames", "wire", "picture", "syscalls", "worker")
+INSIDE = ("failures", "frames", "wire", "picture", "syscalls", "warming", "worker")
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "LC_ALL": "C.UTF-8",

@@ -17,6 +17,7 @@ from bilevel.sandbox.failures import BadFrame
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.picture import Picture
 from bilevel.sandbox.syscalls import confine_calls
+from bilevel.sandbox.warming import warm
 from bilevel.sandbox.wire import pack, unpack
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
@@ -114,6 +115,7 @@ class Worker:
             raise TypeError(f"defines {named}; expected exactly one subclass of Mechanism")
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed(random.getrandbits(32))
+        warm(request["source"], request["chance"])
         made = classes[0](**unpack(request["arguments"]))
         for name, value in unpack(request["state"]).items():
             setattr(made, name, value)

@@ -76,7 +76,7 @@ def test_where_there_is_no_wall_threads_and_handlers_are_seen(how: str) -> None:
 @pytest.mark.parametrize("how", ["in_a_thread()", "in_a_handler()"])
 def test_behind_a_wall_there_are_no_threads_and_no_timers(layer: str, how: str) -> None:
     with mine(layer, how) as confined:
-        with pytest.raises(MechanismRaised, match="can't start new thread|not permitted"):
+        with pytest.raises(MechanismRaised, match=r"can't start new thread|not permitted"):
             confined.propose(loop({}).view())
         assert confined.worker.alive
 
