@@ -56,6 +56,8 @@ def bwrap_worker(order: dict[str, Any]) -> Any:
     command += ["--cap-drop", "ALL"]
     for path in order["readable"]:
         command += ["--ro-bind", path, path]
+    for link, target in order["links"].items():
+        command += ["--symlink", target, link]
     for path in order["hidden"]:
         command += ["--tmpfs", path, "--remount-ro", path]
     for path in order.get("devices", ()):

@@ -82,7 +82,7 @@ def test_behind_a_wall_there_are_no_threads_and_no_timers(layer: str, how: str) 
 
 
 def test_who_computes_while_the_model_is_asked_is_ended() -> None:
-    def asker(*_: Any) -> Any:
+    def asker(level: float, trial: int, purpose: str) -> Any:
         def ask(*_: Any, **__: Any) -> Answer:
             time.sleep(0.5)
             return Answer("yes")

@@ -22,10 +22,9 @@ from bilevel.sandbox.kept import (
     WORDS,
     Kept,
     Room,
-    elsewhere,
     first_frame,
-    libraries,
 )
+from bilevel.sandbox.places import elsewhere, libraries
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
 MODULES = (
