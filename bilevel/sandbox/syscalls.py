@@ -12,7 +12,6 @@ all that they import. Where a call is needed in one form only, its arguments are
 import ctypes
 import errno
 import os
-import platform
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -88,10 +87,10 @@ NARROW: dict[str, tuple[Narrow, ...]] = {
 
 def missing() -> str:
     """Why no filter can be installed here; empty where one can."""
-    found = ARCHITECTURES.get(platform.machine())
+    found = ARCHITECTURES.get(os.uname().machine)
     if found is None:
         known = " and ".join(ARCHITECTURES)
-        return f"the system calls of {platform.machine()} are not known, only those of {known}"
+        return f"the system calls of {os.uname().machine} are not known, only those of {known}"
     action = ctypes.c_uint32(_ERRNO)
     if _libc().syscall(found.seccomp, _IS_THERE, 0, ctypes.byref(action)) != 0:
         return f"this kernel has no seccomp filters ({os.strerror(ctypes.get_errno())})"
@@ -100,7 +99,7 @@ def missing() -> str:
 
 def confine_calls() -> None:
     """From now on, in all threads and for good. Raises OSError, KeyError."""
-    found = ARCHITECTURES[platform.machine()]
+    found = ARCHITECTURES[os.uname().machine]
     made = program(found)
     raw = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in made))
     described = struct.pack("HP", len(made), ctypes.addressof(raw))
