@@ -108,6 +108,7 @@ class Hosted(Closing):
         self._clocks, self._spent_s = tuple[int, ...](), 0.0  # when it answered last
         self._allowance = Allowance(limits.start_s, self._kept.pid, 0.0)
         self.said = ""
+        self.once_answered: Callable[[], None] = lambda: None
         told_first = {"memory_mib": limits.memory_mib, "walled": layer in CONFINING}
         self._begin(first_frame(MODULES, "sandbox.worker", **told_first))
 
@@ -155,6 +156,7 @@ class Hosted(Closing):
         self._allowance.pause()
         if not self._clocks:
             self._clocks = clocks(below(self._kept.pid))
+            self.once_answered()
         self._spent_s = spent_s(self._clocks)
         if not isinstance(reply, dict) or reply.pop("id", None) != self._number:
             raise BadFrame("an answer to another question")
