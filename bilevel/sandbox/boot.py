@@ -28,7 +28,7 @@ class Sent:
         if name not in self._words:
             return None
         package = any(other.startswith(f"{name}.") for other in self._words)
-        return ModuleSpec(name, self, is_package=package)
+        return ModuleSpec(name, self, is_package=package)  # type: ignore[arg-type]  # has all of it
 
     def create_module(self, spec: ModuleSpec) -> None:
         """As any other module is made."""
