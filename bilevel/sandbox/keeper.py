@@ -9,14 +9,34 @@ that the worker has to go. Its exit code is the worker's (128 + signal for a kil
 
 import json
 import os
+import struct
 import subprocess
 import sys
 from typing import Any
+
+CREATE_RULESET, RESTRICT_SELF, NO_NEW_PRIVILEGES = 444, 446, 38
+MAKE_BLOCK_DEVICE = 1 << 11  # what a keeper does not do; a domain has to forbid something
+
+
+def apart() -> None:
+    """Puts this process into a Landlock domain of its own, from which it sees into no process
+    outside: it looks links up for the worker, and `/proc` has some that tell whose files are open.
+    Raises OSError."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    rules = libc.syscall(CREATE_RULESET, struct.pack("Q", MAKE_BLOCK_DEVICE), ctypes.c_size_t(8), 0)
+    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    if rules < 0 or libc.syscall(RESTRICT_SELF, rules, 0) != 0:
+        raise OSError(ctypes.get_errno(), "the keeper gets no Landlock domain")
+    os.close(rules)
 
 
 def sandlock_worker(order: dict[str, Any]) -> Any:
     sys.path += order["libraries"]
     import sandlock
+
+    apart()
 
     sandbox = sandlock.Sandbox(
         fs_readable=order["readable"],

@@ -29,6 +29,7 @@ ON_ONE = """
     "a descriptor of it": lambda pid: called(SYSCALL("pidfd_open"), pid, 0),
     "its clock": lambda pid: called(SYSCALL("clock_gettime"), ~pid << 3 | 2, bytes(16)),
     "its group": os.getpgid,
+    "its folder": lambda pid: os.readlink(f"/proc/{pid}/cwd"),
     "a signal by a descriptor": by_a_descriptor,
     "a signal": lambda pid: os.kill(pid, signal.SIGKILL),
     "a signal to a thread": lambda pid: called(SYSCALL("tgkill"), pid, pid, 9),
@@ -37,6 +38,7 @@ ON_ONE = """
 # where the search is an administrator's, who has given up a capability may not do these either
 OF_AN_ADMINISTRATOR = {
     *("another processor", "another priority", "idle", "last to be read from the disk"),
+    "its folder",
 }
 ON_ALL = """
     "a signal to everybody": lambda pid: os.kill(-1, 0),  # none: a hole must not end the tests

@@ -183,3 +183,42 @@ def test_numbers_of_another_kind_are_no_way_around(layer: str) -> None:
                 answers(layer, [number])
         else:
             assert answers(layer, [number])[0][str(number)] in {errno.ENOSYS, errno.EPERM}
+
+
+# getpid by the door of 32-bit programs: push rbx; mov eax, 20; int 0x80; pop rbx; ret
+OTHER_DOOR = """
+import ctypes, mmap
+from bilevel.mechanism import Mechanism
+from bilevel.trace import Proposal
+
+def asked():
+    page = mmap.mmap(-1, 4096, prot=7)
+    page.write(bytes.fromhex("53b814000000cd805bc3"))
+    return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
+
+class Mine(Mechanism):
+    name = "mine"
+    def propose(self, view):
+        return [Proposal({"said": asked()})]
+"""
+
+
+def there_is_another_door() -> bool:
+    names: dict[str, Any] = {}
+    exec(OTHER_DOOR, names)
+    child = os.fork()
+    if not child:
+        os._exit(names["asked"]() != os.getpid())
+    return os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="there is one door only")
+def test_the_door_of_32_bit_programs_is_shut(layer: str) -> None:
+    if not there_is_another_door():
+        pytest.skip("this kernel runs no 32-bit programs")
+    with confine(OTHER_DOOR, limits=Limits(layer)) as mine:
+        if layer == "sandlock":
+            with pytest.raises(WorkerDied, match="exit code 159"):
+                mine.propose(loop({}).view())
+        else:
+            assert mine.propose(loop({}).view())[0].changes["said"] == -errno.EPERM
