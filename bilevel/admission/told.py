@@ -11,6 +11,7 @@ KINDS = {
     "MemoryLimit": "used too much memory",
     "WorkerDied": "ended its worker process",
     "BadFrame": "answered with what cannot be sent",
+    "Restless": "went on computing when it had answered",
 }
 REMEDIES = {
     "TimeLimit": "do less in a call, for instance look at the latest trials only (a verdict of "
@@ -18,6 +19,7 @@ REMEDIES = {
     "MemoryLimit": "keep less (a verdict of this machine)",
     "WorkerDied": "a mechanism computes from its view, and ends no process",
     "BadFrame": "answer with finite numbers, texts, lists and proposals of reasonable size",
+    "Restless": "compute in the call and answer then, with no thread or timer that goes on",
 }
 
 

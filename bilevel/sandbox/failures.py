@@ -6,6 +6,7 @@ SandboxError
 ├── MemoryLimit          more memory than the worker may have
 ├── WorkerDied           the process ended, or could not be started
 ├── BadFrame             what it sent is no frame that was asked for
+├── Restless             it used the processor while nobody had asked it for anything
 └── MechanismRaised      the mechanism's own code raised: its type, message and line
 """
 
@@ -36,6 +37,10 @@ class BadFrame(SandboxError):
     """A frame that is too large, too deep, not JSON, or not what was asked for."""
 
 
+class Restless(SandboxError):
+    """It computed between two calls, or while the host answered a question; it was killed."""
+
+
 class MechanismRaised(SandboxError):
     """An exception of the confined code; `kind` is the name of its type."""
 
@@ -45,6 +50,6 @@ class MechanismRaised(SandboxError):
 
 
 STOPS: dict[str, type[SandboxError]] = {
-    kind.__name__: kind for kind in (TimeLimit, MemoryLimit, WorkerDied, BadFrame)
+    kind.__name__: kind for kind in (TimeLimit, MemoryLimit, WorkerDied, BadFrame, Restless)
 }
 """The failures after which a worker is gone; how fast a machine is may decide them."""

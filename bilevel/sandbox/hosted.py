@@ -8,23 +8,24 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bilevel.closing import Closing
 from bilevel.errors import ConfigError
-from bilevel.sandbox import replies
+from bilevel.sandbox import replies, syscalls
 from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
     MemoryLimit,
+    Restless,
     SandboxUnavailable,
     WorkerDied,
 )
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
-from bilevel.sandbox.processor import Allowance, below, clocks, spent_s
+from bilevel.sandbox.processor import REST_S, Allowance, below, clocks, spent_s
 from bilevel.stopping import await_own_signal, told_to_end
 from bilevel.workers.job import without_addresses
 
@@ -70,6 +71,8 @@ ELSEWHERE = Surroundings("another", 1, 3_479_921.5)  # forty days, and some hour
 @functools.cache
 def missing(layer: str) -> str:
     """Why a layer cannot be used on this machine; empty where it can."""
+    if layer in CONFINING and (reason := syscalls.missing()):
+        return f"{layer} is not enough: {reason}"
     if layer == "sandlock":
         try:
             import sandlock
@@ -118,18 +121,22 @@ class Hosted(Closing):
         """Raises SandboxUnavailable, WorkerDied."""
         self._limits = limits
         environment = {**ENVIRONMENT, "PYTHONHASHSEED": str(surroundings.hash_seed)}
-        self._kept = Kept(Room(chosen(limits.layer), environment))
+        layer = chosen(limits.layer)
+        self._kept = Kept(Room(layer, environment))
         given, told, _ = self._kept.streams
         self._channel = Channel(told.fileno(), given.fileno(), patient=False)
         self._open = True
-        self._number, self._clocks = "", tuple[int, ...]()
+        self._number = ""
+        self._clocks, self._spent_s = tuple[int, ...](), 0.0  # when it answered last
         self._allowance = Allowance(limits.start_s, self._kept.pid, 0.0)
         self.said = ""
-        arguments = {
+        self.once_answered: Callable[[], None] = lambda: None
+        told_first = {
             "memory_mib": limits.memory_mib,
+            "walled": layer in CONFINING,
             "clock_ahead_s": surroundings.clock_ahead_s,
         }
-        self._begin(first_frame(MODULES, "sandbox.worker", **arguments))
+        self._begin(first_frame(MODULES, "sandbox.worker", **told_first))
 
     @property
     def pid(self) -> int:
@@ -148,15 +155,16 @@ class Hosted(Closing):
     ) -> replies.Answered:
         """The answer to one request; what the worker asks for meanwhile, `wishes` answer.
 
-        Time that the model takes for a question is not the worker's; what the host computes for it
-        is. Raises SandboxError; after any but MechanismRaised the worker is gone.
+        Time that the model takes for a question is not the worker's, who has to rest meanwhile;
+        what the host computes for it is. Raises SandboxError; after any but MechanismRaised the
+        worker is gone.
         """
         with self._ended_by_failure():
             if not self._channel.silent():
                 raise BadFrame("it sent what nobody had asked for")
             self._number = secrets.token_hex(8)
             limit_s = limit_s or self._limits.call_s
-            self._allowance = Allowance(limit_s, self._kept.pid, spent_s(self._clocks))
+            self._allowance = Allowance(limit_s, self._kept.pid, self._spent_s)
             message: Mapping[str, Any] = request
             while True:
                 reply = self.exchange(message)
@@ -168,12 +176,16 @@ class Hosted(Closing):
 
     def exchange(self, message: Mapping[str, Any]) -> replies.Reply:
         """One frame there and one back, within what is left of the call's time."""
+        if spent_s(self._clocks) - self._spent_s > REST_S:
+            raise Restless("it used the processor when nobody had asked it for anything")
         self._allowance.resume()
         self._channel.send({**message, "id": self._number}, self._allowance.left)
         reply = replies.reply(self._channel.frame(self._allowance.left))
         self._allowance.pause()
         if not self._clocks:
             self._clocks = clocks(below(self._kept.pid))
+            self.once_answered()
+        self._spent_s = spent_s(self._clocks)
         if reply.id != self._number:
             raise BadFrame("an answer to another question")
         if isinstance(reply, replies.OutOfMemory):

@@ -8,7 +8,6 @@ import marshal
 import os
 import subprocess
 import sys
-import sysconfig
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from bilevel.sandbox.failures import SandboxError
+from bilevel.sandbox.places import inside, libraries, linked, links, readable, real
 from bilevel.workers.job import scrubbed_environment
 
 WORDS = (
     *("errors", "frozen", "randomness", "parameters", "space", "trace", "credit"),
     *("view", "mechanism"),
 )
-INSIDE = ("failures", "frames", "wire", "picture", "clocks", "worker")
+INSIDE = (*("failures", "frames", "wire", "picture", "clocks", "syscalls", "warming", "worker"),)
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "LC_ALL": "C.UTF-8",
@@ -32,7 +32,6 @@ GRACE_S = 10.0
 PIPE_BYTES = 256 << 10  # holds a first frame, so that nobody waits until it is read
 PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
 HERE = Path(__file__).parent
-PACKAGES = ("site-packages", "dist-packages", "python3*/site-packages", "python3*/dist-packages")
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,8 @@ class Kept:
         order = {
             "layer": room.layer,
             "control": control,
-            "readable": [*readable(), *room.readable, *room.devices],
+            **around(room.readable, room.devices, room.hidden),
             "devices": room.devices,
-            "hidden": room.hidden,
             "environment": dict(room.environment),
             "libraries": libraries(),
             "command": [*PYTHON, "-B", "-c", (HERE / "boot.py").read_text()],
@@ -114,6 +112,18 @@ class Kept:
                 continue  # what was not read is lost with the process
 
 
+@functools.cache
+def around(
+    more: tuple[str, ...], devices: tuple[str, ...], hidden: tuple[str, ...]
+) -> dict[str, Any]:
+    """What a process may read, as real places, and the links that lead there."""
+    named = [*readable(), *more, *devices]
+    unseen = [*hidden, *real(hidden)]
+    packages = [place for name, place in linked().items() if not inside(name, unseen)]
+    places = real([*named, *packages])
+    return {"readable": places, "links": links(named, places), "hidden": real(hidden)}
+
+
 def first_frame(names: tuple[str, ...], start: str, **arguments: Any) -> dict[str, Any]:
     """What a process is sent before anything else: the platform's modules of these names, and
     the one whose `serve` is called with the arguments."""
@@ -136,26 +146,3 @@ def compiled(name: str) -> str:
     text = "" if package else Path(spec.origin).read_text()
     code = compile(text, f"<{full}>", "exec", dont_inherit=True)
     return base64.b64encode(zlib.compress(marshal.dumps(code))).decode()
-
-
-def libraries() -> list[str]:
-    return list(dict.fromkeys(sysconfig.get_paths()[name] for name in ("purelib", "platlib")))
-
-
-def readable() -> list[str]:
-    """The interpreter's files and its libraries'."""
-    paths = sysconfig.get_paths()
-    base = sys.base_prefix
-    wanted = [
-        *(f"{sys.prefix}/pyvenv.cfg", f"{sys.prefix}/bin", f"{base}/lib", f"{base}/bin"),
-        *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-        *("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache"),
-    ]
-    return list(dict.fromkeys(path for path in wanted if Path(path).exists()))
-
-
-def elsewhere() -> list[str]:
-    """Packages of other environments that lie among what is readable."""
-    own = {os.path.realpath(library) for library in libraries()}
-    found = [path for root in readable() for place in PACKAGES for path in Path(root).glob(place)]
-    return [str(path) for path in found if path.is_dir() and os.path.realpath(path) not in own]

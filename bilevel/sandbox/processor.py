@@ -8,6 +8,7 @@ from pathlib import Path
 from bilevel.sandbox.failures import TimeLimit
 
 PATIENCE = 30  # times its processor time, by the clock on the wall: for whoever only waits
+REST_S = 0.02  # between calls; what a worker needs to go to sleep and wake is less than 0.001
 LOOK_S = 0.01  # at least, from one look at the clock to the next
 _libc = ctypes.CDLL(None)
 

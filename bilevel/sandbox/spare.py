@@ -1,4 +1,8 @@
-"""One worker is started before it is wanted, so that a mechanism need not wait for a process."""
+"""One worker is started before it is wanted, so that a mechanism need not wait for a process.
+
+It is started when the one before it has answered for the first time: two that start at once take
+the processor from each other.
+"""
 
 import atexit
 import os
@@ -14,14 +18,19 @@ def take(limits: Limits, surroundings: Surroundings = HERE) -> Hosted:
     chosen(limits.layer)
     if surroundings != HERE:
         return Hosted(limits, surroundings)
-    own = os.getpid()
-    kept_for, kept = _spares.pop(own, (None, None))
+    kept_for, kept = _spares.pop(os.getpid(), (None, None))
     if kept is not None and (kept_for != limits or not kept.alive):
         kept.close()
         kept = None
     taken = kept or Hosted(limits)
-    _spares[own] = (limits, Hosted(limits))
+    taken.once_answered = lambda: _prepare(limits)
     return taken
+
+
+def _prepare(limits: Limits) -> None:
+    """The next one, where there is none: started when nobody waits for the one before it."""
+    if os.getpid() not in _spares:
+        _spares[os.getpid()] = (limits, Hosted(limits))
 
 
 def close() -> None:

@@ -18,6 +18,8 @@ from bilevel.sandbox import clocks
 from bilevel.sandbox.failures import BadFrame
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.picture import Picture
+from bilevel.sandbox.syscalls import confine_calls
+from bilevel.sandbox.warming import warm
 from bilevel.sandbox.wire import pack, plain, unpack
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
@@ -29,15 +31,18 @@ NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
 
 
-def serve(memory_mib: int, clock_ahead_s: float = 0.0) -> None:
-    """Answers calls until its input ends; never returns."""
+def serve(memory_mib: int, walled: bool, clock_ahead_s: float = 0.0) -> None:
+    """Answers calls until its input ends; never returns. `walled`: with the system calls of
+    `syscalls` only."""
     reads, writes = os.dup(0), os.dup(1)
     os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
     os.dup2(2, 1)
-    sys.stdout = sys.stderr = Nowhere()
     harden(memory_mib)
+    if walled:
+        confine_calls()
     if clock_ahead_s:
         clocks.shift(clock_ahead_s)
+    sys.stdout = sys.stderr = Nowhere()
     channel = Channel(reads, writes, patient=True)
     worker = Worker(channel)
     while True:
@@ -116,6 +121,7 @@ class Worker:
             raise TypeError(f"defines {named}; expected exactly one subclass of Mechanism")
         if "numpy.random" in sys.modules:
             sys.modules["numpy.random"].seed(random.getrandbits(32))
+        warm(request["source"], request["chance"])
         made = classes[0](**unpack(request["arguments"]))
         for name, value in unpack(json.loads(request["state"])).items():
             setattr(made, name, value)

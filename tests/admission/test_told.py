@@ -2,7 +2,8 @@
 
 import pytest
 
-from bilevel.admission.told import blamed
+from bilevel.admission.told import KINDS, REMEDIES, blamed
+from bilevel.sandbox.failures import STOPS
 
 SOURCE = "one = 1\nraise ValueError(one)\n"
 
@@ -15,6 +16,7 @@ SOURCE = "one = 1\nraise ValueError(one)\n"
         ("MechanismRaised: ValueError: 17:04 (line 9)", "raised ValueError"),
         ("MechanismRaised: SystemExit", "raised SystemExit"),
         ("TimeLimit: no answer within the limit", "gave no answer in time"),
+        ("Restless: it used", "went on computing when it had answered"),
         ("WorkerDied: it said: '...'", "ended its worker process"),
         ("TypeError: expected bool, got str", "answered with what the loop cannot use (TypeError)"),
     ],
@@ -24,3 +26,7 @@ def test_an_error_is_blamed_without_its_words(error: str, told: str) -> None:
     assert said.startswith(told)
     assert "17:04" not in said
     assert "expected" not in said
+
+
+def test_every_way_in_which_a_worker_ends_has_its_words() -> None:
+    assert KINDS.keys() == REMEDIES.keys() == STOPS.keys()

@@ -30,7 +30,7 @@ class Hostile(Mechanism):
 def tried(attack):
     try:
         return "REACHED " + repr(attack())
-    except (OSError, AssertionError) as error:
+    except (OSError, AssertionError, RuntimeError) as error:
         return f"stopped by {{type(error).__name__}} {{error}}"
 """
 
@@ -74,13 +74,22 @@ ATTACKS = {
     "open by a bare system call": (
         "fd = libc.open(SECRET.encode(), 0); assert fd >= 0; return os.read(fd, 9)"
     ),
+    "a thread": "return threading.Thread(target=int).start()",
+    "a timer": "return signal.setitimer(signal.ITIMER_REAL, 600)",
+    "a pair of sockets": "return [one.fileno() for one in socket.socketpair()]",
+    "a pipe": "return os.pipe()",
+    "memory without a name": "return os.memfd_create('x')",
+    "shared memory": (
+        "made = libc.shmget(0, 4096, 0o1600); assert made >= 0; return libc.shmctl(made, 0, None)"
+    ),
+    "a filter of its own": "assert libc.prctl(22, 2, b'x') == 0 or libc.prctl(38, 1, 0, 0, 0) == 0",
+    "another processor for itself": "return os.sched_setaffinity(0, {0})",
     "more memory for itself": (
         "import resource\n"
         "    try: resource.setrlimit(resource.RLIMIT_AS, (-1, -1))\n"
         "    except ValueError as error: raise OSError(str(error))"
     ),
 }
-OWN_NETWORK = {"a TCP server", "a UDP packet"}  # of bwrap: a loopback on which nobody else is
 
 
 def source(secret: str, port: int, host: int) -> str:

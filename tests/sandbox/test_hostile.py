@@ -81,12 +81,12 @@ HOSTILE: dict[str, tuple[str, type[SandboxError]]] = {
         "            except BaseException: pass",
         TimeLimit,
     ),
-    "alarms of its own": (
-        "signal.signal(signal.SIGALRM, lambda *_: None); signal.setitimer(0, 0.01, 0.01)\n"
-        "        signal.signal(signal.SIGTERM, signal.SIG_IGN)\n        while True: pass",
+    "a deaf loop": (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n        while True: pass",
         TimeLimit,
     ),
-    "a stop": ("os.kill(os.getpid(), signal.SIGSTOP)", TimeLimit),
+    "alarms of its own": ("signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)", MechanismRaised),
+    "a stop": ("os.kill(os.getpid(), signal.SIGSTOP)", MechanismRaised),
     "a memory bomb": ("held = [bytearray(1 << 26) for _ in range(1000)]", MemoryLimit),
     "a hidden file": (
         "\n        try: fd = os.memfd_create('x')\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bilevel.sandbox import spare
-from bilevel.sandbox.hosted import CONFINING, Limits, missing
+from bilevel.sandbox.hosted import CONFINING, Hosted, Limits, missing
 
 pytestmark = pytest.mark.skipif(
     all(missing(layer) for layer in CONFINING), reason="; ".join(map(missing, CONFINING))
@@ -20,40 +20,66 @@ def _alone() -> Iterator[None]:
     spare.close()
 
 
+LOAD = {
+    "source": "from bilevel.mechanism import Mechanism\nclass Mine(Mechanism):\n    name = 'mine'",
+    **{"arguments": {}, "state": "{}", "chance": ""},
+}
+
+
+def taken(limits: Limits | None = None) -> Hosted:
+    """One that has answered, so that the next one is started."""
+    hosted = spare.take(limits or Limits())
+    hosted.call(LOAD, limit_s=20)
+    return hosted
+
+
 def kept() -> int:
     return spare._spares[os.getpid()][1].pid
 
 
 def test_the_spare_worker_is_the_next_and_never_one_that_was_used() -> None:
-    with spare.take(Limits()) as first:
+    with taken() as first:
         ready = kept()
-        with spare.take(Limits()) as second:
+        with taken() as second:
             assert second.pid == ready != first.pid
             assert kept() not in {first.pid, second.pid}
 
 
+def test_none_is_started_while_somebody_waits_for_the_one_before() -> None:
+    with spare.take(Limits()) as first:
+        assert not spare._spares
+        first.call(LOAD, limit_s=20)
+        assert kept() != first.pid
+        with spare.take(Limits()) as second:
+            assert not spare._spares
+            first.call(LOAD, limit_s=20)  # it has answered before
+            assert not spare._spares
+            second.call(LOAD, limit_s=20)
+            assert kept() not in {first.pid, second.pid}
+
+
 def test_other_limits_get_a_worker_of_their_own() -> None:
-    spare.take(Limits()).close()
+    taken().close()
     unfit = spare._spares[os.getpid()][1]
-    with spare.take(Limits(memory_mib=512)) as taken:
-        assert taken.pid != unfit.pid
+    with spare.take(Limits(memory_mib=512)) as other:
+        assert other.pid != unfit.pid
     assert not unfit.open
 
 
 def test_a_spare_that_died_is_not_given_out() -> None:
-    spare.take(Limits()).close()
+    taken().close()
     dead = spare._spares[os.getpid()][1]
     os.kill(dead.pid, signal.SIGKILL)
     until = time.monotonic() + 20
     while dead.alive and time.monotonic() < until:
         time.sleep(0.01)
-    with spare.take(Limits()) as taken:
-        assert taken.pid != dead.pid
-        assert taken.alive
+    with spare.take(Limits()) as other:
+        assert other.pid != dead.pid
+        assert other.alive
 
 
 def test_a_fork_leaves_its_parents_spare_alone() -> None:
-    spare.take(Limits()).close()
+    taken().close()
     ready = kept()
     child = os.fork()
     if not child:
@@ -63,6 +89,6 @@ def test_a_fork_leaves_its_parents_spare_alone() -> None:
             code = 2
         os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    with spare.take(Limits()) as taken:
-        assert taken.pid == ready
-        assert taken.alive
+    with spare.take(Limits()) as other:
+        assert other.pid == ready
+        assert other.alive

@@ -14,7 +14,7 @@ from typing import Any
 from bilevel.closing import Closing
 from bilevel.errors import TaskError
 from bilevel.sandbox.failures import WorkerDied
-from bilevel.sandbox.hosted import chosen
+from bilevel.sandbox.hosted import CONFINING, chosen
 from bilevel.sandbox.kept import (
     ENVIRONMENT,
     GRACE_S,
@@ -22,10 +22,9 @@ from bilevel.sandbox.kept import (
     WORDS,
     Kept,
     Room,
-    elsewhere,
     first_frame,
-    libraries,
 )
+from bilevel.sandbox.places import elsewhere, libraries
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
 MODULES = (
@@ -60,7 +59,8 @@ class ConfinedRun(Closing):
     def __init__(self, bounds: Bounds, order: Mapping[str, Any]) -> None:
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
-        room = Room(chosen(bounds.layer), MEMORY, _present(PROCESSOR), DEVICES, hidden())
+        layer = chosen(bounds.layer)
+        room = Room(layer, MEMORY, _present(PROCESSOR), DEVICES, hidden())
         self._kept = Kept(room)
         given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=ERROR_CHUNKS)
@@ -71,7 +71,7 @@ class ConfinedRun(Closing):
         try:
             self._channel.send(first_frame(MODULES, START), self._until)
             limits = {"memory_mib": bounds.memory_mib, "cpu_s": bounds.cpu_s}
-            self.give({**order, **limits})
+            self.give({**order, **limits, "walled": layer in CONFINING})
             self.take()
         except Ended as error:
             raise TaskError(

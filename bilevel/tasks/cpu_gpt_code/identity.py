@@ -7,7 +7,7 @@ from bilevel.sandbox import frames
 from bilevel.tasks.cpu_gpt import identity
 
 HERE = Path(__file__).parent
-WALL = ("boot", "frames", "hosted", "keeper", "kept", "worker")
+WALL = ("boot", "frames", "hosted", "keeper", "kept", "places", "syscalls", "worker")
 
 
 def evaluator_digest() -> str:

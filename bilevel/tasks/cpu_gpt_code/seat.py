@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from bilevel.errors import BilevelError
+from bilevel.sandbox.syscalls import confine_calls
 from bilevel.sandbox.worker import harden
 from bilevel.tasks.cpu_gpt import job as seam
 from bilevel.tasks.cpu_gpt_code import seeding
@@ -89,6 +90,8 @@ def serve() -> None:
     torch._C._set_deterministic_algorithms(True)  # the public one imports the compiler too
     harden(order["memory_mib"])
     limit_cpu(order["cpu_s"])
+    if order["walled"]:
+        confine_calls()
     seeding.fix(order["seed"])
     channel.give({"ready": True})
     model = Run(channel, order).model()
