@@ -1,6 +1,7 @@
 """What a mechanism's text may name: the modules, built-in functions and generators it may use."""
 
 import ast
+import contextlib
 import importlib
 import inspect
 import sys
@@ -71,9 +72,9 @@ def _allowed(module: str) -> bool:
 def tricks(tree: ast.Module) -> Iterator[Finding]:
     """Built-in functions and attributes by which code gets around what it was given."""
     bound = _imported(tree)
-    roots = {name.partition(".")[0] for name in bound.values()}
-    for name in sorted(roots & {*STANDARD, *LIBRARIES}):
-        importlib.import_module(name)  # so that its attributes can be looked at
+    for name in sorted({part for place in bound.values() for part in _above(place)}):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)  # so that its attributes can be looked at
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in BUILTINS:
             yield node.lineno, f"{node.id} is not allowed; a mechanism computes from its view"
@@ -114,13 +115,21 @@ def _reached(node: ast.Call) -> str:
 def _other_module(place: str, bound: dict[str, str]) -> str:
     """The module that is reached through an imported one and could not be imported itself."""
     first, _, rest = place.partition(".")
-    root, *names = [part for part in f"{bound.get(first, '')}.{rest}".split(".") if part] or [""]
+    if first not in bound:
+        return ""
+    root, *names = f"{bound[first]}.{rest}".rstrip(".").split(".")
     found: Any = sys.modules.get(root)
     for name in names:
         found = getattr(found, name, None)
         if not inspect.ismodule(found):
             return ""
     return "" if found is None or _allowed(found.__name__.lstrip("_")) else found.__name__
+
+
+def _above(place: str) -> list[str]:
+    """The modules on the way to a name that may be imported, itself perhaps among them."""
+    parts = place.split(".")
+    return [".".join(parts[: n + 1]) for n in range(len(parts)) if _allowed(place)]
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:

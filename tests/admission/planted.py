@@ -14,7 +14,7 @@ from tests.admission.support import HEAD, mine
 
 BOX = f"""import random
 from numpy import datetime64, random as many
-from scipy.optimize import _optimize as deep
+from scipy.optimize import _optimize; deep, again = _optimize, random
 class Box: pass
 
 
@@ -51,10 +51,10 @@ PLANTED = {
     "a question": deciding("7", "view.ask(str(id(view)), {'type': 'object'})"),
     "the time of its reading": mine("def propose(self, view): return []", head=BOX)
     + f"\nraise ValueError({NOW})\n",
-    "the end of its process": deciding("7", "end = random._os", "end._exit(3)"),
+    "the end of its process": deciding("7", "end = again._os", "end._exit(3)"),
     "the order of words": deciding("sum(map(ord, [*{'a', 'b', 'c'}][0]))"),
 }
-"""The last one is no fault: words have one order in every worker."""
+"""Words have one order in every worker of a search, and another in the second one of a gate."""
 
 
 def main() -> None:

@@ -157,6 +157,14 @@ def test_no_attribute_is_reached_by_a_computed_name(line: str, words: str) -> No
     assert words in refused(mine(f"def propose(self, view): {line}", head=head))
 
 
+@pytest.mark.parametrize(
+    "line", ["self.time = view.trace", "getattr(view, 'seed', 1)", "json.decoder", "self.os = 1"]
+)
+def test_what_only_looks_like_a_module_is_none(line: str) -> None:
+    lines = ("def propose(self, view):", f"    {line}", "    return []")
+    assert linted(parsed(mine(*lines, head=f"import json\n{HEAD}"))).name == "mine"
+
+
 @pytest.mark.parametrize("name", ["llm", "resampled", "baseline", "proposer"])
 def test_no_mechanism_is_called_like_the_platforms_own(name: str) -> None:
     assert "is the platform's; choose another" in refused(mine(PROPOSE, f'name = "{name}"'))

@@ -21,7 +21,6 @@ SAID = {
     "an exception of an object": "raised KeyError: <mechanism_source.Box object at 0x...>",
     "the time of its reading": "reading the module or __init__ raised ValueError: ... at line 16",
     "the end of its process": "propose ended its worker process",
-    "the order of words": "it changed propose (decision) 72 times",
 }
 
 
@@ -41,4 +40,4 @@ def test_two_processes_say_the_same_of_what_is_never_the_same() -> None:
     assert {name: SAID[name] in reason for name, reason in reasons.items()} == dict.fromkeys(
         PLANTED, True
     ), reasons
-    assert [name for name, verdict in found.items() if verdict["passed"]] == ["the order of words"]
+    assert not [name for name, verdict in found.items() if verdict["passed"]]
