@@ -117,8 +117,9 @@ class Channel:
                 raise WorkerDied(ENDED) from None
 
     def receive(self, end: float | Left | None = None) -> Any:
-        """The message of a frame. Raises TimeLimit, WorkerDied, BadFrame."""
-        return decode(self.frame(end))
+        """The message of a frame. Raises TimeLimit, WorkerDied, BadFrame. A worker believes the
+        host; what is suspicious takes longer."""
+        return json.loads(self.frame(end)) if self._patient else decode(self.frame(end))
 
     def frame(self, end: float | Left | None = None) -> bytes:
         """A frame's bytes, of which nothing is known yet. Raises TimeLimit, WorkerDied, BadFrame
