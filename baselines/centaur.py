@@ -8,7 +8,7 @@ import numpy as np
 from cmaes import CMA
 
 from baselines.axes import BASELINE, MIDDLE, Axes
-from baselines.results import Results
+from baselines.results import Results, drawn_once
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
@@ -78,7 +78,8 @@ class Centaur:
     """On a `share` of the trials, by a coin keyed to the trial, the model is shown the mean, step
     size and covariance of CMA-ES, its suggestion, the `best` configurations and the last `shown`
     trials, and its own configuration is run instead. CMA-ES starts where `start` says (searches
-    begun before it could: in the middle), and is told every result.
+    begun before it could: in the middle), and is told every result. `recorded` keeps what it
+    suggests in the journal: see `OptunaSearch`.
 
     Ferreira et al., arXiv 2603.24647; a reconstruction: theirs lets CMA-ES run its first ten
     trials alone, calls the model on every third trial after that, and puts CMA-ES's own
@@ -97,6 +98,7 @@ class Centaur:
         shown: int = 20,
         temperature: float | None = None,
         start: str = MIDDLE,
+        recorded: bool = False,
     ) -> None:
         if start not in (BASELINE, MIDDLE):
             raise ConfigError(f"centaur: start={start!r}: expected {BASELINE} or {MIDDLE}")
@@ -108,6 +110,7 @@ class Centaur:
         self._shown = shown
         self._temperature = temperature
         self._start = start
+        self._recorded = recorded
         self._sampler: Sampler | None = None
         self._results = Results()
 
@@ -118,6 +121,8 @@ class Centaur:
         for config, loss in self._results.news(view):
             self._sampler.tell(config, loss)
         suggestion = self._sampler.ask(view)
+        if self._recorded:
+            suggestion = dict(drawn_once(view, suggestion))
         if keyed(view.seed, view.level, view.trial, "centaur").random() >= self._share:
             changes = _differing(view, suggestion)
             return [Proposal(changes, "drawn by CMA-ES", SAMPLER)]

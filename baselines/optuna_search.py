@@ -16,7 +16,7 @@ from optuna.trial import TrialState, create_trial
 from threadpoolctl import threadpool_limits
 
 from baselines.axes import BASELINE, MIDDLE, Axes, Axis, Category
-from baselines.results import FAR, Results
+from baselines.results import FAR, Results, drawn_once
 from bilevel.errors import ConfigError
 from bilevel.parameters import Parameter
 from bilevel.randomness import digest
@@ -35,8 +35,10 @@ class OptunaSearch:
     the loop below, and where that one lacks a name nothing is changed, with the reason said.
     `start` is for a sampler that begins at a point, and leaves choices to chance: the space's
     `baseline`, or the `middle` of its ranges; searches begun before there was one have none.
-    `failures` is how a failed trial is told (baselines/results.py). Raises ConfigError for
-    parameters that the sampler cannot search.
+    `failures` is how a failed trial is told (baselines/results.py). `recorded` keeps what is drawn
+    in the journal, for samplers that go by linear algebra: eigenvectors have other signs under
+    other processors' kernels, and a search must go on, and come out again, anywhere. Raises
+    ConfigError for parameters that the sampler cannot search.
 
     Akiba et al., "Optuna", KDD 2019.
     """
@@ -51,6 +53,7 @@ class OptunaSearch:
         only: Sequence[str] | None = None,
         start: str | None = None,
         failures: str = FAR,
+        recorded: bool = False,
     ) -> None:
         if start not in (None, BASELINE, MIDDLE):
             raise ConfigError(f"start={start!r}: expected {BASELINE} or {MIDDLE}")
@@ -58,6 +61,7 @@ class OptunaSearch:
         self._only = None if only is None else tuple(only)
         self._start = start
         self._failures = failures
+        self._recorded = recorded
         self._study: _Study | None = None
         if space is not None:
             searched = Axes(_searched(space, self._only))
@@ -77,7 +81,7 @@ class OptunaSearch:
         if self._study is None:
             self._study = self._begun(view)
         self._study.learn(view)
-        asked = self._study.ask()
+        asked = self._study.ask(view if self._recorded else None)
         changes = {name: value for name, value in asked.items() if value != view.base[name]}
         return [Proposal(changes, f"drawn by {self._study.told}", ORIGIN)]
 
@@ -116,10 +120,13 @@ class _Study:
         self._open: dict[str, list[optuna.Trial]] = {}
         self._results = Results(failures)
 
-    def ask(self) -> Config:
+    def ask(self, recorded_by: View | None) -> Config:
+        """What is drawn, or was drawn here when the search was run."""
         with threadpool_limits(1):  # a Gaussian process on several crawls beside other work
             asked = self.optuna.ask(self._distributions)
-        config = self._axes.decode(asked.params)
+        config: Config = self._axes.decode(asked.params)
+        if recorded_by is not None:
+            config = drawn_once(recorded_by, dict(config))
         self._open.setdefault(canonical(config), []).append(asked)
         return config
 

@@ -1,6 +1,7 @@
 """What a trace says to a sampler: every configuration that was tried, with a number for it."""
 
 from bilevel.errors import ConfigError
+from bilevel.frozen import frozen
 from bilevel.space import Config
 from bilevel.trace import FailureKind, Trial
 from bilevel.view import View
@@ -49,3 +50,10 @@ def was_tried(trial: Trial) -> bool:
     failure = trial.outcome.failure
     refused = failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
     return not refused or bool(trial.moves)
+
+
+def drawn_once(view: View, config: Config) -> Config:
+    """What was drawn for this trial when the search was run, or else this, kept in the journal."""
+    found = view.recall(f"drawn/{view.purpose}", {}, lambda: {"config": dict(config)})
+    drawn: Config = frozen(found["config"])
+    return drawn
