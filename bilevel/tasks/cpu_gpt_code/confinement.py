@@ -28,12 +28,16 @@ from bilevel.sandbox.kept import (
 )
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
+INSIDE_HERE = (
+    *("arrays", "counting", "guarding", "operations", "prices", "seat", "seeding", "served"),
+    "start",
+)
 MODULES = (
     *("", "sandbox", "tasks", "tasks.cpu_gpt", "tasks.cpu_gpt_code"),
     *WORDS,
     *(f"sandbox.{name}" for name in INSIDE),
     *(f"tasks.cpu_gpt.{name}" for name in ("coefficients", "cost", "meter", "job")),
-    *(f"tasks.cpu_gpt_code.{name}" for name in ("arrays", "counting", "seeding", "seat", "start")),
+    *(f"tasks.cpu_gpt_code.{name}" for name in INSIDE_HERE),
 )
 START = "tasks.cpu_gpt_code.start"
 DEVICES = ("/dev/urandom",)  # torch reads it when it starts

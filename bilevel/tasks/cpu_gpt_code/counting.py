@@ -1,79 +1,213 @@
-"""The budget inside a confined run: every operation of the script is counted, in or out of a loop.
+"""The budget inside a confined run: every operation is looked up, priced and booked, or refused.
 
-It shares its process with the script. What the evaluator checks of it from outside is in
-README.md.
+The book is a generator: its numbers are local variables of a frame that is never shown, and no
+name leads to them. What the script holds asks through operations of its own (`torch.ops.bilevel`),
+which only an entered counter answers. It is still the script's own process: what the evaluator
+checks from outside is in README.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import builtins
+import types
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, NoReturn
 
-from torch.utils._python_dispatch import TorchDispatchMode
+import torch
 
-from bilevel.tasks.cpu_gpt.cost import FEATURES, seconds
-from bilevel.tasks.cpu_gpt.meter import count_operation
+from bilevel.tasks.cpu_gpt.coefficients import SECONDS_PER
+from bilevel.tasks.cpu_gpt.cost import FEATURES
+from bilevel.tasks.cpu_gpt_code import operations
+from bilevel.tasks.cpu_gpt_code.prices import Price, at, free, instead, price_of
+
+__builtins__ = dict(vars(builtins))  # its own, as in prices.py
 
 GRACE = 0.02  # share of the budget for what comes after the last step
+LOOK, BOOK, USED, COUNTS, STEP, GRANT = range(6)  # what a book is asked
+
+PLAIN = frozenset({torch.Tensor, torch.nn.Parameter, torch.nn.Buffer})
+End = Callable[[dict[str, Any]], NoReturn]
+Serve = Callable[[int, float], Any]
+Table = dict[int, tuple[Any, Any, Price, Price | None, bool]]
+Booked = tuple[Any, ...]
+
+_push = torch._C._push_on_torch_dispatch_stack
+_pop = torch._C._pop_torch_dispatch_stack
+_NoOverrides = torch._C.DisableTorchFunction
+_library = torch.library.Library("bilevel", "DEF")
+for _schema in ("batch(int rows) -> Tensor", "used() -> float", "step() -> ()"):
+    _library.define(_schema)
+_BATCH, _USED, _STEP = (
+    *(torch.ops.bilevel.batch.default, torch.ops.bilevel.used.default),
+    torch.ops.bilevel.step.default,
+)
 
 
-class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts every operation while it is entered; calls `over` with the modelled seconds once more
-    than `most_s` are used."""
+def table() -> Table:
+    """Every overload on the list, by identity: what it is called by, its price, another one within
+    an allowance (`operations.ALLOWED`), and whether it draws random numbers."""
+    found: Table = {}
+    for whole in torch._C._dispatch_get_all_op_names():
+        space, _, rest = whole.partition("::")
+        name, _, overload = rest.partition(".")
+        price = price_of(name, space)
+        if price is not None:
+            packet = getattr(getattr(torch.ops, space), name)
+            op = getattr(packet, overload or "default", None)
+            if op is not None:
+                draws = name.removesuffix("_") in operations.RANDOM
+                allowed = at("bytes") if name == operations.ALLOWED else None
+                found[id(op)] = op, op._op, price, allowed, draws
+    return found
+
+
+class Streams:
+    """Of random numbers: each begins at the platform's seed and goes on where the last draw left
+    it; where it has been set to something else in between, `moved` says so."""
+
+    def __init__(self) -> None:
+        self._state = torch._C.Generator.get_state
+        self._default = torch.default_generator
+        self._first = self._of(self._default)
+        self._last: dict[int, tuple[Any, bytes]] = {}
+
+    def _of(self, generator: Any) -> bytes:
+        return self._state(generator).numpy().tobytes()  # type: ignore[no-any-return]
+
+    def used(self, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        for given in (*args, *kwargs.values()):
+            if torch._C.Generator in type(given).__mro__:
+                return given
+        return self._default
+
+    def moved(self, generator: Any) -> bool:
+        if generator is None:
+            return False
+        last = self._last.get(id(generator), (None, self._first))[1]
+        return self._of(generator) not in (last, self._first)
+
+    def drawn(self, generator: Any) -> None:
+        if generator is not None:
+            self._last[id(generator)] = generator, self._of(generator)
+
+
+def book(listed: Table, streams: Streams, most_s: float) -> Generator[Any, Booked, None]:
+    """Is asked (LOOK, operation, types, arguments) and answers with what computes it, and what
+    forbids it; then (BOOK, arguments, result), and answers with what ends the run, if anything.
+    (USED,), (COUNTS,), (STEP,), which counts one, and (GRANT, multiply-accumulates), for a
+    batch, which are allowed from now on at the other price, are asked in between."""
+    rates = [SECONDS_PER[name] for name in FEATURES]
+    counts, steps, seconds = dict.fromkeys(FEATURES, 0), 0, 0.0
+    identity, add, pairs, problem = id, sum, zip, Exception
+    allowed, cheap = 0, None
+    name, price, generator, reply = "", free, None, None
+    while True:
+        asked = yield reply
+        what = asked[0]
+        if what == LOOK:
+            _, func, kinds, args, kwargs = asked
+            known, generator = listed.get(identity(func)), None
+            reply = None, _foreign(func, kinds, known)
+            if known is not None and reply[1] is None:
+                name, (_, call, price, cheap, draws) = func, known
+                if draws:
+                    generator = streams.used(args, kwargs)
+                reply = call, {"seeded": f"{func}"} if streams.moved(generator) else None
+            asked = func = kinds = args = kwargs = known = None  # nothing is kept alive
+        elif what == BOOK:
+            _, args, kwargs, out = asked
+            reply = None
+            counts["calls"] += 1
+            try:
+                amounts = price(args, kwargs, out)
+                if cheap is not None and amounts[0][1] <= allowed:
+                    allowed -= amounts[0][1]
+                    amounts = cheap(args, kwargs, out)
+                for feature, amount in amounts:
+                    counts[feature] += amount if amount > 0 else 0
+                streams.drawn(generator)
+            except problem as error:
+                reply = {"unpriced": f"{name}: {error}"}
+            seconds = add([rate * n for rate, n in pairs(rates, counts.values(), strict=True)])
+            if seconds > most_s:
+                reply = {"over": seconds}
+            asked = args = kwargs = out = generator = None
+        elif what == GRANT:
+            counts["calls"] += 1  # a batch is one
+            allowed, reply = allowed + asked[1], None
+        elif what == STEP:
+            steps, reply = steps + 1, None
+        else:
+            reply = seconds if what == USED else {"counts": {**counts}, "steps": steps}
+
+
+def _foreign(func: Any, kinds: Any, known: Any) -> dict[str, Any] | None:
+    """What is said of an operation that is not on the list, or of tensors that are not torch's."""
+    if known is None:
+        return {"unlisted": f"{func}", "instead": instead(func.name().partition("::")[2])}
+    strange = [kind.__name__ for kind in kinds if kind not in PLAIN]
+    return {"subclass": strange[0]} if strange else None
+
+
+class Counter:
+    """Books every operation while it is entered. `end` is told what ends a run, `serve` gives a
+    batch."""
 
     def __init__(
-        self, most_s: float = float("inf"), over: Callable[[float], None] = lambda _: None
+        self,
+        listed: Table,
+        streams: Streams,
+        end: End,
+        serve: Serve | None = None,
+        most_s: float = float("inf"),
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.counts: dict[str, int] = dict.fromkeys(FEATURES, 0)
-        self._most_s = most_s
-        self._over = over
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled in here, and importing the compiler takes as long as torch itself."""
-        return False
+        kept = book(listed, streams, most_s)
+        next(kept)
+        self._ask: Callable[[Booked], Any] = kept.send
+        mode: Any = types.SimpleNamespace()
+        dispatch = _dispatch(self._ask, end, serve)
+        mode.__torch_dispatch__ = types.MethodType(dispatch, mode)
+        self._mode = mode
 
     @property
     def used_s(self) -> float:
-        return seconds(self.counts)
+        return float(self._ask((USED,)))
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+    def grant(self, macs: int) -> None:
+        """For a batch: more multiply-accumulates of `operations.ALLOWED` are charged as `cpu_gpt` does."""
+        self._ask((GRANT, macs))
+
+    def account(self) -> dict[str, Any]:
+        """Counts by feature, and steps."""
+        return dict(self._ask((COUNTS,)))
+
+    def __enter__(self) -> Counter:
+        _push(self._mode)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        _pop(None)
+
+
+def _dispatch(ask: Callable[[Booked], Any], end: End, serve: Serve | None) -> Callable[..., Any]:
+    asked = {id(_USED): USED, id(_STEP): STEP}
+
+    def dispatch(
+        _: Any, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if id(func) in asked:
+            return ask((asked[id(func)],))
+        if func is _BATCH and serve is not None:
+            return serve(args[0], ask((USED,)))
         kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        for feature, amount in count_operation(func, args, kwargs, out):
-            self.counts[feature] += amount
-        self.counts["calls"] += 1
-        if self.used_s > self._most_s:
-            self._over(self.used_s)
+        with _NoOverrides():
+            call, problem = ask((LOOK, func, kinds, args, kwargs))
+            if problem:
+                end(problem)
+            out = call(*args, **kwargs)
+            problem = ask((BOOK, args, kwargs, out))
+        if problem:
+            end(problem)
         return out
 
-
-class RunMeter:
-    """Iterate over it to train: yields the share of the budget used, as long as another step like
-    the dearest one fits. A `closed` one has no step: a model is only built."""
-
-    def __init__(self, budget_s: float, counter: Counter, *, closed: bool) -> None:
-        self.budget_s = budget_s
-        self.steps = 0
-        self._counter = counter
-        self._closed = closed
-
-    @property
-    def used_s(self) -> float:
-        """Modelled seconds since the script began."""
-        return self._counter.used_s
-
-    def __iter__(self) -> Iterator[float]:
-        dearest_s = 0.0
-        while not self._closed and self.used_s + dearest_s <= self.budget_s:
-            before_s = self.used_s
-            yield before_s / self.budget_s
-            self.steps += 1
-            dearest_s = max(dearest_s, self.used_s - before_s)
+    return dispatch

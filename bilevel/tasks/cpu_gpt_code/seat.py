@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 import types
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,8 +26,11 @@ from bilevel.errors import BilevelError
 from bilevel.sandbox.worker import harden
 from bilevel.tasks.cpu_gpt import job as seam
 from bilevel.tasks.cpu_gpt_code import seeding
-from bilevel.tasks.cpu_gpt_code.arrays import MAX_ROWS, ArrayChannel
-from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, RunMeter
+from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
+from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, Streams, table
+from bilevel.tasks.cpu_gpt_code.guarding import close
+from bilevel.tasks.cpu_gpt_code.operations import ALLOWED_WIDTH
+from bilevel.tasks.cpu_gpt_code.served import RunMeter, ServedJob
 
 SCRIPT = "train.py"
 SHOWN_CHARS = 4000
@@ -51,33 +55,6 @@ class Tail(io.TextIOBase):
         return len(text)
 
 
-class ServedJob(seam.Job):
-    """The seam that the script knows; the evaluator serves its batches."""
-
-    def __init__(self, order: dict[str, Any], meter: RunMeter, channel: ArrayChannel) -> None:
-        self.meter = meter  # type: ignore[assignment]
-        self.seed, self.vocab_size = order["seed"], order["vocab_size"]
-        self.time_len = order["time_len"]
-        self.model = None
-        self._channel = channel
-
-    def batch(self, rows: int) -> tuple[Tensor, Tensor]:
-        if type(rows) is not int or not 1 <= rows <= MAX_ROWS:
-            raise seam.JobError(f"batch({rows!r}): expected a number of sequences, 1 to {MAX_ROWS}")
-        self._channel.give({"batch": rows, "used_s": self.meter.used_s})
-        _, raw = self._channel.take(rows * (self.time_len + 1) * 2)
-        tokens = np.frombuffer(raw, dtype="<u2").reshape(rows, -1).astype(np.int64)
-        both = torch.from_numpy(tokens)
-        return both[:, :-1].contiguous(), both[:, 1:].contiguous()
-
-    def hand_over(self, model: seam.Model) -> None:
-        if self.model is not None:
-            raise seam.JobError("hand_over was called twice; call it once, with the final model")
-        if not isinstance(model, nn.Module):
-            raise seam.JobError(f"hand_over got {type(model).__name__}, expected a torch.nn.Module")
-        self.model = model
-
-
 def serve() -> None:
     """One run from its order to the end of the questions; never returns."""
     reads, writes = os.dup(0), os.dup(1)
@@ -88,13 +65,14 @@ def serve() -> None:
     torch.set_num_threads(1)
     torch._C._set_deterministic_algorithms(True)  # the public one imports the compiler too
     harden(order["memory_mib"])
-    limit_cpu(order["cpu_s"])
     seeding.fix(order["seed"])
+    run = Run(channel, order)
     channel.give({"ready": True})
-    model = Run(channel, order).model()
+    limit_cpu(order["cpu_s"])
+    model = run.model()
     try:
         while True:
-            answer(channel, model)
+            answer(channel, model, run.counter)
     except BilevelError:
         os._exit(0)
 
@@ -112,9 +90,17 @@ class Run:
         self._channel = channel
         self._text = order["script"]
         self._printed = Tail()
-        self._counter = Counter(order["budget_s"] * (1 + GRACE), self._over)
-        meter = RunMeter(order["budget_s"], self._counter, closed=order["closed"])
-        self._job = ServedJob(order, meter, channel)
+        self._table, self._streams = table(), Streams()
+        most_s = order["budget_s"] * (1 + GRACE)
+        self._counter = Counter(self._table, self._streams, self._end, self._serve, most_s)
+        meter = RunMeter(order["budget_s"], closed=order["closed"])
+        self._job = ServedJob(order["seed"], order["vocab_size"], order["time_len"], meter)
+        _forget()
+        close(self._end)
+
+    def counter(self) -> Counter:
+        """A new one, for one question."""
+        return Counter(self._table, self._streams, self._end)
 
     def model(self) -> nn.Module:
         sys.stdout = sys.stderr = self._printed
@@ -140,6 +126,14 @@ class Run:
         self._tell_state(made)
         return made  # type: ignore[no-any-return]
 
+    def _serve(self, rows: int, used_s: float) -> Tensor:
+        """The next batch, (rows, time + 1): the counter's word for what was used until now."""
+        self._channel.give({"batch": rows, "used_s": used_s})
+        self._counter.grant(rows * self._job.time_len * self._job.vocab_size * ALLOWED_WIDTH)
+        _, raw = self._channel.take(rows * (self._job.time_len + 1) * 2)
+        tokens = np.frombuffer(raw, dtype="<u2").reshape(rows, -1).astype(np.int64)
+        return torch.from_numpy(tokens)
+
     def _tell_state(self, model: nn.Module) -> None:
         try:
             listed, raw = packed(model)
@@ -148,17 +142,19 @@ class Run:
         self._channel.give({"state": listed, **self._account()}, raw)
 
     def _account(self) -> dict[str, Any]:
-        counts = dict(self._counter.counts)
-        steps = self._job.meter.steps
-        return {"counts": counts, "steps": steps, "output": sendable(self._printed.text)}
-
-    def _over(self, used_s: float) -> NoReturn:
-        """There is no way to catch it."""
-        self._end({"over": used_s})
+        return {**self._counter.account(), "output": sendable(self._printed.text)}
 
     def _end(self, message: dict[str, Any]) -> NoReturn:
+        """There is no way to catch it."""
         self._channel.give({**message, **self._account()})
         os._exit(0)
+
+
+def _forget() -> None:
+    """The counter's modules are known to nobody who asks for them by name."""
+    for name in ("counting", "prices", "operations", "guarding", "seat"):
+        sys.modules.pop(f"{__package__}.{name}", None)
+        vars(sys.modules[__package__]).pop(name, None)
 
 
 def _execute(text: str) -> None:
@@ -216,7 +212,7 @@ def load(model: nn.Module, listed: list[Any], raw: bytes) -> None:
     model.load_state_dict(state)
 
 
-def answer(channel: ArrayChannel, model: nn.Module) -> None:
+def answer(channel: ArrayChannel, model: nn.Module, counter: Callable[[], Counter]) -> None:
     """One question: weights to load, or tokens to predict from."""
     request, raw = channel.take(1 << 30)
     try:
@@ -227,10 +223,10 @@ def answer(channel: ArrayChannel, model: nn.Module) -> None:
                 return
             tokens = torch.from_numpy(np.frombuffer(raw, dtype="<i8").copy())
             tokens = tokens.reshape(request["ask"])
-            with Counter() as counter:
+            with counter() as counted:
                 logits = model(tokens)
             values = logits.detach().float().contiguous()
         given = values.numpy().tobytes()
-        channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)
+        channel.give({"logits": list(values.shape), "used_s": counted.used_s}, given)
     except Exception as error:
         channel.give({"memory": True} if starved(error) else {"problem": described(error)})

@@ -1,0 +1,87 @@
+"""Closes the ways by which a script would compute beside the counter, and tells which it tried.
+
+What is closed here by name and by the interpreter's audit events is what Python leads to without
+forging memory. That is not a wall: README.md tells what is left.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import gc
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils import _python_dispatch
+
+from bilevel.tasks.cpu_gpt_code.counting import End
+
+# Takes dispatch modes away, calls kernels below them, or replaces what the kernels are
+BELOW = (
+    *("_pop_torch_dispatch_stack", "_push_on_torch_dispatch_stack", "_get_dispatch_stack_at"),
+    *("_set_dispatch_mode", "_unset_dispatch_mode", "_get_dispatch_mode", "_DisableTorchDispatch"),
+    *("_ExcludeDispatchKeyGuard", "ExcludeDispatchKeyGuard", "_ForceDispatchKeyGuard"),
+    *("_IncludeDispatchKeyGuard", "_SetExcludeDispatchKeyGuard", "_PreserveDispatchKeyGuard"),
+    *("_RestorePythonTLSSnapshot", "_EnablePreDispatch", "_EnablePythonDispatcher"),
+    *("_DisablePythonDispatcher", "_AutoDispatchBelowADInplaceOrView", "_dispatch_call_boxed"),
+    *("_AutoDispatchBelowAutograd", "_dispatch_tls_set_dispatch_key_excluded"),
+    *("_dispatch_tls_set_dispatch_key_included", "_dispatch_library", "_dispatch_pystub"),
+    *("_construct_storage_from_data_pointer", "_set_meta_in_tls_dispatch_include"),
+)
+EVENTS = {
+    **dict.fromkeys(
+        ("gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._current_frames"),
+        "looks for the counter",
+    ),
+    **dict.fromkeys(("sys.settrace", "sys.setprofile"), "watches the counter"),
+    **dict.fromkeys(("os.fork", "os.forkpty", "os.posix_spawn", "os.exec"), "starts a process"),
+    **dict.fromkeys(("subprocess.Popen", "os.system"), "starts a process"),
+}
+HIDDEN = {"gi_frame", "gi_code", "cr_frame", "ag_frame"}  # of generators
+WRITTEN = {"__code__", "__defaults__", "__kwdefaults__"}
+
+
+def close(end: End) -> None:
+    """From now on, in this process; what was imported by name before keeps what it has."""
+
+    def refused(name: str) -> Any:
+        return lambda *_, **__: end({"beside": name})
+
+    for name in BELOW:
+        for module in (torch._C, _python_dispatch):
+            if hasattr(module, name):
+                setattr(module, name, refused(f"torch._C.{name}"))
+    handle: Any = torch._C._DispatchOperatorHandle
+    handle.redispatch_boxed = refused("redispatch")
+    _python_dispatch._disable_current_modes = _no_mode  # printing a tensor asks for it
+    for module in (_thread, threading):
+        for name in ("start_new_thread", "start_new", "_start_new_thread"):
+            if hasattr(module, name):
+                setattr(module, name, refused(f"a thread ({name})"))
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a finaliser would run wherever an object is made, in the counter too
+    gc.enable = gc.set_threshold = lambda *_: None  # type: ignore[assignment]
+    sys.addaudithook(_hook(end))
+
+
+@contextlib.contextmanager
+def _no_mode() -> Iterator[tuple[()]]:
+    yield ()
+
+
+def _hook(end: End) -> Any:
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if event in EVENTS:
+            end({"beside": f"{event} ({EVENTS[event]})"})
+        elif event.startswith("ctypes."):
+            end({"beside": f"{event} (calls machine code)"})
+        elif event == "object.__getattr__" and args[1] in HIDDEN:
+            end({"beside": f"{args[1]} (looks for the counter)"})
+        elif event == "object.__setattr__" and args[1] in WRITTEN:
+            end({"beside": f"{args[1]} (rewrites a function)"})
+
+    return hook
