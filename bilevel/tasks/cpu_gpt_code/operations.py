@@ -40,7 +40,7 @@ smooth_l1_loss_backward softplus_backward softshrink softshrink_backward sqrt sq
 std_mean sub sum tanh_backward threshold threshold_backward _to_copy trace tril tril_indices triu
 triu_indices trunc unfold_backward _unsafe_view unsafe_split unsafe_split_with_sizes var var_mean
 vdot view_copy _weight_norm_interface _weight_norm_interface_backward where zero zeros zeros_like
-sgd adam adamw adagrad powsum _is_all_true _is_any_true _assert_async
+sgd adam adamw adagrad _is_all_true _is_any_true _assert_async
 mish_backward
 """.split()
 
@@ -56,7 +56,7 @@ SLOW = """
 acos acosh angle asin asinh atan atan2 atanh cos cosh cummax cummin cumprod cumsum digamma erf erfc
 erfinv expm1 gelu gelu_backward histc hypot kthvalue lgamma log log10 log1p log2
 log_sigmoid_forward logaddexp logaddexp2 logcumsumexp logit logit_backward median mish mode
-nanmedian pow searchsorted sin sinc sinh softplus sort special_entr tan tanh topk _unique _unique2
+nanmedian pow powsum searchsorted sin sinc sinh softplus sort special_entr tan tanh topk _unique _unique2
 unique_consecutive unique_dim xlogy
 """.split()
 
