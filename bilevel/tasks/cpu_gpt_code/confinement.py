@@ -43,7 +43,12 @@ MODULES = (
 START = "tasks.cpu_gpt_code.start"
 DEVICES = ("/dev/urandom",)  # torch reads it when it starts
 PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch chooses its kernels by
-MEMORY = {**ENVIRONMENT, "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+VARIABLES = {
+    **ENVIRONMENT,
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "TORCHINDUCTOR_CACHE_DIR": "/",  # torch.optim makes sure that it exists when first used
+}
 TOLD_BY = ("botocore", "awscli")  # packages that hold the text of the default corpus
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
@@ -66,7 +71,7 @@ class ConfinedRun(Closing):
     def __init__(self, bounds: Bounds, order: Mapping[str, Any]) -> None:
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
-        room = Room(chosen(bounds.layer), MEMORY, _present(PROCESSOR), DEVICES, hidden())
+        room = Room(chosen(bounds.layer), VARIABLES, _present(PROCESSOR), DEVICES, hidden())
         self._kept = Kept(room)
         given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=ERROR_CHUNKS)

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ BELOW = (
     *("_RestorePythonTLSSnapshot", "_EnablePreDispatch", "_EnablePythonDispatcher"),
     *("_DisablePythonDispatcher", "_AutoDispatchBelowADInplaceOrView", "_dispatch_call_boxed"),
     *("_AutoDispatchBelowAutograd", "_dispatch_tls_set_dispatch_key_excluded"),
-    *("_dispatch_tls_set_dispatch_key_included", "_dispatch_library", "_dispatch_pystub"),
+    *("_dispatch_tls_set_dispatch_key_included", "_dispatch_pystub"),
     *("_construct_storage_from_data_pointer", "_set_meta_in_tls_dispatch_include"),
 )
 EVENTS = {
@@ -41,7 +41,9 @@ EVENTS = {
     **dict.fromkeys(("subprocess.Popen", "os.system"), "starts a process"),
 }
 HIDDEN = {"gi_frame", "gi_code", "cr_frame", "ag_frame"}  # of generators
-WRITTEN = {"__code__", "__defaults__", "__kwdefaults__"}
+WRITTEN = {"__code__"}
+OURS = {"aten", "bilevel"}  # whose kernels stay what they are
+ABOVE = {"Meta", "FuncTorchBatched"}  # kernels that compute nothing, or by operations that count
 
 
 def close(end: End) -> None:
@@ -54,6 +56,10 @@ def close(end: End) -> None:
         for module in (torch._C, _python_dispatch):
             if hasattr(module, name):
                 setattr(module, name, refused(f"torch._C.{name}"))
+    libraries = _libraries(torch._C._dispatch_library, end)
+    next(libraries)
+    kept = libraries.send
+    torch._C._dispatch_library = lambda *given: kept(given)
     handle: Any = torch._C._DispatchOperatorHandle
     handle.redispatch_boxed = refused("redispatch")
     _python_dispatch._disable_current_modes = _no_mode  # printing a tensor asks for it
@@ -66,6 +72,17 @@ def close(end: End) -> None:
     gc.disable()  # a finaliser would run wherever an object is made, in the counter too
     gc.enable = gc.set_threshold = lambda *_: None  # type: ignore[assignment]
     sys.addaudithook(_hook(end))
+
+
+def _libraries(make: Any, end: End) -> Generator[Any, tuple[Any, ...], None]:
+    """Torch defines operations of other namespaces, which are not on the list, when a part of it is
+    imported. A generator: what it holds is not shown."""
+    made = None
+    while True:
+        given = yield made
+        if given[1] in OURS and given[2] not in ABOVE:
+            end({"beside": f"a kernel for {given[1]}"})
+        made = make(*given)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from bilevel.trace import FailureKind
 ROWS = 16  # a micro-batch of the unedited script
 TIMES = 3
 BETWEEN_S = 0.25  # from one look at the kernel's clock to the next
-START_S = 5.0  # of processor time that a run may take beside: imports, the end of a script
+START_S = 3.0  # of processor time that a run may take beside: imports, the end of a script
 
 
 class Pace:
