@@ -11,7 +11,7 @@ from __future__ import annotations
 import builtins
 import types
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
@@ -23,11 +23,13 @@ from bilevel.tasks.cpu_gpt_code.prices import Price, at, free, instead, price_of
 __builtins__ = dict(vars(builtins))  # its own, as in prices.py
 
 GRACE = 0.02  # share of the budget for what comes after the last step
-LOOK, BOOK, USED, COUNTS, STEP, GRANT = range(6)  # what a book is asked
+LOOK, BOOK, USED, COUNTS = range(4)  # what a book is asked
 
 PLAIN = frozenset({torch.Tensor, torch.nn.Parameter, torch.nn.Buffer})
-End = Callable[[dict[str, Any]], NoReturn]
-Serve = Callable[[int, float], Any]
+End = Callable[[dict[str, Any]], Any]  # ends the run with this last word, and never returns
+Serve = Callable[[int, float, int], tuple[Any, int]]
+"""rows, modelled seconds and calls until now -> a batch, and how many multiply-accumulates of
+`operations.ALLOWED` it allows"""
 Table = dict[int, tuple[Any, Any, Price, Price | None, bool]]
 Booked = tuple[Any, ...]
 
@@ -80,22 +82,23 @@ class Streams:
                 return given
         return self._default
 
-    def moved(self, generator: Any) -> bool:
+    def moved(self, generator: Any, func: Any) -> dict[str, str] | None:
         if generator is None:
-            return False
+            return None
         last = self._last.get(id(generator), (None, self._first))[1]
-        return self._of(generator) not in (last, self._first)
+        return None if self._of(generator) in (last, self._first) else {"seeded": f"{func}"}
 
     def drawn(self, generator: Any) -> None:
         if generator is not None:
             self._last[id(generator)] = generator, self._of(generator)
 
 
-def book(listed: Table, streams: Streams, most_s: float) -> Generator[Any, Booked, None]:
-    """Is asked (LOOK, operation, types, arguments) and answers with what computes it, and what
-    forbids it; then (BOOK, arguments, result), and answers with what ends the run, if anything.
-    (USED,), (COUNTS,), (STEP,), which counts one, and (GRANT, multiply-accumulates), for a
-    batch, which are allowed from now on at the other price, are asked in between."""
+def book(
+    listed: Table, streams: Streams, end: End, serve: Serve | None, most_s: float
+) -> Generator[Any, Booked, None]:
+    """Is asked (LOOK, operation, types, arguments), and answers with what computes it, or with
+    nothing and its result; then (BOOK, arguments, result). What is forbidden, or too much, ends the
+    run. (COUNTS,) asks for the account, (USED,) for the modelled seconds."""
     rates = [SECONDS_PER[name] for name in FEATURES]
     counts, steps, seconds = dict.fromkeys(FEATURES, 0), 0, 0.0
     identity, add, pairs, problem = id, sum, zip, Exception
@@ -106,52 +109,60 @@ def book(listed: Table, streams: Streams, most_s: float) -> Generator[Any, Booke
         what = asked[0]
         if what == LOOK:
             _, func, kinds, args, kwargs = asked
-            known, generator = listed.get(identity(func)), None
-            reply = None, _foreign(func, kinds, known)
-            if known is not None and reply[1] is None:
+            known, generator, call, out = listed.get(identity(func)), None, None, None
+            wrong = None
+            if known is not None:
                 name, (_, call, price, cheap, draws) = func, known
-                if draws:
-                    generator = streams.used(args, kwargs)
-                reply = call, {"seeded": f"{func}"} if streams.moved(generator) else None
-            asked = func = kinds = args = kwargs = known = None  # nothing is kept alive
+                generator = streams.used(args, kwargs) if draws else None
+                wrong = _strange(kinds) or streams.moved(generator, func)
+            elif func is _USED:
+                out = seconds
+            elif func is _STEP:
+                steps += 1
+            elif func is _BATCH and serve is not None:
+                out, more = serve(args[0], seconds, counts["calls"])
+                allowed += more
+                counts["calls"] += 1
+            else:
+                wrong = _unlisted(func)
+            if wrong is not None:
+                end({**wrong, "counts": counts, "steps": steps})
+            reply = call, out
+            asked = func = kinds = args = kwargs = known = out = None  # nothing is kept alive
         elif what == BOOK:
             _, args, kwargs, out = asked
-            reply = None
             counts["calls"] += 1
             try:
                 amounts = price(args, kwargs, out)
-                if cheap is not None and amounts[0][1] <= allowed:
-                    allowed -= amounts[0][1]
-                    amounts = cheap(args, kwargs, out)
-                for feature, amount in amounts:
-                    counts[feature] += amount if amount > 0 else 0
                 streams.drawn(generator)
             except problem as error:
-                reply = {"unpriced": f"{name}: {error}"}
+                wrong = {"unpriced": f"{name}: {error}"}
+                end({**wrong, "counts": counts, "steps": steps})
+            if cheap is not None and amounts[0][1] <= allowed:
+                allowed -= amounts[0][1]
+                amounts = cheap(args, kwargs, out)
+            for feature, amount in amounts:
+                counts[feature] += amount if amount > 0 else 0
             seconds = add([rate * n for rate, n in pairs(rates, counts.values(), strict=True)])
             if seconds > most_s:
-                reply = {"over": seconds}
-            asked = args = kwargs = out = generator = None
-        elif what == GRANT:
-            counts["calls"] += 1  # a batch is one
-            allowed, reply = allowed + asked[1], None
-        elif what == STEP:
-            steps, reply = steps + 1, None
+                end({"over": seconds, "counts": counts, "steps": steps})
+            reply = asked = args = kwargs = out = generator = None
         else:
             reply = seconds if what == USED else {"counts": {**counts}, "steps": steps}
 
 
-def _foreign(func: Any, kinds: Any, known: Any) -> dict[str, Any] | None:
-    """What is said of an operation that is not on the list, or of tensors that are not torch's."""
-    if known is None:
-        return {"unlisted": f"{func}", "instead": instead(func.name().partition("::")[2])}
+def _unlisted(func: Any) -> dict[str, str]:
+    return {"unlisted": f"{func}", "instead": instead(func.name().partition("::")[2])}
+
+
+def _strange(kinds: Any) -> dict[str, str] | None:
+    """What is said of tensors that are not torch's own."""
     strange = [kind.__name__ for kind in kinds if kind not in PLAIN]
     return {"subclass": strange[0]} if strange else None
 
 
 class Counter:
-    """Books every operation while it is entered. `end` is told what ends a run, `serve` gives a
-    batch."""
+    """Books every operation while it is entered, and what the script's operations ask."""
 
     def __init__(
         self,
@@ -161,25 +172,16 @@ class Counter:
         serve: Serve | None = None,
         most_s: float = float("inf"),
     ) -> None:
-        kept = book(listed, streams, most_s)
+        kept = book(listed, streams, end, serve, most_s)
         next(kept)
-        self._ask: Callable[[Booked], Any] = kept.send
+        self.ask: Callable[[Booked], Any] = kept.send
         mode: Any = types.SimpleNamespace()
-        dispatch = _dispatch(self._ask, end, serve)
-        mode.__torch_dispatch__ = types.MethodType(dispatch, mode)
+        mode.__torch_dispatch__ = types.MethodType(_dispatch(self.ask), mode)
         self._mode = mode
 
     @property
     def used_s(self) -> float:
-        return float(self._ask((USED,)))
-
-    def grant(self, macs: int) -> None:
-        """For a batch: more multiply-accumulates of `operations.ALLOWED` are charged as `cpu_gpt` does."""
-        self._ask((GRANT, macs))
-
-    def account(self) -> dict[str, Any]:
-        """Counts by feature, and steps."""
-        return dict(self._ask((COUNTS,)))
+        return float(self.ask((USED,)))
 
     def __enter__(self) -> Counter:
         _push(self._mode)
@@ -189,25 +191,18 @@ class Counter:
         _pop(None)
 
 
-def _dispatch(ask: Callable[[Booked], Any], end: End, serve: Serve | None) -> Callable[..., Any]:
-    asked = {id(_USED): USED, id(_STEP): STEP}
+def _dispatch(ask: Callable[[Booked], Any]) -> Callable[..., Any]:
+    """An error of an operation shows this frame, in which there is nothing but the question."""
 
     def dispatch(
         _: Any, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        if id(func) in asked:
-            return ask((asked[id(func)],))
-        if func is _BATCH and serve is not None:
-            return serve(args[0], ask((USED,)))
         kwargs = kwargs or {}
         with _NoOverrides():
-            call, problem = ask((LOOK, func, kinds, args, kwargs))
-            if problem:
-                end(problem)
-            out = call(*args, **kwargs)
-            problem = ask((BOOK, args, kwargs, out))
-        if problem:
-            end(problem)
+            call, out = ask((LOOK, func, kinds, args, kwargs))
+            if call is not None:
+                out = call(*args, **kwargs)
+                ask((BOOK, args, kwargs, out))
         return out
 
     return dispatch

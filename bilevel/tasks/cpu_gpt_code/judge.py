@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from bilevel.errors import BilevelError
 from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, TimeLimit
 from bilevel.sandbox.hosted import chosen
+from bilevel.tasks.cpu_gpt.coefficients import SECONDS_PER
 from bilevel.tasks.cpu_gpt.corpus import Corpus, open_corpus
 from bilevel.tasks.cpu_gpt.harness import TIME_LEN
 from bilevel.tasks.cpu_gpt.job import Job
@@ -32,7 +33,7 @@ from bilevel.tasks.cpu_gpt_code import scoring
 from bilevel.tasks.cpu_gpt_code.confinement import Bounds, ConfinedRun, Ended, deadline
 from bilevel.tasks.cpu_gpt_code.counting import GRACE
 from bilevel.tasks.cpu_gpt_code.identity import evaluator_digest
-from bilevel.tasks.cpu_gpt_code.messages import understood
+from bilevel.tasks.cpu_gpt_code.messages import Account, understood
 from bilevel.tasks.cpu_gpt_code.pace import Pace, Watch
 from bilevel.tasks.cpu_gpt_code.questions import Questions
 from bilevel.tasks.cpu_gpt_code.serving import Served
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--layer", default="confined", help="what confines the script")
     parser.add_argument("--limit-s", type=float, default=600, help="real seconds for everything")
     parser.add_argument(
-        "--cpu-factor", type=float, default=2, help="times the unedited script's processor time"
+        "--cpu-factor", type=float, default=1.5, help="times the unedited script's processor time"
     )
     parser.add_argument("--memory-mib", type=int, default=4096)
     return parser
@@ -85,7 +86,8 @@ class Judge:
         self._text: str = options.script.read_text()
         layer, until = chosen(options.layer), deadline(options.limit_s)
         self._pace = Pace(corpus.vocab_size, TIME_LEN)
-        allowed_s = self._pace.allows_s(self._most_s, options.cpu_factor)
+        calls = self._most_s / SECONDS_PER["calls"]
+        allowed_s = self._pace.allows_s(self._most_s, calls, options.cpu_factor)
         cpu_s = HARD * allowed_s + ANSWERING_CPU_S
         self._bounds = Bounds(layer, options.memory_mib, cpu_s, until)
         self._watch: Watch | None = None
@@ -128,7 +130,7 @@ class Judge:
             if not self._served.tokens:
                 reason = "the script trained on nothing: it took no batch"
                 raise Refused(FailureKind.NO_METRIC, reason)
-            ask = self._questions(trained, self._watch, self._served.account.modelled_s)
+            ask = self._questions(trained, self._watch, self._served.account)
             found = scoring.answers(ask, chunks)
             self._watch.look()
         value = scoring.bits_per_byte(found, chunks, self._corpus.token_bytes())
@@ -149,7 +151,7 @@ class Judge:
         try:
             self._to_its_end(fresh, served, watch)
             understood(fresh.ask({"load": state}, weights)[0], "loaded")
-            return self._questions(fresh, watch, served.account.modelled_s)
+            return self._questions(fresh, watch, served.account)
         except Refused as error:
             raise Refused(error.kind, f"{SECOND_RUN}: {error.reason}") from None
 
@@ -178,7 +180,7 @@ class Judge:
     def _most_s(self) -> float:
         return float(self._options.budget_s) * (1 + GRACE)
 
-    def _questions(self, run: ConfinedRun, watch: Watch, booked_s: float) -> scoring.Ask:
+    def _questions(self, run: ConfinedRun, watch: Watch, account: Account) -> scoring.Ask:
         """To a run whose script has ended; what it answers has to fit what it counted."""
         questions = Questions(run, self._corpus.vocab_size, TIME_LEN)
 
@@ -187,7 +189,9 @@ class Judge:
             dearest_s = max(self._answering_s_per_token, questions.most_s_per_token)
             self._answering_s_per_token = dearest_s
             self._served.check_training(dearest_s)
-            watch.glance(booked_s + questions.used_s)
+            used_s = questions.used_s
+            calls = account.counts["calls"] + used_s / SECONDS_PER["calls"]
+            watch.glance(account.modelled_s + used_s, calls)
             return logits
 
         return ask

@@ -22,7 +22,8 @@ from bilevel.trace import FailureKind
 ROWS = 16  # a micro-batch of the unedited script
 TIMES = 3
 BETWEEN_S = 0.25  # from one look at the kernel's clock to the next
-START_S = 3.0  # of processor time that a run may take beside: imports, the end of a script
+START_S = 3.5  # modelled, for what a run does beside: imports, the end of a script
+CALL_S = 15e-6  # and beside each operation: Python, autograd, counting
 
 
 class Pace:
@@ -47,8 +48,8 @@ class Pace:
             passed_s = time.thread_time() - started_s
         self.ratio = max(self.ratio, passed_s / counter.used_s)
 
-    def allows_s(self, modelled_s: float, factor: float) -> float:
-        return START_S + factor * self.ratio * modelled_s
+    def allows_s(self, modelled_s: float, calls: float, factor: float) -> float:
+        return self.ratio * (START_S + factor * modelled_s + CALL_S * calls)
 
     def _step(self) -> None:
         muon, adams = train.optimisers(self._model)
@@ -66,12 +67,12 @@ class Watch:
     def __init__(self, run: ConfinedRun, pace: Pace, factor: float) -> None:
         self._run, self._pace, self._factor = run, pace, factor
         self._began_s = run.cpu_s
-        self._modelled_s = self._looks_at = 0.0
+        self._modelled_s = self._calls = self._looks_at = 0.0
         self.spent_s = self.allowed_s = 0.0
 
-    def glance(self, modelled_s: float) -> None:
-        """Looks, unless it has looked just now; `modelled_s` is what is booked until now."""
-        self._modelled_s = modelled_s
+    def glance(self, modelled_s: float, calls: float) -> None:
+        """Looks, unless it has looked just now; what is given is booked until now."""
+        self._modelled_s, self._calls = modelled_s, calls
         if time.monotonic() >= self._looks_at:
             self.look()
             self._looks_at = time.monotonic() + BETWEEN_S
@@ -81,15 +82,15 @@ class Watch:
         machine is found to be now."""
         self.spent_s = self._run.cpu_s - self._began_s
         for _ in range(TIMES):
-            self.allowed_s = self._pace.allows_s(self._modelled_s, self._factor)
+            self.allowed_s = self._pace.allows_s(self._modelled_s, self._calls, self._factor)
             if self.spent_s <= self.allowed_s:
                 return
             self._pace.measure()
         raise Refused(
             FailureKind.TIMEOUT,
             f"{self.spent_s:.3g} seconds of processor time for {self._modelled_s:.3g} counted ones: more "
-            f"than {START_S:g} and {self._factor:g} times what the unedited script takes, "
-            f"{self.allowed_s:.3g} in all. Work that is not counted as torch operations (numpy, Python "
+            f"than {self.allowed_s:.3g}, {self._factor:g} times what the unedited script takes and "
+            "something for imports and calls. Work that is not counted as torch operations (numpy, Python "
             "loops) is bounded too, and so are operations that are slower than their price; "
             "task.cpu_factor is how many times",
         )

@@ -84,12 +84,13 @@ def pool(args: Any, _: Any, out: Any) -> Amounts:
     return (("bytes", touched(args[0]) + touched(made) * prod(args[1])),)
 
 
-def product(name: str, feature: str) -> Price:
+def product(name: str, *, batched: bool = False) -> Price:
     """Of two matrices, or two batches of them; the last two tensors of the call."""
 
     def price(args: Any, _: Any, __: Any) -> Amounts:
         first, second = args[1:3] if name.startswith(("add", "badd")) else args[:2]
-        return ((feature, macs(prod(shape(first)) * shape(second)[-1], first)),)
+        amount = macs(prod(shape(first)) * shape(second)[-1], first)
+        return (("bmm_macs" if batched and shape(first)[0] > 1 else "mm_macs", amount),)
 
     return price
 
@@ -163,9 +164,10 @@ def fourier(args: Any, kwargs: Any, out: Any) -> Amounts:
 
 
 PRODUCTS: dict[str, Price] = {
-    "mm": product("mm", "mm_macs"),
-    "addmm": product("addmm", "mm_macs"),
-    **{name: product(name, "bmm_macs") for name in ("bmm", "baddbmm", "addbmm")},
+    "mm": product("mm"),
+    "addmm": product("addmm"),
+    **{name: product(name, batched=True) for name in ("bmm", "baddbmm")},
+    "addbmm": product("addbmm"),
     "convolution": convolution,
     "convolution_backward": convolution_backward,
     "_scaled_dot_product_flash_attention_for_cpu": attention(2, 0),

@@ -15,8 +15,8 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from bilevel.sandbox.worker import harden
 from bilevel.tasks.cpu_gpt import job as seam
 from bilevel.tasks.cpu_gpt_code import seeding
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
-from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, Streams, table
+from bilevel.tasks.cpu_gpt_code.counting import COUNTS, GRACE, Counter, Serve, Streams, table
 from bilevel.tasks.cpu_gpt_code.guarding import close
 from bilevel.tasks.cpu_gpt_code.operations import ALLOWED_WIDTH
 from bilevel.tasks.cpu_gpt_code.served import RunMeter, ServedJob
@@ -56,7 +56,20 @@ class Tail(io.TextIOBase):
 
 
 def serve() -> None:
-    """One run from its order to the end of the questions; never returns."""
+    """One run from its order to the end of the questions; never returns.
+
+    While the script runs, the frames below it hold its text and what it prints; the rest is kept in
+    a generator, whose frame is not among them.
+    """
+    printed = Tail()
+    rest = _conduct(printed)
+    text = next(rest)
+    sys.stdout = sys.stderr = printed
+    rest.send(_outcome(text, printed))
+
+
+def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
+    """All but the script's own run: yields its text, is sent what came of it."""
     reads, writes = os.dup(0), os.dup(1)
     os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
     os.dup2(2, 1)
@@ -66,88 +79,82 @@ def serve() -> None:
     torch._C._set_deterministic_algorithms(True)  # the public one imports the compiler too
     harden(order["memory_mib"])
     seeding.fix(order["seed"])
-    run = Run(channel, order)
+    listed, streams = table(), Streams()
+    ending = _ending(channel, printed)
+    next(ending)
+    end = ending.send
+    meter = RunMeter(order["budget_s"], closed=order["closed"])
+    job = ServedJob(order["seed"], order["vocab_size"], order["time_len"], meter)
+    most_s = order["budget_s"] * (1 + GRACE)
+    counter = Counter(listed, streams, end, _serving(channel, job), most_s)
+    end({"ask": counter.ask})
+    seam.start(job)
+    close(end)
+    _forget()
     channel.give({"ready": True})
     limit_cpu(order["cpu_s"])
-    model = run.model()
+    with counter:
+        outcome = yield order["script"]
+    if "problem" in outcome or "memory" in outcome or "diverged" in outcome:
+        end(outcome)
+    if job.model is None:
+        end({"missing": "the script ended without job.hand_over(model)"})
+    try:
+        state, raw = packed(job.model)  # type: ignore[arg-type]
+    except Exception as error:  # the script's own state_dict, say
+        end({"problem": described(error)})
+    account = {**counter.ask((COUNTS,)), "output": sendable(printed.text)}
+    channel.give({"state": state, **account}, raw)
     try:
         while True:
-            answer(channel, model, run.counter)
+            answer(channel, job.model, Counter(listed, streams, end))  # type: ignore[arg-type]
     except BilevelError:
         os._exit(0)
+
+
+def _ending(channel: ArrayChannel, printed: Tail) -> Generator[None, dict[str, Any], None]:
+    """Is told whom to ask for the account, then the last message: there is no way to catch it."""
+    ask = (yield)["ask"]
+    message = yield
+    account = {} if "counts" in message else ask((COUNTS,))
+    channel.give({**message, **account, "output": sendable(printed.text)})
+    os._exit(0)
+
+
+def _serving(channel: ArrayChannel, job: ServedJob) -> Serve:
+    def batch(rows: int, used_s: float, calls: int) -> tuple[Tensor, int]:
+        """(rows, time + 1)"""
+        channel.give({"batch": rows, "used_s": used_s, "calls": calls})
+        _, raw = channel.take(rows * (time_len + 1) * 2)
+        tokens = np.frombuffer(raw, dtype="<u2").reshape(rows, -1).astype(np.int64)
+        return torch.from_numpy(tokens), rows * allowed
+
+    time_len, allowed = job.time_len, job.time_len * job.vocab_size * ALLOWED_WIDTH
+    return batch
+
+
+def _outcome(text: str, printed: Tail) -> dict[str, Any]:
+    """Runs the script: what is wrong with it, if anything."""
+    try:
+        _execute(text)
+    except SystemExit as leaving:
+        if leaving.code in (None, 0):
+            return {}
+        if printed.text.rstrip().endswith(DIVERGED):
+            return {"diverged": f"it printed {DIVERGED} and left: the loss diverged"}
+        return {"problem": f"it left with exit code {leaving.code}"}
+    except BaseException as error:
+        if starved(error):
+            return {"memory": True}
+        traceback.print_exc()
+        return {"problem": described(error)}
+    return {}
 
 
 def limit_cpu(more_s: float) -> None:
     """From now on; the kernel counts every thread, and nothing in here can raise the limit."""
     most = math.ceil(time.process_time() + more_s)
     resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
-
-
-class Run:
-    """The script's own run: executed, counted, ended with its model or with what went wrong."""
-
-    def __init__(self, channel: ArrayChannel, order: dict[str, Any]) -> None:
-        self._channel = channel
-        self._text = order["script"]
-        self._printed = Tail()
-        self._table, self._streams = table(), Streams()
-        most_s = order["budget_s"] * (1 + GRACE)
-        self._counter = Counter(self._table, self._streams, self._end, self._serve, most_s)
-        meter = RunMeter(order["budget_s"], closed=order["closed"])
-        self._job = ServedJob(order["seed"], order["vocab_size"], order["time_len"], meter)
-        _forget()
-        close(self._end)
-
-    def counter(self) -> Counter:
-        """A new one, for one question."""
-        return Counter(self._table, self._streams, self._end)
-
-    def model(self) -> nn.Module:
-        sys.stdout = sys.stderr = self._printed
-        seam.start(self._job)
-        try:
-            with self._counter:
-                _execute(self._text)
-            problem = ""
-        except SystemExit as leaving:
-            problem = "" if leaving.code in (None, 0) else f"it left with exit code {leaving.code}"
-            if problem and self._printed.text.rstrip().endswith(DIVERGED):
-                self._end({"diverged": f"it printed {DIVERGED} and left: the loss diverged"})
-        except BaseException as error:
-            if starved(error):
-                self._end({"memory": True})
-            traceback.print_exc()
-            problem = described(error)
-        if problem:
-            self._end({"problem": problem})
-        made: Any = self._job.model
-        if made is None:
-            self._end({"missing": "the script ended without job.hand_over(model)"})
-        self._tell_state(made)
-        return made  # type: ignore[no-any-return]
-
-    def _serve(self, rows: int, used_s: float) -> Tensor:
-        """The next batch, (rows, time + 1): the counter's word for what was used until now."""
-        self._channel.give({"batch": rows, "used_s": used_s})
-        self._counter.grant(rows * self._job.time_len * self._job.vocab_size * ALLOWED_WIDTH)
-        _, raw = self._channel.take(rows * (self._job.time_len + 1) * 2)
-        tokens = np.frombuffer(raw, dtype="<u2").reshape(rows, -1).astype(np.int64)
-        return torch.from_numpy(tokens)
-
-    def _tell_state(self, model: nn.Module) -> None:
-        try:
-            listed, raw = packed(model)
-        except Exception as error:  # the script's own state_dict, say
-            self._end({"problem": described(error)})
-        self._channel.give({"state": listed, **self._account()}, raw)
-
-    def _account(self) -> dict[str, Any]:
-        return {**self._counter.account(), "output": sendable(self._printed.text)}
-
-    def _end(self, message: dict[str, Any]) -> NoReturn:
-        """There is no way to catch it."""
-        self._channel.give({**message, **self._account()})
-        os._exit(0)
 
 
 def _forget() -> None:
@@ -212,7 +219,7 @@ def load(model: nn.Module, listed: list[Any], raw: bytes) -> None:
     model.load_state_dict(state)
 
 
-def answer(channel: ArrayChannel, model: nn.Module, counter: Callable[[], Counter]) -> None:
+def answer(channel: ArrayChannel, model: nn.Module, counter: Counter) -> None:
     """One question: weights to load, or tokens to predict from."""
     request, raw = channel.take(1 << 30)
     try:
@@ -223,10 +230,10 @@ def answer(channel: ArrayChannel, model: nn.Module, counter: Callable[[], Counte
                 return
             tokens = torch.from_numpy(np.frombuffer(raw, dtype="<i8").copy())
             tokens = tokens.reshape(request["ask"])
-            with counter() as counted:
+            with counter:
                 logits = model(tokens)
             values = logits.detach().float().contiguous()
         given = values.numpy().tobytes()
-        channel.give({"logits": list(values.shape), "used_s": counted.used_s}, given)
+        channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)
     except Exception as error:
         channel.give({"memory": True} if starved(error) else {"problem": described(error)})

@@ -35,7 +35,7 @@ class Served:
             if "batch" not in message:
                 break
             self._book(number(message.get("used_s")), most_s)
-            watch.glance(self.used_s)
+            watch.glance(self.used_s, number(message.get("calls")))
             rows = number(message["batch"])
             if not 1 <= rows <= MAX_ROWS:
                 raise BadFrame(f"a batch of {rows} sequences")
@@ -50,7 +50,7 @@ class Served:
             raise over(self.account.modelled_s)
         if self.account.modelled_s < self.used_s:
             raise cheated("fewer operations were counted in the end than before")
-        watch.glance(self.account.modelled_s)
+        watch.glance(self.account.modelled_s, self.account.counts["calls"])
         watch.look()
         return state, raw
 
