@@ -103,7 +103,7 @@ def book(
     counts, steps, seconds = dict.fromkeys(FEATURES, 0), 0, 0.0
     identity, add, pairs, problem = id, sum, zip, Exception
     allowed, cheap = 0, None
-    name, price, generator, reply = "", free, None, None
+    name, price, generator, reply, looked = "", free, None, None, False
     while True:
         asked = yield reply
         what = asked[0]
@@ -127,11 +127,12 @@ def book(
                 wrong = _unlisted(func)
             if wrong is not None:
                 end({**wrong, "counts": counts, "steps": steps})
-            reply = call, out
+            reply, looked = (call, out), call is not None
             asked = func = kinds = args = kwargs = known = out = None  # nothing is kept alive
-        elif what == BOOK:
+        elif what == BOOK and looked:
             _, args, kwargs, out = asked
             counts["calls"] += 1
+            looked = False
             try:
                 amounts = price(args, kwargs, out)
                 streams.drawn(generator)

@@ -10,7 +10,7 @@ FREE = """
 alias as_strided _conj detach diagonal empty empty_like empty_permuted empty_strided expand
 lift_fresh _make_dual _neg_view new_empty new_empty_strided permute _reshape_alias select slice
 split split_with_sizes squeeze t transpose unbind unfold unsqueeze view view_as_complex view_as_real
-promote_types set_ is_same_size _has_same_storage_numel
+promote_types is_same_size _has_same_storage_numel
 """.split()
 
 BYTES = """
@@ -34,7 +34,7 @@ native_group_norm_backward native_layer_norm native_layer_norm_backward ne neg n
 new_zeros nextafter nll_loss_backward nll_loss_forward nonzero norm ones ones_like polar
 _prelu_kernel _prelu_kernel_backward prod put reciprocal reflection_pad1d reflection_pad1d_backward
 relu remainder repeat repeat_interleave replication_pad1d replication_pad1d_backward resize roll
-rot90 round rsqrt rsub scalar_tensor scatter_reduce select_backward select_scatter sgn sigmoid
+rot90 round rsqrt rsub scalar_tensor scatter_reduce select_backward select_scatter set sgn sigmoid
 sigmoid_backward sign signbit silu silu_backward slice_backward slice_scatter smooth_l1_loss
 smooth_l1_loss_backward softplus_backward softshrink softshrink_backward sqrt square stack std
 std_mean sub sum tanh_backward threshold threshold_backward _to_copy trace tril tril_indices triu

@@ -23,7 +23,7 @@ ROWS = 16  # a micro-batch of the unedited script
 TIMES = 3
 BETWEEN_S = 0.25  # from one look at the kernel's clock to the next
 START_S = 3.5  # modelled, for what a run does beside: imports, the end of a script
-CALL_S = 15e-6  # and beside each operation: Python, autograd, counting
+CALL_S = 5e-6  # and beside each operation: Python, autograd, counting
 
 
 class Pace:

@@ -80,8 +80,7 @@ def written(in_place: bool) -> Price:
 
 
 def pool(args: Any, _: Any, out: Any) -> Amounts:
-    made = out if isinstance(out, Tensor) else out[0]
-    return (("bytes", touched(args[0]) + touched(made) * prod(args[1])),)
+    return (("bytes", touched(args[0]) + touched(out) * prod(args[1])),)
 
 
 def product(name: str, *, batched: bool = False) -> Price:
@@ -133,14 +132,15 @@ def recurrent(times: int) -> Price:
     return price
 
 
-def trilinear(args: Any, _: Any, __: Any) -> Amounts:
+def trilinear(args: Any, _: Any, out: Any) -> Amounts:
     shapes = []
     for tensor, places in zip(args[:3], args[3:6], strict=True):
         wide = list(shape(tensor))
         for place in sorted(places):
             wide.insert(place, 1)
         shapes.append(wide)
-    return (("bmm_macs", macs(2 * prod(map(max, zip(*shapes, strict=True))), args[0])),)
+    amount = macs(2 * prod(map(max, zip(*shapes, strict=True))), args[0])
+    return ("bmm_macs", amount), ("bytes", touched(args) + touched(out))
 
 
 def factored(times: int) -> Price:
@@ -199,6 +199,8 @@ def price_of(name: str, space: str = "aten") -> Price | None:
     base = name.removesuffix("_")
     if base in listed.INDEXED_WRITE:
         return written(in_place=base != name)
+    if base in listed.FREE and base != name:
+        return at("bytes")  # as `cpu_gpt` charges what turns a tensor into a view of itself
     for prefix in ("_foreach_", "_fused_"):
         base = base.removeprefix(prefix)
     if name.startswith("_foreach_") and base in PRODUCTS:

@@ -60,8 +60,6 @@ for _ in job.meter:
 print("really", real)
 job.hand_over(model)
 """
-MORE = 4  # a script that hides its work takes as many times the steps that the budget has
-
 
 @dataclass(frozen=True)
 class Attack:
@@ -71,6 +69,7 @@ class Attack:
     before: str
     told: str | None
     loop: str = LOOP
+    budget_s: float = 0.3
 
     @property
     def script(self) -> str:
@@ -86,9 +85,8 @@ ATTACKS = {
     "a trilinear form in place of a product": Attack(
         """
         def mul(a, b):
-            return torch._trilinear(a, b, torch.ones(()).expand(1), [2], [0], [0, 1, 2], [1]) \\
-                if False else torch._trilinear(
-                    a[:, :, None], b[None], torch.ones(1, 1, 1), [], [], [], [1])
+            ones = torch.ones(a.shape[1])
+            return torch._trilinear(a, b, ones, [2], [0], [0, 2], [1])
         """,
         None,
     ),
@@ -146,7 +144,10 @@ ATTACKS = {
         "redispatch would compute or look beside the counter",
     ),
     "a dispatch key taken away": Attack(
-        around("torch._C._ExcludeDispatchKeyGuard(keys)", "keys = torch._C.DispatchKeySet(torch._C.DispatchKey.Python)"),
+        around(
+            "torch._C._ExcludeDispatchKeyGuard(keys)",
+            "keys = torch._C.DispatchKeySet(torch._C.DispatchKey.Python)",
+        ),
         "_ExcludeDispatchKeyGuard would compute or look beside the counter",
     ),
     "dispatch to Python switched off": Attack(
@@ -162,7 +163,7 @@ ATTACKS = {
             neg.other = b
             return torch.neg(a)
         """,
-        "_dispatch_library would compute or look beside the counter",
+        "a kernel for aten would compute or look beside the counter",
     ),
     "an operation of its own in numpy": Attack(
         """
@@ -171,7 +172,7 @@ ATTACKS = {
         def mul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
             return torch.from_numpy(a.detach().numpy() @ b.detach().numpy())
         """,
-        "_dispatch_library would compute or look beside the counter",
+        "_AutoDispatchBelowAutograd would compute or look beside the counter",
     ),
     "a thread, where no counter is": Attack(
         """
@@ -192,12 +193,6 @@ ATTACKS = {
     ),
     "the fused kernel of attention": Attack(
         """
-        def mul(a, b):
-            # without a softmax to speak of: one key at a time is chosen by a large score
-            wide = torch.nn.functional.pad(a, (0, b.shape[0] - a.shape[1]))
-            torch.nn.functional.scaled_dot_product_attention(
-                a.detach()[None, None], b.detach().t()[None, None], b.detach().t()[None, None])
-            return torch.mm(wide, b)
         def mul(a, b):
             keys = b.detach().t().contiguous()[None, None]
             torch.nn.functional.scaled_dot_product_attention(a.detach()[None, None], keys, keys)
@@ -223,9 +218,9 @@ ATTACKS = {
         flop_registry[torch.ops.aten.mm] = lambda *_, **__: 0
         meter.count_operation = lambda *_: ()
         cost.seconds = meter.seconds = lambda _: 1e-9
-        torch.Tensor.numel = torch.Tensor.nbytes = lambda _: 0
-        torch.Tensor.shape = property(lambda _: torch.Size((1, 1)))
-        plain = math.prod
+        torch.Tensor.nbytes = property(lambda _: 0)
+        for name in ("sum", "map", "len", "id"):
+            setattr(builtins, name, getattr(builtins, name))
         math.prod = lambda *_: 0
         def mul(a, b, mm=torch.mm):
             return mm(a, b)
@@ -307,7 +302,7 @@ ATTACKS = {
         """,
         "gi_frame .looks for the counter. would compute or look",
     ),
-    "negative amounts, booked by itself": Attack(
+    "the book asked by the script itself": Attack(
         """
         try:
             torch.mm(torch.ones(2), torch.ones(2))
@@ -318,19 +313,62 @@ ATTACKS = {
             ask = at.tb_frame.f_locals["ask"]
         def step(model, plain=step):
             plain(model)
-            ask((5, 10**12))  # a grant
+            for what in range(9):
+                ask((what, (), {}, None)) if what else None
+        """,
+        None,
+    ),
+    "what the frames below hold": Attack(
+        """
+        import sys
+        at, names = sys._getframe(), set()
+        while at.f_back:
+            at = at.f_back
+            if at.f_code.co_filename != "train.py":
+                names |= set(at.f_locals)
+        assert not names & {"counter", "listed", "streams", "end", "ask", "channel", "order"}, names
+        """,
+        None,
+    ),
+    "what functions by name enclose": Attack(
+        """
+        import sys
+        from bilevel.tasks import cpu_gpt_code
+        assert not {"counting", "seat", "prices"} & set(vars(cpu_gpt_code)), vars(cpu_gpt_code)
+        held = [torch._C._pop_torch_dispatch_stack, torch._C._dispatch_library, job.batch.__func__]
+        for function in held:
+            for cell in function.__closure__ or ():
+                kind = type(cell.cell_contents).__name__
+                assert kind in ("builtin_function_or_method", "str"), kind
         """,
         None,
     ),
     "a trace function": Attack(
         "import sys\nsys.settrace(lambda *_: None)\n", "sys.settrace .watches the counter."
     ),
-    "steps beside the loop, in numpy": Attack(
+    "products in numpy": Attack(
         """
         import numpy as np
         def mul(a, b):
             return torch.from_numpy(a.detach().numpy() @ b.detach().numpy())
         """,
-        "predicting|processor time",
+        "seconds of processor time for",
+        budget_s=3.0,
+    ),
+    "learning while answering": Attack(
+        """
+        def forward(self, tokens, plain=Wide.forward):
+            if self.handed:
+                with torch.enable_grad():
+                    for _ in range(3):
+                        logits = plain(self, tokens)
+                        target = tokens.roll(-1, 1).flatten()
+                        nn.functional.cross_entropy(logits.flatten(0, 1), target).backward()
+                        update(self)
+            return plain(self, tokens)
+        Wide.forward, Wide.handed = forward, False
+        """,
+        "forward and backward take at least",
+        LOOP + "Wide.handed = True\n",
     ),
 }

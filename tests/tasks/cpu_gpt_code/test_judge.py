@@ -83,19 +83,13 @@ def test_a_fake_metric_validation_data_another_evaluator_and_picked_seeds(
 
 
 REPLACED = """
-from bilevel.tasks.cpu_gpt_code import seat
-def forged(channel, model):
-    import numpy as np
-    request, raw = channel.take(1 << 30)
-    if "load" in request:
-        channel.give({"loaded": True})
-        return
-    tokens = np.frombuffer(raw, dtype="<i8").reshape(request["ask"])
-    logits = np.zeros((*tokens.shape, job.vocab_size), dtype="<f4")
-    following = np.roll(tokens, -1, axis=1)
-    np.put_along_axis(logits, following[:, :, None], 30.0, axis=2)
-    channel.give({"logits": list(logits.shape), "used_s": 1e-9}, logits.tobytes())
-seat.answer = forged
+    plain = Bigram.forward
+    def forward(self, tokens):
+        if not handed:
+            return plain(self, tokens)
+        logits = torch.zeros(*tokens.shape, job.vocab_size)
+        return logits.scatter(-1, torch.roll(tokens, -1, 1)[:, :, None], 30.0)
+    handed, Bigram.forward = [], forward
 """
 OFF = "from torch.utils._python_dispatch import _disable_current_modes\n"
 FORGED_FRAME = """
@@ -118,11 +112,14 @@ CHECKED = """
     Bigram.forward, Bigram.trained = forward, False
 """
 UNCOUNTED = """
-    from torch.utils._python_dispatch import _disable_current_modes
-    plain = Bigram.forward
+    import numpy as np
     def forward(self, tokens):
-        with _disable_current_modes():
-            return plain(self, tokens)
+        return Given(kept[0][np.asarray(memoryview(tokens.numpy()))] @ kept[1])
+    class Given:
+        def __init__(self, found): self.found = found
+        detach = float = contiguous = lambda self: self
+        shape = property(lambda self: self.found.shape)
+        numpy = lambda self: self.found
 """
 SPELLING = """
     handed, plain = [], Bigram.forward
@@ -166,7 +163,7 @@ def test_nothing_is_told_by_whoever_saw_the_validation_text(
     ("edited", "kind", "told"),
     [
         pytest.param(
-            script(REPLACED),
+            script(REPLACED, f"{TAIL}handed.append(1)"),
             FailureKind.INVALID_PROPOSAL,
             "same prediction for the same past",
             id="answers of its own that look ahead",
@@ -192,20 +189,18 @@ def test_nothing_is_told_by_whoever_saw_the_validation_text(
                 "with _disable_current_modes():\n    for _ in range(99):\n        train(model)\n"
                 "job.hand_over(model)",
             ),
-            FailureKind.INVALID_PROPOSAL,
-            "the counter was switched off",
-            id="the counter switched off",
+            FailureKind.TIMEOUT,
+            "over the budget: stopped after 0.10",
+            id="the counter taken away in the usual way, which does nothing",
         ),
         pytest.param(
             script(
-                OFF,
-                "for _ in range(5):\n    inputs, targets = job.batch(64)\n"
-                "    with _disable_current_modes():\n        model(inputs).sum().backward()\n"
-                "job.hand_over(model)",
+                tail="for _ in range(5):\n    inputs, targets = job.batch(64)\n"
+                "    model(inputs[:9]).sum().backward()\njob.hand_over(model)",
             ),
             FailureKind.INVALID_PROPOSAL,
-            "predicting from one",
-            id="the counter switched off between batches",
+            "forward and backward take at least 1.5 times as much as predicting",
+            id="tokens taken and not used",
         ),
         pytest.param(
             script() + "job.hand_over(model)\n",
@@ -230,7 +225,11 @@ def test_nothing_is_told_by_whoever_saw_the_validation_text(
             id="no model",
         ),
         pytest.param(
-            script(UNCOUNTED, f"{TAIL}Bigram.forward = forward"),
+            script(
+                UNCOUNTED,
+                f"{TAIL}kept = [p.detach().numpy() for p in model.parameters()]\n"
+                "Bigram.forward = forward",
+            ),
             FailureKind.INVALID_PROPOSAL,
             "predicts without one counted operation",
             id="predictions that nobody counts",
