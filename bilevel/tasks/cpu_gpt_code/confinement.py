@@ -30,7 +30,17 @@ from bilevel.sandbox.processor import below
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
 INSIDE_HERE = (
-    *("arrays", "counting", "guarding", "operations", "prices", "seat", "seeding", "served"),
+    *(
+        "arrays",
+        "books",
+        "counting",
+        "guarding",
+        "operations",
+        "prices",
+        "seat",
+        "seeding",
+        "served",
+    ),
     "start",
 )
 MODULES = (

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.utils import _python_dispatch
 
-from bilevel.tasks.cpu_gpt_code.counting import End
+from bilevel.tasks.cpu_gpt_code.books import End
 
 # Takes dispatch modes away, calls kernels below them, or replaces what the kernels are
 BELOW = (

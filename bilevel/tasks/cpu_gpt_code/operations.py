@@ -6,6 +6,8 @@ ones are priced as what they do to each tensor. What `cpu_gpt` prices too low fo
 is dearer here; nothing is cheaper.
 """
 
+# ruff: noqa: SIM905
+
 FREE = """
 alias as_strided _conj detach diagonal empty empty_like empty_permuted empty_strided expand
 lift_fresh _make_dual _neg_view new_empty new_empty_strided permute _reshape_alias select slice
@@ -45,19 +47,22 @@ mish_backward
 """.split()
 
 INDEXED = "embedding gather index index_select take _unsafe_index".split()  # twice what is made
-INDEXED_WRITE = "scatter scatter_add index_put index_add _index_put_impl _unsafe_index_put".split()
+INDEXED_WRITE = """
+scatter scatter_add index_put index_add _index_put_impl _unsafe_index_put
+""".split()
 
 EXPONENTIAL = """
 exp exp2 logsumexp _softmax _softmax_backward_data _log_softmax _log_softmax_backward_data
-_safe_softmax _masked_softmax _masked_softmax_backward softmax log_softmax
+_safe_softmax _masked_softmax
+_masked_softmax_backward softmax log_softmax
 """.split()
 
 SLOW = """
 acos acosh angle asin asinh atan atan2 atanh cos cosh cummax cummin cumprod cumsum digamma erf erfc
 erfinv expm1 gelu gelu_backward histc hypot kthvalue lgamma log log10 log1p log2
 log_sigmoid_forward logaddexp logaddexp2 logcumsumexp logit logit_backward median mish mode
-nanmedian pow powsum searchsorted sin sinc sinh softplus sort special_entr tan tanh topk _unique _unique2
-unique_consecutive unique_dim xlogy
+nanmedian pow powsum searchsorted sin sinc sinh softplus sort special_entr tan tanh topk _unique
+_unique2 unique_consecutive unique_dim xlogy
 """.split()
 
 RANDOM = """

@@ -14,8 +14,9 @@ import torch
 
 from bilevel.errors import TaskError
 from bilevel.tasks.cpu_gpt import train
+from bilevel.tasks.cpu_gpt_code.books import streams
 from bilevel.tasks.cpu_gpt_code.confinement import ConfinedRun
-from bilevel.tasks.cpu_gpt_code.counting import Counter, Streams, table
+from bilevel.tasks.cpu_gpt_code.counting import Counter, table
 from bilevel.tasks.cpu_gpt_code.verdict import Refused
 from bilevel.trace import FailureKind
 
@@ -41,7 +42,7 @@ class Pace:
         self.measure()
 
     def measure(self) -> None:
-        with Counter(table(), Streams(), _end) as counter:
+        with Counter(table(), streams(), _end) as counter:
             started_s = time.thread_time()
             for _ in range(TIMES):
                 self._step()
@@ -88,11 +89,11 @@ class Watch:
             self._pace.measure()
         raise Refused(
             FailureKind.TIMEOUT,
-            f"{self.spent_s:.3g} seconds of processor time for {self._modelled_s:.3g} counted ones: more "
-            f"than {self.allowed_s:.3g}, {self._factor:g} times what the unedited script takes and "
-            "something for imports and calls. Work that is not counted as torch operations (numpy, Python "
-            "loops) is bounded too, and so are operations that are slower than their price; "
-            "task.cpu_factor is how many times",
+            f"{self.spent_s:.3g} seconds of processor time for {self._modelled_s:.3g} counted ones, "
+            f"which is more than {self.allowed_s:.3g}: {self._factor:g} times what the unedited "
+            "script takes and something for imports and calls. Work that is not counted as torch "
+            "operations (numpy, Python loops) is bounded too, and so are operations that are "
+            "slower than their price; task.cpu_factor is how many times",
         )
 
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from bilevel.tasks.cpu_gpt_code import operations as listed
 
-__builtins__ = dict(vars(builtins))  # its own: what a script puts in their place changes nothing here
+# Its own: what a script puts in their place changes nothing here
+globals()["__builtins__"] = dict(vars(builtins))
 
 Amounts = tuple[tuple[str, int], ...]
 Price = Callable[[tuple[Any, ...], Mapping[str, Any], Any], Amounts]
@@ -56,7 +57,7 @@ def macs(amount: int, like: Tensor) -> int:
     return amount * times
 
 
-def free(_: Any, __: Any, ___: Any) -> Amounts:
+def free(*_: Any) -> Amounts:
     return ()
 
 

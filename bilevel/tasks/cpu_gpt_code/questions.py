@@ -25,8 +25,8 @@ UNTOLD = (
 
 
 class Questions:
-    """To one run, from its first to its last. `most_s_per_token` and `used_s` are modelled seconds, as
-    the run counts them."""
+    """To one run, from its first to its last. `most_s_per_token` and `used_s` are modelled
+    seconds, as the run counts them."""
 
     def __init__(self, run: ConfinedRun, vocab_size: int, time_len: int) -> None:
         """Asks about random tokens. Raises Refused, SandboxError with what the run says."""

@@ -27,7 +27,8 @@ from bilevel.sandbox.worker import harden
 from bilevel.tasks.cpu_gpt import job as seam
 from bilevel.tasks.cpu_gpt_code import seeding
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
-from bilevel.tasks.cpu_gpt_code.counting import COUNTS, GRACE, Counter, Serve, Streams, table
+from bilevel.tasks.cpu_gpt_code.books import COUNTS, Serve, streams
+from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, table
 from bilevel.tasks.cpu_gpt_code.guarding import close
 from bilevel.tasks.cpu_gpt_code.operations import ALLOWED_WIDTH
 from bilevel.tasks.cpu_gpt_code.served import RunMeter, ServedJob
@@ -79,14 +80,14 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
     torch._C._set_deterministic_algorithms(True)  # the public one imports the compiler too
     harden(order["memory_mib"])
     seeding.fix(order["seed"])
-    listed, streams = table(), Streams()
+    listed, moved = table(), streams()
     ending = _ending(channel, printed)
     next(ending)
     end = ending.send
     meter = RunMeter(order["budget_s"], closed=order["closed"])
     job = ServedJob(order["seed"], order["vocab_size"], order["time_len"], meter)
     most_s = order["budget_s"] * (1 + GRACE)
-    counter = Counter(listed, streams, end, _serving(channel, job), most_s)
+    counter = Counter(listed, moved, end, _serving(channel, job), most_s)
     end({"ask": counter.ask})
     seam.start(job)
     close(end)
@@ -107,7 +108,7 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
     channel.give({"state": state, **account}, raw)
     try:
         while True:
-            answer(channel, job.model, Counter(listed, streams, end))  # type: ignore[arg-type]
+            answer(channel, job.model, Counter(listed, moved, end))  # type: ignore[arg-type]
     except BilevelError:
         os._exit(0)
 
@@ -159,7 +160,7 @@ def limit_cpu(more_s: float) -> None:
 
 def _forget() -> None:
     """The counter's modules are known to nobody who asks for them by name."""
-    for name in ("counting", "prices", "operations", "guarding", "seat"):
+    for name in ("books", "counting", "prices", "operations", "guarding", "seat"):
         sys.modules.pop(f"{__package__}.{name}", None)
         vars(sys.modules[__package__]).pop(name, None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class Served:
     tokens: int = 0
     batches: int = 0
     used_s: float = -1.0
-    account: Account = Account()
+    account: Account = field(default_factory=Account)
 
     def serve(self, run: ConfinedRun, watch: Watch, job: Job, most_s: float) -> tuple[Any, bytes]:
         """The state and the weights that the run ends with. Raises Refused, SandboxError."""

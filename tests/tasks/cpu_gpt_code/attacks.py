@@ -61,6 +61,7 @@ print("really", real)
 job.hand_over(model)
 """
 
+
 @dataclass(frozen=True)
 class Attack:
     """What is put before the loop; the loop; and what its verdict says, or None where it is charged
@@ -219,13 +220,11 @@ ATTACKS = {
         meter.count_operation = lambda *_: ()
         cost.seconds = meter.seconds = lambda _: 1e-9
         torch.Tensor.nbytes = property(lambda _: 0)
-        for name in ("sum", "map", "len", "id"):
-            setattr(builtins, name, getattr(builtins, name))
-        math.prod = lambda *_: 0
-        def mul(a, b, mm=torch.mm):
-            return mm(a, b)
+        plain, math.prod = math.prod, lambda *_: 0
+        real_sum, builtins.sum = sum, lambda *_: 0
         """,
         None,
+        LOOP + "math.prod, builtins.sum = plain, real_sum\n",
     ),
     "a mode that answers for shapes": Attack(
         """

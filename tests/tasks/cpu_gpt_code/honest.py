@@ -1,12 +1,17 @@
 """Edits of a GPT that nobody cheats with: each is a few lines that build, compute and train."""
 
+# mypy: allow-untyped-calls
+# ruff: noqa: N812, SIM905
+
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 ROWS, TIME, WIDTH, VOCAB = 2, 16, 32, 50
@@ -22,51 +27,35 @@ def tokens() -> Tensor:
 
 
 def learned(out: Tensor) -> None:
-    out.float().square().mean().backward()  # type: ignore[no-untyped-call]
+    out.float().square().mean().backward()
 
 
-def optimisers() -> Iterator[Edit]:
-    kinds = {
-        torch.optim.SGD: {"momentum": 0.9, "nesterov": True},
-        torch.optim.Adam: {"amsgrad": True},
-        torch.optim.AdamW: {},
-        torch.optim.NAdam: {},
-        torch.optim.RAdam: {},
-        torch.optim.Adamax: {},
-        torch.optim.Adagrad: {},
-        torch.optim.Adadelta: {},
-        torch.optim.RMSprop: {"momentum": 0.9, "centered": True},
-        torch.optim.Rprop: {},
-        torch.optim.ASGD: {},
-    }
-
-    def steps(kind: type, given: dict[str, object]) -> None:
-        layer = nn.Linear(WIDTH, WIDTH)
-        optimiser = kind(layer.parameters(), lr=0.01, weight_decay=0.1, **given)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 10)
-        for _ in range(2):
-            optimiser.zero_grad()
-            learned(layer(x()))
-            nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-
-    for kind, given in kinds.items():
-        for foreach in (False, True):
-            more = {k: v for k, v in given.items()} | {"foreach": foreach}
-            if kind is torch.optim.Rprop:
-                yield lambda foreach=foreach: rprop(foreach)
-            else:
-                yield lambda kind=kind, more=more: steps(kind, more)
-    for kind in (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD, torch.optim.Adagrad):
-        yield lambda kind=kind: steps(kind, {"fused": True})
-
-
-def rprop(foreach: bool) -> None:
+def steps(kind: Any, given: dict[str, object]) -> None:
     layer = nn.Linear(WIDTH, WIDTH)
-    optimiser = torch.optim.Rprop(layer.parameters(), foreach=foreach)
-    learned(layer(x()))
-    optimiser.step()
+    decay = {} if kind is torch.optim.Rprop else {"weight_decay": 0.1}
+    optimiser = kind(layer.parameters(), lr=0.01, **decay, **given)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 10)
+    for _ in range(2):
+        optimiser.zero_grad()
+        learned(layer(x()))
+        nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+
+
+def optimisers() -> Iterator[tuple[str, Edit]]:
+    kinds: dict[str, dict[str, object]] = {
+        "SGD": {"momentum": 0.9, "nesterov": True},
+        "Adam": {"amsgrad": True},
+        "RMSprop": {"momentum": 0.9, "centered": True},
+    }
+    names = "AdamW NAdam RAdam Adamax Adagrad Adadelta Rprop ASGD".split()
+    for name, given in {**kinds, **{name: {} for name in names}}.items():
+        for foreach in (False, True):
+            kind, more = getattr(torch.optim, name), {**given, "foreach": foreach}
+            yield f"{name} foreach={foreach}", partial(steps, kind, more)
+    for name in ("Adam", "AdamW", "SGD", "Adagrad"):
+        yield f"{name} fused", partial(steps, getattr(torch.optim, name), {"fused": True})
 
 
 def lion() -> None:
@@ -315,7 +304,8 @@ def precision() -> None:
     learned(layer(x().bfloat16()))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         learned(nn.Linear(WIDTH, WIDTH)(x()))
-        learned(F.scaled_dot_product_attention(*(x(ROWS, 2, TIME, 8) for _ in range(3))))
+        q = x(ROWS, 2, TIME, 8)
+        learned(F.scaled_dot_product_attention(q, q, q))
     learned(nn.Linear(WIDTH, WIDTH).double()(x().double()))
 
 
@@ -323,9 +313,9 @@ def transforms() -> None:
     layer = nn.Linear(WIDTH, WIDTH)
     learned(torch.utils.checkpoint.checkpoint(layer, x(), use_reentrant=False))
     learned(torch.vmap(layer)(x()))
-    params = dict(layer.named_parameters())
+    params: dict[str, Tensor] = dict(layer.named_parameters())
 
-    def loss(given: dict[str, Tensor]) -> Tensor:
+    def loss(given: dict[str, Tensor]) -> Any:
         return torch.func.functional_call(layer, given, (x().detach(),)).sum()
 
     torch.func.grad(loss)(params)
@@ -342,7 +332,7 @@ def transforms() -> None:
 
 
 EDITS: dict[str, Edit] = {
-    **{f"optimiser {i}": edit for i, edit in enumerate(optimisers())},
+    **dict(optimisers()),
     **{
         edit.__name__: edit
         for edit in (

@@ -8,6 +8,7 @@ import pytest
 
 from bilevel.sandbox.hosted import CONFINING, missing
 from bilevel.tasks.cpu_gpt.corpus import VALIDATION, Corpus
+from bilevel.tasks.cpu_gpt.identity import SCRIPT
 from bilevel.tasks.cpu_gpt_code import confinement, judge
 from bilevel.tasks.cpu_gpt_code.questions import UNTOLD
 from bilevel.trace import FailureKind
@@ -114,7 +115,7 @@ CHECKED = """
 UNCOUNTED = """
     import numpy as np
     def forward(self, tokens):
-        return Given(kept[0][np.asarray(memoryview(tokens.numpy()))] @ kept[1])
+        return Given(kept[0][np.asarray(tokens.tolist())] @ kept[1])
     class Given:
         def __init__(self, found): self.found = found
         detach = float = contiguous = lambda self: self
@@ -296,6 +297,43 @@ def test_what_is_not_a_parameter_or_a_buffer_does_not_count(
     found = judged(tmp_path, corpus, edited, layer="bwrap")
     assert found.kind is FailureKind.INVALID_PROPOSAL, found.reason
     assert "with the same parameters and buffers" in found.reason
+
+
+@pytest.mark.slow
+def test_what_the_unedited_script_costs_has_not_moved(tmp_path: Path, corpus: Corpus) -> None:
+    """Measurements of edits rest on it: the steps that a budget has, to the last byte."""
+    found = judged(tmp_path, corpus, SCRIPT.read_text(), budget_s=1.2)
+    assert found.kind is None, found.reason
+    assert found.modelled_s == pytest.approx(0.9275236355232, rel=1e-12)
+    assert found.metrics == {"steps": 2.0, "training_tokens": 16384.0}
+    assert found.counts == {
+        "mm_macs": 24577572864,
+        "bmm_macs": 4479516672,
+        "bytes": 5208416016,
+        "softmax_bytes": 413728768,
+        "slow_bytes": 4528384,
+        "calls": 7480,
+    }
+
+
+@pytest.mark.slow
+def test_an_edit_with_torch_s_own_optimiser_counts(tmp_path: Path, corpus: Corpus) -> None:
+    """It imports the compiler, which wants a place to write, and defines operations."""
+    edited = script(
+        "optimiser = torch.optim.AdamW(model.parameters(), lr=0.1)\n",
+        """
+        for progress in job.meter:
+            inputs, targets = job.batch(4)
+            logits = model(inputs).flatten(0, 1)
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(logits, targets.flatten()).backward()
+            optimiser.step()
+        job.hand_over(model)
+        """,
+    )
+    found = judged(tmp_path, corpus, edited, budget_s=0.2)
+    assert found.kind is None, found.reason
+    assert found.metrics["steps"] > 1
 
 
 def test_a_run_that_hangs_is_stopped(tmp_path: Path, corpus: Corpus) -> None:
