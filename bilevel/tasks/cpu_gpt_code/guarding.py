@@ -6,9 +6,11 @@ forging memory. That is not a wall: README.md tells what is left.
 
 from __future__ import annotations
 
+import _signal
 import _thread
 import contextlib
 import gc
+import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
@@ -30,13 +32,20 @@ BELOW = (
     *("_AutoDispatchBelowAutograd", "_dispatch_tls_set_dispatch_key_excluded"),
     *("_dispatch_tls_set_dispatch_key_included", "_dispatch_pystub"),
     *("_construct_storage_from_data_pointer", "_set_meta_in_tls_dispatch_include"),
+    "_te",
 )
+# Kernels that the just-in-time compiler makes itself, which are no operations
+FUSED = ("_jit_set_llga", "_jit_set_texpr", "_jit_override_can_fuse", "_jit_texpr_set")
+SIGNALS = ("signal", "setitimer", "alarm", "pthread_kill", "raise_signal", "siginterrupt")
 EVENTS = {
     **dict.fromkeys(
         ("gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._current_frames"),
         "looks for the counter",
     ),
-    **dict.fromkeys(("sys.settrace", "sys.setprofile"), "watches the counter"),
+    **dict.fromkeys(
+        ("sys.settrace", "sys.setprofile", "sys.monitoring.register_callback"),
+        "watches the counter",
+    ),
     **dict.fromkeys(("os.fork", "os.forkpty", "os.posix_spawn", "os.exec"), "starts a process"),
     **dict.fromkeys(("subprocess.Popen", "os.system"), "starts a process"),
 }
@@ -63,10 +72,16 @@ def close(end: End) -> None:
     handle: Any = torch._C._DispatchOperatorHandle
     handle.redispatch_boxed = refused("redispatch")
     _python_dispatch._disable_current_modes = _no_mode  # printing a tensor asks for it
+    for name in dir(torch._C):
+        if name.startswith(FUSED):
+            setattr(torch._C, name, refused(f"torch._C.{name}"))
     for module in (_thread, threading):
         for name in ("start_new_thread", "start_new", "_start_new_thread"):
             if hasattr(module, name):
                 setattr(module, name, refused(f"a thread ({name})"))
+    for module in (signal, _signal):
+        for name in SIGNALS:  # a handler runs anywhere, in the counter too
+            setattr(module, name, refused(f"a signal ({name})"))
     gc.collect()
     gc.freeze()
     gc.disable()  # a finaliser would run wherever an object is made, in the counter too

@@ -89,11 +89,11 @@ class Watch:
             self._pace.measure()
         raise Refused(
             FailureKind.TIMEOUT,
-            f"{self.spent_s:.3g} seconds of processor time for {self._modelled_s:.3g} counted ones, "
-            f"which is more than {self.allowed_s:.3g}: {self._factor:g} times what the unedited "
-            "script takes and something for imports and calls. Work that is not counted as torch "
-            "operations (numpy, Python loops) is bounded too, and so are operations that are "
-            "slower than their price; task.cpu_factor is how many times",
+            f"{self.spent_s:.3g} seconds of processor time for {self._modelled_s:.3g} counted "
+            f"ones, which is more than {self.allowed_s:.3g}: {self._factor:g} times what the "
+            "unedited script takes and something for imports and calls. Work that is not counted "
+            "as torch operations (numpy, Python loops) is bounded too, and so are "
+            "operations that are slower than their price; task.cpu_factor is how many times",
         )
 
 

@@ -96,15 +96,15 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
     limit_cpu(order["cpu_s"])
     with counter:
         outcome = yield order["script"]
-    if "problem" in outcome or "memory" in outcome or "diverged" in outcome:
-        end(outcome)
-    if job.model is None:
-        end({"missing": "the script ended without job.hand_over(model)"})
-    try:
-        state, raw = packed(job.model)  # type: ignore[arg-type]
-    except Exception as error:  # the script's own state_dict, say
-        end({"problem": described(error)})
-    account = {**counter.ask((COUNTS,)), "output": sendable(printed.text)}
+        if outcome:
+            end(outcome)
+        if job.model is None:
+            end({"missing": "the script ended without job.hand_over(model)"})
+        account = {**counter.ask((COUNTS,)), "output": sendable(printed.text)}
+        try:
+            state, raw = packed(job.model)  # type: ignore[arg-type]
+        except Exception as error:  # the script's own state_dict, say
+            end({"problem": described(error)})
     channel.give({"state": state, **account}, raw)
     try:
         while True:
@@ -233,6 +233,8 @@ def answer(channel: ArrayChannel, model: nn.Module, counter: Counter) -> None:
             tokens = tokens.reshape(request["ask"])
             with counter:
                 logits = model(tokens)
+            if type(logits) is not Tensor:
+                raise TypeError(f"the model gave {type(logits).__name__}, expected a torch.Tensor")
             values = logits.detach().float().contiguous()
         given = values.numpy().tobytes()
         channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)

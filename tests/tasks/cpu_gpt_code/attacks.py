@@ -345,6 +345,31 @@ ATTACKS = {
     "a trace function": Attack(
         "import sys\nsys.settrace(lambda *_: None)\n", "sys.settrace .watches the counter."
     ),
+    "kernels that a compiler fuses": Attack(
+        """
+        torch.jit.enable_onednn_fusion(True)
+        raise SystemExit("enabled")
+        """,
+        "_jit_set_llga_enabled would compute or look beside the counter",
+    ),
+    "a handler, run while the counter counts": Attack(
+        """
+        import signal
+        signal.signal(signal.SIGALRM, lambda *_: [torch.ones(999, 999) @ torch.ones(999, 999)])
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        """,
+        "a signal .signal. would compute or look beside the counter",
+    ),
+    "work while the weights are told": Attack(
+        """
+        def state_dict(self, *args, plain=nn.Module.state_dict, **kwargs):
+            for _ in range(99 if real else 0):
+                step(self)
+            return plain(self, *args, **kwargs)
+        Wide.state_dict = state_dict
+        """,
+        "over the budget: stopped after",
+    ),
     "products in numpy": Attack(
         """
         import numpy as np
