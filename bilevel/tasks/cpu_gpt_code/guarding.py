@@ -6,7 +6,6 @@ forging memory. That is not a wall: README.md tells what is left.
 
 from __future__ import annotations
 
-import _signal
 import _thread
 import contextlib
 import gc
@@ -56,15 +55,13 @@ ABOVE = {"Meta", "FuncTorchBatched"}  # kernels that compute nothing, or by oper
 
 
 def close(end: End) -> None:
-    """From now on, in this process; what was imported by name before keeps what it has."""
+    """From now on, in this process."""
 
     def refused(name: str) -> Any:
         return lambda *_, **__: end({"beside": name})
 
-    for name in BELOW:
-        for module in (torch._C, _python_dispatch):
-            if hasattr(module, name):
-                setattr(module, name, refused(f"torch._C.{name}"))
+    fused = [name for name in dir(torch._C) if name.startswith(FUSED)]
+    _replace({name: refused(f"torch._C.{name}") for name in (*BELOW, *fused)})
     libraries = _libraries(torch._C._dispatch_library, end)
     next(libraries)
     kept = libraries.send
@@ -72,14 +69,11 @@ def close(end: End) -> None:
     handle: Any = torch._C._DispatchOperatorHandle
     handle.redispatch_boxed = refused("redispatch")
     _python_dispatch._disable_current_modes = _no_mode  # printing a tensor asks for it
-    for name in dir(torch._C):
-        if name.startswith(FUSED):
-            setattr(torch._C, name, refused(f"torch._C.{name}"))
     for module in (_thread, threading):
         for name in ("start_new_thread", "start_new", "_start_new_thread"):
             if hasattr(module, name):
                 setattr(module, name, refused(f"a thread ({name})"))
-    for module in (signal, _signal):
+    for module in (signal, sys.modules["_signal"]):
         for name in SIGNALS:  # a handler runs anywhere, in the counter too
             setattr(module, name, refused(f"a signal ({name})"))
     gc.collect()
@@ -89,13 +83,23 @@ def close(end: End) -> None:
     sys.addaudithook(_hook(end))
 
 
+def _replace(made: dict[str, Any]) -> None:
+    """Names of `torch._C`, there and in every module that has taken one of them, as whatever."""
+    found = {id(getattr(torch._C, name)): name for name in made if hasattr(torch._C, name)}
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if id(value) in found:
+                setattr(module, name, made[found[id(value)]])
+
+
 def _libraries(make: Any, end: End) -> Generator[Any, tuple[Any, ...], None]:
     """Torch defines operations of other namespaces, which are not on the list, when a part of it is
     imported. A generator: what it holds is not shown."""
     made = None
     while True:
         given = yield made
-        if given[1] in OURS and given[2] not in ABOVE:
+        plain = all(type(one) is str for one in given[:3])
+        if not plain or (given[1] in OURS and given[2] not in ABOVE):
             end({"beside": f"a kernel for {given[1]}"})
         made = make(*given)
 

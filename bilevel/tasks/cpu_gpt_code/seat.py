@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from bilevel.sandbox.worker import harden
 from bilevel.tasks.cpu_gpt import job as seam
 from bilevel.tasks.cpu_gpt_code import seeding
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
-from bilevel.tasks.cpu_gpt_code.books import COUNTS, Serve, streams
+from bilevel.tasks.cpu_gpt_code.books import COUNTS, End, Serve, streams
 from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, table
 from bilevel.tasks.cpu_gpt_code.guarding import close
 from bilevel.tasks.cpu_gpt_code.operations import ALLOWED_WIDTH
@@ -80,14 +80,10 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
     torch._C._set_deterministic_algorithms(True)  # the public one imports the compiler too
     harden(order["memory_mib"])
     seeding.fix(order["seed"])
-    listed, moved = table(), streams()
     ending = _ending(channel, printed)
     next(ending)
     end = ending.send
-    meter = RunMeter(order["budget_s"], closed=order["closed"])
-    job = ServedJob(order["seed"], order["vocab_size"], order["time_len"], meter)
-    most_s = order["budget_s"] * (1 + GRACE)
-    counter = Counter(listed, moved, end, _serving(channel, job), most_s)
+    job, counter, question = _counted(order, channel, end)
     end({"ask": counter.ask})
     seam.start(job)
     close(end)
@@ -96,10 +92,10 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
     limit_cpu(order["cpu_s"])
     with counter:
         outcome = yield order["script"]
+        if job.model is None:
+            outcome = outcome or {"missing": "the script ended without job.hand_over(model)"}
         if outcome:
             end(outcome)
-        if job.model is None:
-            end({"missing": "the script ended without job.hand_over(model)"})
         account = {**counter.ask((COUNTS,)), "output": sendable(printed.text)}
         try:
             state, raw = packed(job.model)  # type: ignore[arg-type]
@@ -108,9 +104,21 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
     channel.give({"state": state, **account}, raw)
     try:
         while True:
-            answer(channel, job.model, Counter(listed, moved, end))  # type: ignore[arg-type]
+            answer(channel, job.model, question())  # type: ignore[arg-type]
     except BilevelError:
         os._exit(0)
+
+
+def _counted(
+    order: dict[str, Any], channel: ArrayChannel, end: End
+) -> tuple[ServedJob, Counter, Callable[[], Counter]]:
+    """The script's job, its counter, and a way to a new one for a question."""
+    meter = RunMeter(order["budget_s"], closed=order["closed"])
+    job = ServedJob(order["seed"], order["vocab_size"], order["time_len"], meter)
+    listed, moved = table(), streams()
+    most_s = order["budget_s"] * (1 + GRACE)
+    counter = Counter(listed, moved, end, _serving(channel, job), most_s)
+    return job, counter, lambda: Counter(listed, moved, end)
 
 
 def _ending(channel: ArrayChannel, printed: Tail) -> Generator[None, dict[str, Any], None]:

@@ -155,6 +155,10 @@ ATTACKS = {
         around("torch._C._DisableTorchDispatch()"),
         "_DisableTorchDispatch would compute or look beside the counter",
     ),
+    "the same by another name": Attack(
+        around("no_dispatch()", "from torch.utils._mode_utils import no_dispatch"),
+        "_DisableTorchDispatch would compute or look beside the counter",
+    ),
     "a kernel replaced by Python": Attack(
         """
         library = torch.library.Library("aten", "IMPL")
@@ -312,7 +316,7 @@ ATTACKS = {
             ask = at.tb_frame.f_locals["ask"]
         def step(model, plain=step):
             plain(model)
-            for what in range(9):
+            for what in range(5):
                 ask((what, (), {}, None)) if what else None
         """,
         None,

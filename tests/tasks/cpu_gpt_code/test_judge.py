@@ -28,7 +28,7 @@ def texts(monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
 
 
 TRIES = """
-import os, random, numpy as np
+import _random, os, random, numpy as np
 print("x" * 10**7)
 def tried(what):
     try:
@@ -52,7 +52,9 @@ for seed in (1, 2):
     draws.append([torch.rand(1).item(), torch.rand(1, generator=g).item(), np.random.rand(),
                   np.random.default_rng(seed).random(), random.random(),
                   random.Random(seed).random(), np.random.RandomState(seed).rand(),
-                  np.random.Generator(np.random.PCG64(seed)).random()])
+                  np.random.Generator(np.random.PCG64(seed)).random(),
+                  np.random.Generator(np.random._pcg64.PCG64(seed)).random(),
+                  np.random.mtrand.RandomState(seed).rand(), _random.Random(seed).random()])
     torch.set_rng_state(states[seed]), np.random.set_state(kept[seed]), random.setstate(held[seed])
     draws[-1] += [torch.rand(1).item(), np.random.rand(), random.random()]
 print("PICKED" if draws[0] != draws[1] else "the same draws")
