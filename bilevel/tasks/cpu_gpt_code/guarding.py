@@ -84,11 +84,11 @@ def close(end: End) -> None:
 
 
 def _replace(made: dict[str, Any]) -> None:
-    """Names of `torch._C`, there and in every module that has taken one of them, as whatever."""
+    """Names of `torch._C`, there and in every module but the platform's that has taken them."""
     found = {id(getattr(torch._C, name)): name for name in made if hasattr(torch._C, name)}
-    for module in list(sys.modules.values()):
+    for path, module in list(sys.modules.items()):
         for name, value in list(getattr(module, "__dict__", {}).items()):
-            if id(value) in found:
+            if id(value) in found and not path.startswith("bilevel"):
                 setattr(module, name, made[found[id(value)]])
 
 
