@@ -34,7 +34,7 @@ from bilevel.tasks.cpu_gpt_code.confinement import Bounds, ConfinedRun, Ended, d
 from bilevel.tasks.cpu_gpt_code.counting import GRACE
 from bilevel.tasks.cpu_gpt_code.identity import evaluator_digest
 from bilevel.tasks.cpu_gpt_code.messages import Account, understood
-from bilevel.tasks.cpu_gpt_code.pace import Pace, Watch
+from bilevel.tasks.cpu_gpt_code.pace import Pace, Watch, too_long
 from bilevel.tasks.cpu_gpt_code.questions import Questions
 from bilevel.tasks.cpu_gpt_code.serving import Served
 from bilevel.tasks.cpu_gpt_code.verdict import FILE, Refused, Verdict
@@ -198,12 +198,7 @@ class Judge:
 
     def _ended(self, error: Ended) -> tuple[FailureKind, str]:
         if error.code == 128 + signal.SIGXCPU:
-            return FailureKind.TIMEOUT, (
-                f"stopped after {self._bounds.cpu_s:g} seconds of processor time for "
-                f"{self._options.budget_s:g} modelled ones: work that is not counted as torch "
-                "operations (numpy, Python loops, threads) is bounded too; task.cpu_factor is how "
-                "many times the unedited script's it may be"
-            )
+            return FailureKind.TIMEOUT, f"stopped: {too_long(self._options.cpu_factor)}"
         if error.code == 128 + signal.SIGKILL:
             return FailureKind.OUT_OF_MEMORY, "killed, probably by the kernel for its memory"
         return FailureKind.CRASH, str(error)

@@ -87,14 +87,17 @@ class Watch:
             if self.spent_s <= self.allowed_s:
                 return
             self._pace.measure()
-        raise Refused(
-            FailureKind.TIMEOUT,
-            f"{self.spent_s:.3g} seconds of processor time for {self._modelled_s:.3g} counted "
-            f"ones, which is more than {self.allowed_s:.3g}: {self._factor:g} times what the "
-            "unedited script takes and something for imports and calls. Work that is not counted "
-            "as torch operations (numpy, Python loops) is bounded too, and so are "
-            "operations that are slower than their price; task.cpu_factor is how many times",
-        )
+        raise Refused(FailureKind.TIMEOUT, too_long(self._factor))
+
+
+def too_long(factor: float) -> str:
+    """Without what was measured, which is another number each time: it is among the checks."""
+    return (
+        f"more processor time than {factor:g} times what the unedited script takes for as many "
+        "modelled seconds, and something for imports and calls: work that is not counted as torch "
+        "operations (numpy, Python loops) is bounded too, and so are operations that are slower "
+        "than their price; task.cpu_factor is how many times"
+    )
 
 
 def _end(message: dict[str, Any]) -> NoReturn:

@@ -380,7 +380,7 @@ ATTACKS = {
         def mul(a, b):
             return torch.from_numpy(a.detach().numpy() @ b.detach().numpy())
         """,
-        "seconds of processor time for",
+        "more processor time than 1.5 times what the unedited script takes",
         budget_s=3.0,
     ),
     "learning while answering": Attack(
