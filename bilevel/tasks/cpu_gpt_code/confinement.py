@@ -25,20 +25,41 @@ from bilevel.sandbox.kept import (
     first_frame,
 )
 from bilevel.sandbox.places import elsewhere, libraries
+from bilevel.sandbox.processor import below
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
+INSIDE_HERE = (
+    *(
+        "arrays",
+        "books",
+        "counting",
+        "guarding",
+        "operations",
+        "prices",
+        "seat",
+        "seeding",
+        "served",
+    ),
+    "start",
+)
 MODULES = (
     *("", "sandbox", "tasks", "tasks.cpu_gpt", "tasks.cpu_gpt_code"),
     *WORDS,
     *(f"sandbox.{name}" for name in INSIDE),
     *(f"tasks.cpu_gpt.{name}" for name in ("coefficients", "cost", "meter", "job")),
-    *(f"tasks.cpu_gpt_code.{name}" for name in ("arrays", "counting", "seeding", "seat", "start")),
+    *(f"tasks.cpu_gpt_code.{name}" for name in INSIDE_HERE),
 )
 START = "tasks.cpu_gpt_code.start"
 DEVICES = ("/dev/urandom",)  # torch reads it when it starts
 PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch chooses its kernels by
-MEMORY = {**ENVIRONMENT, "MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+VARIABLES = {
+    **ENVIRONMENT,
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "TORCHINDUCTOR_CACHE_DIR": "/",  # torch.optim makes sure that it exists when first used
+}
 TOLD_BY = ("botocore", "awscli")  # packages that hold the text of the default corpus
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
 
 
@@ -60,7 +81,7 @@ class ConfinedRun(Closing):
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
         layer = chosen(bounds.layer)
-        room = Room(layer, MEMORY, _present(PROCESSOR), DEVICES, hidden())
+        room = Room(layer, VARIABLES, _present(PROCESSOR), DEVICES, hidden())
         self._kept = Kept(room)
         given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=ERROR_CHUNKS)
@@ -100,6 +121,11 @@ class ConfinedRun(Closing):
         return self.take(most)
 
     @property
+    def cpu_s(self) -> float:
+        """What the kernel has counted of it until now."""
+        return spent_s(self._kept.pid)
+
+    @property
     def said(self) -> str:
         """The end of what was written to the error pipe."""
         return b"".join(self._said).decode("utf-8", errors="replace").strip()
@@ -125,6 +151,19 @@ class Ended(WorkerDied):
     def __init__(self, code: int, said: str) -> None:
         super().__init__(f"the run's process ended with code {code}: {said[-300:]!r}")
         self.code = code
+
+
+def spent_s(keeper: int) -> float:
+    """Processor seconds of what is below a keeper, in all threads and of all children, those that
+    have ended too."""
+    ticks = 0
+    for pid in below(keeper):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile, and its parent has its time
+        ticks += sum(map(int, stat[11:15]))
+    return ticks * TICK_S
 
 
 def deadline(limit_s: float) -> float:

@@ -1,79 +1,118 @@
-"""The budget inside a confined run: every operation of the script is counted, in or out of a loop.
+"""The budget inside a confined run: every operation is looked up, priced and booked, or refused.
 
-It shares its process with the script. What the evaluator checks of it from outside is in
-README.md.
+What the script holds asks through operations of its own (`torch.ops.bilevel`), which only an
+entered counter answers. It is still the script's own process: what the evaluator checks from
+outside is in README.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import builtins
+import types
+from collections.abc import Callable
+from typing import Any, NoReturn
 
-from torch.utils._python_dispatch import TorchDispatchMode
+import torch
 
-from bilevel.tasks.cpu_gpt.cost import FEATURES, seconds
-from bilevel.tasks.cpu_gpt.meter import count_operation
+from bilevel.tasks.cpu_gpt_code import operations
+from bilevel.tasks.cpu_gpt_code.books import (
+    BATCH,
+    BOOK,
+    LOOK,
+    STEP,
+    USED,
+    Booked,
+    End,
+    Problem,
+    Serve,
+    Table,
+    book,
+)
+from bilevel.tasks.cpu_gpt_code.prices import at, price_of
+
+globals()["__builtins__"] = dict(vars(builtins))  # its own, as in prices.py
 
 GRACE = 0.02  # share of the budget for what comes after the last step
 
+_push = torch._C._push_on_torch_dispatch_stack
+_pop = torch._C._pop_torch_dispatch_stack
+_NoOverrides = torch._C.DisableTorchFunction
+_library: Any = torch.library.Library("bilevel", "DEF")  # type: ignore[no-untyped-call]
+for _schema in ("batch(int rows) -> Tensor", "used() -> float", "step() -> ()"):
+    _library.define(_schema)
+_BATCH, _USED, _STEP = (
+    getattr(torch.ops.bilevel, name).default for name in ("batch", "used", "step")
+)
 
-class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts every operation while it is entered; calls `over` with the modelled seconds once more
-    than `most_s` are used."""
+
+def table() -> Table:
+    """Every overload on the list, by identity: what it is called by, its price, another one within
+    an allowance (`operations.ALLOWED`), and whether it draws random numbers."""
+    found: Table = {}
+    for whole in torch._C._dispatch_get_all_op_names():
+        space, _, rest = whole.partition("::")
+        name, _, overload = rest.partition(".")
+        price = price_of(name, space)
+        if price is not None:
+            packet = getattr(getattr(torch.ops, space), name)
+            op = getattr(packet, overload or "default", None)
+            if op is not None:
+                draws = name.removesuffix("_") in operations.RANDOM
+                allowed = at("bytes") if name == operations.ALLOWED else None
+                found[id(op)] = op, op._op, price, allowed, draws
+    return found
+
+
+def nothing_served(*_: Any) -> NoReturn:
+    raise RuntimeError("there are no batches any more: the script has ended")
+
+
+class Counter:
+    """Books every operation while it is entered, and answers what the script's operations ask."""
 
     def __init__(
-        self, most_s: float = float("inf"), over: Callable[[float], None] = lambda _: None
+        self,
+        listed: Table,
+        moved: Callable[..., Problem],
+        end: End,
+        serve: Serve = nothing_served,
+        most_s: float = float("inf"),
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.counts: dict[str, int] = dict.fromkeys(FEATURES, 0)
-        self._most_s = most_s
-        self._over = over
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        """Nothing is compiled in here, and importing the compiler takes as long as torch itself."""
-        return False
+        kept = book(listed, moved, end, serve, most_s)
+        next(kept)
+        self.ask: Callable[[Booked], Any] = kept.send
+        mode: Any = types.SimpleNamespace()
+        mode.__torch_dispatch__ = types.MethodType(_dispatch(self.ask), mode)
+        self._mode = mode
 
     @property
     def used_s(self) -> float:
-        return seconds(self.counts)
+        return float(self.ask((USED,)))
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+    def __enter__(self) -> Counter:
+        _push(self._mode)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        _pop(None)
+
+
+def _dispatch(ask: Callable[[Booked], Any]) -> Callable[..., Any]:
+    """An error of an operation shows this frame, in which there is nothing but the question."""
+
+    def dispatch(
+        _: Any, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        if func is _USED:
+            return ask((USED,))
+        if func is _STEP or func is _BATCH:
+            answer = ask((BATCH, *args) if args else (STEP,))
+            return answer if args else None
         kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        for feature, amount in count_operation(func, args, kwargs, out):
-            self.counts[feature] += amount
-        self.counts["calls"] += 1
-        if self.used_s > self._most_s:
-            self._over(self.used_s)
+        with _NoOverrides():
+            call = ask((LOOK, func, kinds, args, kwargs))
+            out = call(*args, **kwargs)
+            ask((BOOK, args, kwargs, out))
         return out
 
-
-class RunMeter:
-    """Iterate over it to train: yields the share of the budget used, as long as another step like
-    the dearest one fits. A `closed` one has no step: a model is only built."""
-
-    def __init__(self, budget_s: float, counter: Counter, *, closed: bool) -> None:
-        self.budget_s = budget_s
-        self.steps = 0
-        self._counter = counter
-        self._closed = closed
-
-    @property
-    def used_s(self) -> float:
-        """Modelled seconds since the script began."""
-        return self._counter.used_s
-
-    def __iter__(self) -> Iterator[float]:
-        dearest_s = 0.0
-        while not self._closed and self.used_s + dearest_s <= self.budget_s:
-            before_s = self.used_s
-            yield before_s / self.budget_s
-            self.steps += 1
-            dearest_s = max(dearest_s, self.used_s - before_s)
+    return dispatch

@@ -7,12 +7,15 @@ from bilevel.sandbox import frames
 from bilevel.tasks.cpu_gpt import identity
 
 HERE = Path(__file__).parent
-WALL = ("boot", "frames", "hosted", "keeper", "kept", "places", "syscalls", "worker")
+WALL = (
+    *("boot", "frames", "hosted", "keeper", "kept", "places", "processor", "syscalls", "worker"),
+)
 
 
 def evaluator_digest() -> str:
-    """sha256 over the evaluator of `cpu_gpt`, what is added to it here, and the wall."""
+    """sha256 over the evaluator of `cpu_gpt` and its script, whose pace is the measure, what is
+    added to them here, and the wall."""
     wall = Path(frames.__file__).parent
     added = [*sorted(HERE.glob("*.py")), *(wall / f"{name}.py" for name in WALL)]
     lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in added]
-    return hashlib.sha256("".join([identity.evaluator_digest(), *lines]).encode()).hexdigest()
+    return hashlib.sha256("".join([identity.frozen_digest(), *lines]).encode()).hexdigest()

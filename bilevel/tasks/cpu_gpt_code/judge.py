@@ -22,24 +22,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevel.errors import BilevelError
-from bilevel.sandbox.failures import BadFrame, SandboxError, SandboxUnavailable, TimeLimit
+from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, TimeLimit
 from bilevel.sandbox.hosted import chosen
+from bilevel.tasks.cpu_gpt.coefficients import SECONDS_PER
 from bilevel.tasks.cpu_gpt.corpus import Corpus, open_corpus
 from bilevel.tasks.cpu_gpt.harness import TIME_LEN
 from bilevel.tasks.cpu_gpt.job import Job
 from bilevel.tasks.cpu_gpt.meter import Meter
 from bilevel.tasks.cpu_gpt_code import scoring
-from bilevel.tasks.cpu_gpt_code.arrays import MAX_ROWS
 from bilevel.tasks.cpu_gpt_code.confinement import Bounds, ConfinedRun, Ended, deadline
 from bilevel.tasks.cpu_gpt_code.counting import GRACE
 from bilevel.tasks.cpu_gpt_code.identity import evaluator_digest
-from bilevel.tasks.cpu_gpt_code.messages import Account, number, over, understood
+from bilevel.tasks.cpu_gpt_code.messages import Account, understood
+from bilevel.tasks.cpu_gpt_code.pace import Pace, Watch, too_long
 from bilevel.tasks.cpu_gpt_code.questions import Questions
-from bilevel.tasks.cpu_gpt_code.verdict import FILE, Refused, Verdict, cheated
+from bilevel.tasks.cpu_gpt_code.serving import Served
+from bilevel.tasks.cpu_gpt_code.verdict import FILE, Refused, Verdict
 from bilevel.trace import FailureKind
 
-MAX_WEIGHT_BYTES = 1 << 28
 ANSWERING_CPU_S = 10.0  # beside what training may use
+HARD = 1.5  # times what a run is allowed, the kernel stops it; the evaluator looks before
 SECOND_RUN = (
     "in the second run, which builds the model again (the same script with a job.meter that has no "
     "step, then the trained parameters and buffers)"
@@ -68,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--corpus", type=Path, required=True, help="a prepared corpus folder")
     parser.add_argument("--layer", default="confined", help="what confines the script")
     parser.add_argument("--limit-s", type=float, default=600, help="real seconds for everything")
-    parser.add_argument("--cpu-factor", type=float, default=5, help="CPU seconds a modelled one")
+    parser.add_argument(
+        "--cpu-factor", type=float, default=1.5, help="times the unedited script's processor time"
+    )
     parser.add_argument("--memory-mib", type=int, default=4096)
     return parser
 
@@ -80,14 +84,14 @@ class Judge:
         self._options = options
         self._corpus = corpus
         self._text: str = options.script.read_text()
-        self._bounds = Bounds(
-            chosen(options.layer),
-            options.memory_mib,
-            options.cpu_factor * options.budget_s + ANSWERING_CPU_S,
-            deadline(options.limit_s),
-        )
-        self._served = self._batches = 0
-        self._account = Account()
+        layer, until = chosen(options.layer), deadline(options.limit_s)
+        self._pace = Pace(corpus.vocab_size, TIME_LEN)
+        calls = self._most_s / SECONDS_PER["calls"]
+        allowed_s = self._pace.allows_s(self._most_s, calls, options.cpu_factor)
+        cpu_s = HARD * allowed_s + ANSWERING_CPU_S
+        self._bounds = Bounds(layer, options.memory_mib, cpu_s, until)
+        self._watch: Watch | None = None
+        self._served, self._training_cpu_s = Served(), 0.0
         self._answering_s_per_token = 0.0
         self._checks: dict[str, float] = {}
         self._hashes = {
@@ -108,8 +112,9 @@ class Judge:
         except SandboxUnavailable:
             raise
         except Ended as error:
-            died_at = self._account.steps or self._batches  # without a word of its steps
-            self._account = replace(self._account, steps=died_at)
+            account = self._served.account  # it may be without a word of its steps
+            died_at = account.steps or self._served.batches
+            self._served.account = replace(account, steps=died_at)
             return self._verdict(None, *self._ended(error))
         except SandboxError as error:
             said = f"the run's process sent what was not asked for ({error})"
@@ -118,26 +123,35 @@ class Judge:
     def _value(self) -> float:
         chunks = scoring.Chunks.of(self._corpus.validation_tokens(), TIME_LEN)
         with self._run(closed=False) as trained:
-            message, weights, self._served = self._to_its_end(trained)
-            self._account = Account.of(message)
-            state = understood(message, "state")
+            self._watch = Watch(trained, self._pace, self._options.cpu_factor)
+            state, weights = self._to_its_end(trained, self._served, self._watch)
+            self._training_cpu_s = self._watch.spent_s
             self._hashes["weights"] = hashlib.sha256(weights).hexdigest()
-            self._check_budget()
-            found = scoring.answers(self._questions(trained), chunks)
+            if not self._served.tokens:
+                reason = "the script trained on nothing: it took no batch"
+                raise Refused(FailureKind.NO_METRIC, reason)
+            ask = self._questions(trained, self._watch, self._served.account)
+            found = scoring.answers(ask, chunks)
+            self._watch.look()
         value = scoring.bits_per_byte(found, chunks, self._corpus.token_bytes())
         if not math.isfinite(value):
             raise Refused(FailureKind.DIVERGENCE, f"the validation loss is {value}")
         with self._run(closed=True) as fresh:
-            ask = self._made_again(fresh, state, weights)
+            watch = Watch(fresh, self._pace, self._options.cpu_factor)
+            ask = self._made_again(fresh, watch, state, weights)
             self._checks = scoring.check_past(ask, chunks, found, self._corpus.vocab_size)
+            watch.look()
         return value
 
-    def _made_again(self, fresh: ConfinedRun, state: Any, weights: bytes) -> scoring.Ask:
+    def _made_again(
+        self, fresh: ConfinedRun, watch: Watch, state: Any, weights: bytes
+    ) -> scoring.Ask:
         """Run 2 as far as its first question. What goes wrong there says that it did."""
+        served = Served()
         try:
-            understood(self._to_its_end(fresh)[0], "state")
+            self._to_its_end(fresh, served, watch)
             understood(fresh.ask({"load": state}, weights)[0], "loaded")
-            return self._questions(fresh)
+            return self._questions(fresh, watch, served.account)
         except Refused as error:
             raise Refused(error.kind, f"{SECOND_RUN}: {error.reason}") from None
 
@@ -152,8 +166,7 @@ class Judge:
         }
         return ConfinedRun(self._bounds, order)
 
-    def _to_its_end(self, run: ConfinedRun) -> tuple[dict[str, Any], bytes, int]:
-        """Serves batches until the script has ended: its last message, and tokens served."""
+    def _to_its_end(self, run: ConfinedRun, served: Served, watch: Watch) -> tuple[Any, bytes]:
         job = Job(
             Meter(self._options.budget_s),
             self._options.seed,
@@ -161,35 +174,13 @@ class Judge:
             TIME_LEN,
             self._corpus.train_tokens(),
         )
-        served, used_s = 0, -1.0
-        while True:
-            message, raw = run.take(MAX_WEIGHT_BYTES)
-            if "batch" not in message:
-                return message, raw, served
-            now_s, rows = number(message.get("used_s")), number(message["batch"])
-            if not now_s > used_s:
-                raise cheated("operations are not counted any more: the counter was switched off")
-            if now_s > self._most_s:
-                raise over(now_s)
-            if not 1 <= rows <= MAX_ROWS:
-                raise BadFrame(f"a batch of {rows} sequences")
-            used_s, self._batches = now_s, self._batches + 1
-            inputs, targets = job.batch(int(rows))
-            served += inputs.numel()
-            tokens = np.concatenate([inputs.numpy(), targets.numpy()[:, -1:]], axis=1)
-            run.give({}, tokens.astype("<u2").tobytes())
+        return served.serve(run, watch, job, self._most_s)
 
     @property
     def _most_s(self) -> float:
         return float(self._options.budget_s) * (1 + GRACE)
 
-    def _check_budget(self) -> None:
-        if self._account.modelled_s > self._most_s:
-            raise over(self._account.modelled_s)
-        if not self._served:
-            raise Refused(FailureKind.NO_METRIC, "the script trained on nothing: it took no batch")
-
-    def _questions(self, run: ConfinedRun) -> scoring.Ask:
+    def _questions(self, run: ConfinedRun, watch: Watch, account: Account) -> scoring.Ask:
         """To a run whose script has ended; what it answers has to fit what it counted."""
         questions = Questions(run, self._corpus.vocab_size, TIME_LEN)
 
@@ -197,37 +188,36 @@ class Judge:
             logits = questions.ask(tokens)
             dearest_s = max(self._answering_s_per_token, questions.most_s_per_token)
             self._answering_s_per_token = dearest_s
-            self._check_counting()
+            self._served.check_training(dearest_s)
+            used_s = questions.used_s
+            calls = account.counts["calls"] + used_s / SECONDS_PER["calls"]
+            watch.glance(account.modelled_s + used_s, calls)
             return logits
 
         return ask
 
-    def _check_counting(self) -> None:
-        """Training on a token computes at least what predicting from one does."""
-        trained_s = self._account.modelled_s / self._served
-        if trained_s < self._answering_s_per_token:
-            raise cheated(
-                f"training counted {trained_s:.2g} modelled seconds a token, predicting from one "
-                f"{self._answering_s_per_token:.2g}: the counter was switched off, or tokens were "
-                "taken and not used"
-            )
-
     def _ended(self, error: Ended) -> tuple[FailureKind, str]:
         if error.code == 128 + signal.SIGXCPU:
-            return FailureKind.TIMEOUT, (
-                f"stopped after {self._bounds.cpu_s:g} seconds of processor time for "
-                f"{self._options.budget_s:g} modelled ones: work that is not counted as torch "
-                "operations (numpy, Python loops, threads) is bounded too; where the unedited "
-                "script needs as much, raise task.cpu_factor"
-            )
+            return FailureKind.TIMEOUT, f"stopped: {too_long(self._options.cpu_factor)}"
         if error.code == 128 + signal.SIGKILL:
             return FailureKind.OUT_OF_MEMORY, "killed, probably by the kernel for its memory"
         return FailureKind.CRASH, str(error)
 
+    def _processor_time(self) -> dict[str, float]:
+        """Beside modelled time: of the whole run, of its training, and of the unedited script."""
+        if self._watch is None:
+            return {}
+        return {
+            "cpu_s": self._watch.spent_s,
+            "training_cpu_s": self._training_cpu_s,
+            "unedited_cpu_s_per_modelled_s": self._pace.ratio,
+            "cpu_s_allowed": self._watch.allowed_s,
+        }
+
     def _verdict(
         self, value: float | None, kind: FailureKind | None = None, reason: str = ""
     ) -> Verdict:
-        account, served = self._account, float(self._served)
+        account, served = self._served.account, float(self._served.tokens)
         return Verdict(
             value,
             kind,
@@ -236,7 +226,11 @@ class Judge:
             account.modelled_s,
             {"steps": float(account.steps), "training_tokens": served},
             account.counts,
-            {**self._checks, "answering_s_per_token": self._answering_s_per_token},
+            {
+                **self._checks,
+                "answering_s_per_token": self._answering_s_per_token,
+                **self._processor_time(),
+            },
             self._hashes,
             self._bounds.layer,
         )

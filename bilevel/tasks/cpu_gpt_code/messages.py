@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from bilevel.sandbox.failures import BadFrame
 from bilevel.tasks.cpu_gpt.cost import FEATURES, seconds
-from bilevel.tasks.cpu_gpt_code.verdict import Refused
+from bilevel.tasks.cpu_gpt_code.verdict import Refused, cheated
 from bilevel.trace import FailureKind
 
 SHOWN_CHARS = 4000
@@ -16,6 +16,17 @@ SAID = {
     "missing": FailureKind.NO_METRIC,
     "diverged": FailureKind.DIVERGENCE,
     "problem": FailureKind.CRASH,
+}
+FORBIDDEN = {
+    "unlisted": "the operation {what} is not on the list of priced operations, so it may not be "
+    "used: {instead}",
+    "subclass": "a tensor of the class {what}: only torch's own tensors are priced; use plain "
+    "tensors, and torch.autograd.Function for a gradient of your own",
+    "unpriced": "an operation that cannot be priced as it was called ({what})",
+    "seeded": "{what} drew from a random generator whose state was set: seeds are the trial's; "
+    "leave generators as they are, or call torch.manual_seed(job.seed)",
+    "beside": "{what} would compute or look beside the counter, which no script may; compute with "
+    "torch operations in the one thread that there is",
 }
 
 
@@ -57,6 +68,11 @@ def understood(message: Mapping[str, Any], wanted: str) -> Any:
         raise over(number(message["over"]))
     if "memory" in message:
         raise Refused(FailureKind.OUT_OF_MEMORY, "the script wanted more than task.memory_mib")
+    for said, why in FORBIDDEN.items():
+        if said in message:
+            given = {"what": message[said], "instead": message.get("instead")}
+            shown = {name: str(text)[:REASON_CHARS] for name, text in given.items()}
+            raise cheated(why.format(**shown))
     for said, kind in SAID.items():
         if said in message:
             raise Refused(kind, str(message[said])[:REASON_CHARS])

@@ -25,14 +25,14 @@ UNTOLD = (
 
 
 class Questions:
-    """To one run, from its first to its last. `most_s_per_token` are modelled seconds, as the run
-    counts them."""
+    """To one run, from its first to its last. `most_s_per_token` and `used_s` are modelled
+    seconds, as the run counts them."""
 
     def __init__(self, run: ConfinedRun, vocab_size: int, time_len: int) -> None:
         """Asks about random tokens. Raises Refused, SandboxError with what the run says."""
         self._run = run
         self._vocab_size = vocab_size
-        self.most_s_per_token = 0.0
+        self.most_s_per_token = self.used_s = 0.0
         self._answered(
             np.random.default_rng(0).integers(0, vocab_size, size=(CHUNKS_AT_ONCE, time_len))
         )
@@ -58,8 +58,9 @@ class Questions:
         if given != shape or len(raw) != size:
             reason = f"model(tokens {list(tokens.shape)}) gave {str(given)[:80]}, expected {shape}"
             raise Refused(FailureKind.CRASH, reason)
-        spent_s = number(message.get("used_s")) / tokens.size
+        spent_s = number(message.get("used_s"))
         if not spent_s > 0:
             raise cheated("the model predicts without one counted operation")
-        self.most_s_per_token = max(self.most_s_per_token, spent_s)
+        self.most_s_per_token = max(self.most_s_per_token, spent_s / tokens.size)
+        self.used_s += spent_s
         return np.frombuffer(bytearray(raw), dtype="<f4").reshape(shape)

@@ -15,7 +15,8 @@ import sys
 import time
 import traceback
 import types
-from typing import Any, NoReturn
+from collections.abc import Callable, Generator
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +27,12 @@ from bilevel.sandbox.syscalls import confine_calls
 from bilevel.sandbox.worker import harden
 from bilevel.tasks.cpu_gpt import job as seam
 from bilevel.tasks.cpu_gpt_code import seeding
-from bilevel.tasks.cpu_gpt_code.arrays import MAX_ROWS, ArrayChannel
-from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, RunMeter
+from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
+from bilevel.tasks.cpu_gpt_code.books import COUNTS, End, Serve, streams
+from bilevel.tasks.cpu_gpt_code.counting import GRACE, Counter, table
+from bilevel.tasks.cpu_gpt_code.guarding import close
+from bilevel.tasks.cpu_gpt_code.operations import ALLOWED_WIDTH
+from bilevel.tasks.cpu_gpt_code.served import RunMeter, ServedJob
 
 SCRIPT = "train.py"
 SHOWN_CHARS = 4000
@@ -52,35 +57,21 @@ class Tail(io.TextIOBase):
         return len(text)
 
 
-class ServedJob(seam.Job):
-    """The seam that the script knows; the evaluator serves its batches."""
-
-    def __init__(self, order: dict[str, Any], meter: RunMeter, channel: ArrayChannel) -> None:
-        self.meter = meter  # type: ignore[assignment]
-        self.seed, self.vocab_size = order["seed"], order["vocab_size"]
-        self.time_len = order["time_len"]
-        self.model = None
-        self._channel = channel
-
-    def batch(self, rows: int) -> tuple[Tensor, Tensor]:
-        if type(rows) is not int or not 1 <= rows <= MAX_ROWS:
-            raise seam.JobError(f"batch({rows!r}): expected a number of sequences, 1 to {MAX_ROWS}")
-        self._channel.give({"batch": rows, "used_s": self.meter.used_s})
-        _, raw = self._channel.take(rows * (self.time_len + 1) * 2)
-        tokens = np.frombuffer(raw, dtype="<u2").reshape(rows, -1).astype(np.int64)
-        both = torch.from_numpy(tokens)
-        return both[:, :-1].contiguous(), both[:, 1:].contiguous()
-
-    def hand_over(self, model: seam.Model) -> None:
-        if self.model is not None:
-            raise seam.JobError("hand_over was called twice; call it once, with the final model")
-        if not isinstance(model, nn.Module):
-            raise seam.JobError(f"hand_over got {type(model).__name__}, expected a torch.nn.Module")
-        self.model = model
-
-
 def serve() -> None:
-    """One run from its order to the end of the questions; never returns."""
+    """One run from its order to the end of the questions; never returns.
+
+    While the script runs, the frames below it hold its text and what it prints; the rest is kept in
+    a generator, whose frame is not among them.
+    """
+    printed = Tail()
+    rest = _conduct(printed)
+    text = next(rest)
+    sys.stdout = sys.stderr = printed
+    rest.send(_outcome(text, printed))
+
+
+def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
+    """All but the script's own run: yields its text, is sent what came of it."""
     reads, writes = os.dup(0), os.dup(1)
     os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
     os.dup2(2, 1)
@@ -89,17 +80,87 @@ def serve() -> None:
     torch.set_num_threads(1)
     torch._C._set_deterministic_algorithms(True)  # the public one imports the compiler too
     harden(order["memory_mib"])
+    seeding.fix(order["seed"])
+    ending = _ending(channel, printed)
+    next(ending)
+    end = ending.send
+    job, counter, question = _counted(order, channel, end)
+    end({"ask": counter.ask})
+    seam.start(job)
     limit_cpu(order["cpu_s"])
     if order["walled"]:
         confine_calls()
-    seeding.fix(order["seed"])
+    close(end)
+    _forget()
     channel.give({"ready": True})
-    model = Run(channel, order).model()
+    with counter:
+        outcome = yield order["script"]
+        if job.model is None:
+            outcome = outcome or {"missing": "the script ended without job.hand_over(model)"}
+        if outcome:
+            end(outcome)
+        account = {**counter.ask((COUNTS,)), "output": sendable(printed.text)}
+        try:
+            state, raw = packed(job.model)  # type: ignore[arg-type]
+        except Exception as error:  # the script's own state_dict, say
+            end({"problem": described(error)})
+    channel.give({"state": state, **account}, raw)
     try:
         while True:
-            answer(channel, model)
+            answer(channel, job.model, question())  # type: ignore[arg-type]
     except BilevelError:
         os._exit(0)
+
+
+def _counted(
+    order: dict[str, Any], channel: ArrayChannel, end: End
+) -> tuple[ServedJob, Counter, Callable[[], Counter]]:
+    """The script's job, its counter, and a way to a new one for a question."""
+    meter = RunMeter(order["budget_s"], closed=order["closed"])
+    job = ServedJob(order["seed"], order["vocab_size"], order["time_len"], meter)
+    listed, moved = table(), streams()
+    most_s = order["budget_s"] * (1 + GRACE)
+    counter = Counter(listed, moved, end, _serving(channel, job), most_s)
+    return job, counter, lambda: Counter(listed, moved, end)
+
+
+def _ending(channel: ArrayChannel, printed: Tail) -> Generator[None, dict[str, Any], None]:
+    """Is told whom to ask for the account, then the last message: there is no way to catch it."""
+    ask = (yield)["ask"]
+    message = yield
+    account = {} if "counts" in message else ask((COUNTS,))
+    channel.give({**message, **account, "output": sendable(printed.text)})
+    os._exit(0)
+
+
+def _serving(channel: ArrayChannel, job: ServedJob) -> Serve:
+    def batch(rows: int, used_s: float, calls: int) -> tuple[Tensor, int]:
+        """(rows, time + 1)"""
+        channel.give({"batch": rows, "used_s": used_s, "calls": calls})
+        _, raw = channel.take(rows * (time_len + 1) * 2)
+        tokens = np.frombuffer(raw, dtype="<u2").reshape(rows, -1).astype(np.int64)
+        return torch.from_numpy(tokens), rows * allowed
+
+    time_len, allowed = job.time_len, job.time_len * job.vocab_size * ALLOWED_WIDTH
+    return batch
+
+
+def _outcome(text: str, printed: Tail) -> dict[str, Any]:
+    """Runs the script: what is wrong with it, if anything."""
+    try:
+        _execute(text)
+    except SystemExit as leaving:
+        if leaving.code in (None, 0):
+            return {}
+        if printed.text.rstrip().endswith(DIVERGED):
+            return {"diverged": f"it printed {DIVERGED} and left: the loss diverged"}
+        return {"problem": f"it left with exit code {leaving.code}"}
+    except BaseException as error:
+        if starved(error):
+            return {"memory": True}
+        traceback.print_exc()
+        return {"problem": described(error)}
+    return {}
 
 
 def limit_cpu(more_s: float) -> None:
@@ -108,60 +169,11 @@ def limit_cpu(more_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
 
 
-class Run:
-    """The script's own run: executed, counted, ended with its model or with what went wrong."""
-
-    def __init__(self, channel: ArrayChannel, order: dict[str, Any]) -> None:
-        self._channel = channel
-        self._text = order["script"]
-        self._printed = Tail()
-        self._counter = Counter(order["budget_s"] * (1 + GRACE), self._over)
-        meter = RunMeter(order["budget_s"], self._counter, closed=order["closed"])
-        self._job = ServedJob(order, meter, channel)
-
-    def model(self) -> nn.Module:
-        sys.stdout = sys.stderr = self._printed
-        seam.start(self._job)
-        try:
-            with self._counter:
-                _execute(self._text)
-            problem = ""
-        except SystemExit as leaving:
-            problem = "" if leaving.code in (None, 0) else f"it left with exit code {leaving.code}"
-            if problem and self._printed.text.rstrip().endswith(DIVERGED):
-                self._end({"diverged": f"it printed {DIVERGED} and left: the loss diverged"})
-        except BaseException as error:
-            if starved(error):
-                self._end({"memory": True})
-            traceback.print_exc()
-            problem = described(error)
-        if problem:
-            self._end({"problem": problem})
-        made: Any = self._job.model
-        if made is None:
-            self._end({"missing": "the script ended without job.hand_over(model)"})
-        self._tell_state(made)
-        return made  # type: ignore[no-any-return]
-
-    def _tell_state(self, model: nn.Module) -> None:
-        try:
-            listed, raw = packed(model)
-        except Exception as error:  # the script's own state_dict, say
-            self._end({"problem": described(error)})
-        self._channel.give({"state": listed, **self._account()}, raw)
-
-    def _account(self) -> dict[str, Any]:
-        counts = dict(self._counter.counts)
-        steps = self._job.meter.steps
-        return {"counts": counts, "steps": steps, "output": sendable(self._printed.text)}
-
-    def _over(self, used_s: float) -> NoReturn:
-        """There is no way to catch it."""
-        self._end({"over": used_s})
-
-    def _end(self, message: dict[str, Any]) -> NoReturn:
-        self._channel.give({**message, **self._account()})
-        os._exit(0)
+def _forget() -> None:
+    """The counter's modules are known to nobody who asks for them by name."""
+    for name in ("books", "counting", "prices", "operations", "guarding", "seat"):
+        sys.modules.pop(f"{__package__}.{name}", None)
+        vars(sys.modules[__package__]).pop(name, None)
 
 
 def _execute(text: str) -> None:
@@ -219,7 +231,7 @@ def load(model: nn.Module, listed: list[Any], raw: bytes) -> None:
     model.load_state_dict(state)
 
 
-def answer(channel: ArrayChannel, model: nn.Module) -> None:
+def answer(channel: ArrayChannel, model: nn.Module, counter: Counter) -> None:
     """One question: weights to load, or tokens to predict from."""
     request, raw = channel.take(1 << 30)
     try:
@@ -230,8 +242,10 @@ def answer(channel: ArrayChannel, model: nn.Module) -> None:
                 return
             tokens = torch.from_numpy(np.frombuffer(raw, dtype="<i8").copy())
             tokens = tokens.reshape(request["ask"])
-            with Counter() as counter:
+            with counter:
                 logits = model(tokens)
+            if type(logits) is not Tensor:
+                raise TypeError(f"the model gave {type(logits).__name__}, expected a torch.Tensor")
             values = logits.detach().float().contiguous()
         given = values.numpy().tobytes()
         channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)

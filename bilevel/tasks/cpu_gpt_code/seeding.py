@@ -6,7 +6,9 @@ Choosing the seed that happens to do well is the cheapest way to a better number
 
 from __future__ import annotations
 
+import _random
 import random
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -30,15 +32,21 @@ def fix(seed: int) -> None:
     torch.set_rng_state = torch.random.set_rng_state = torch_again  # type: ignore[assignment]
     torch.Generator = _generator(torch.Generator, seed)  # type: ignore[misc]
     np.random.seed = np.random.set_state = _ignoring(np.random.seed, small)
-    for name in BIT_GENERATORS:
-        setattr(np.random, name, _ignoring(getattr(np.random, name), small))
-    np.random.default_rng = _ignoring(np.random.default_rng, small)
-    np.random.RandomState = _state(np.random.RandomState, small)  # type: ignore[misc]
+    for name in (*BIT_GENERATORS, "default_rng"):
+        _everywhere(name, _ignoring(getattr(np.random, name), small))
+    _everywhere("RandomState", _state(np.random.RandomState, small))
     random.seed = random.setstate = _ignoring(random.seed, seed)
-    random.Random = _python(random.Random, seed)  # type: ignore[misc]
+    random.Random = _random.Random = _python(random.Random, seed)  # type: ignore[misc]
     torch.manual_seed(seed)
     np.random.seed(small)
     random.seed(seed)
+
+
+def _everywhere(name: str, made: Any) -> None:
+    """In all of numpy's modules that have it."""
+    for path, module in list(sys.modules.items()):
+        if path.startswith("numpy.random") and hasattr(module, name):
+            setattr(module, name, made)
 
 
 def _ignoring(make: Callable[[int], Any], seed: int) -> Any:

@@ -35,7 +35,8 @@ STOPPING_S = 60.0  # for the evaluator's own verdict, after the limit of a trial
 
 class CpuGptCode(Task):
     """`budget_s` are modelled seconds a trial, counted over the whole script; `limit_s` real ones,
-    and `cpu_factor` how many of processor time a modelled one may take.
+    and `cpu_factor` how many times the processor time of the unedited script, measured on this
+    machine, one of them may take.
 
     `layer` is what confines the script; README.md beside this file tells what that covers.
     """
@@ -48,7 +49,7 @@ class CpuGptCode(Task):
         name: str,
         budget_s: float,
         limit_s: float,
-        cpu_factor: float = 5.0,
+        cpu_factor: float = 1.5,
         memory_mib: int = 4096,
         layer: str = "confined",
         text: str | None = None,
