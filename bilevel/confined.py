@@ -124,6 +124,7 @@ class Wishes:
     """What a worker may ask of the host in one call."""
 
     def __init__(self, view: View, asks: int) -> None:
+        self._purpose = view.purpose
         self._views = [view]
         while self._views[-1].below is not None:
             self._views.append(self._views[-1].below)
@@ -144,6 +145,11 @@ class Wishes:
         if depth >= len(self._views):
             raise BadFrame(f"level {depth} of {len(self._views)}")
         return self._views[depth]
+
+    def _own(self, purpose: str) -> str:
+        """A purpose by which this call is known: whoever asks does not ask as somebody else."""
+        own = self._purpose
+        return purpose if f"{purpose}/".startswith(f"{own}/") else f"{own}/{purpose}"
 
     def _rendered(self, wish: replies.Rendering, hosted: Hosted) -> dict[str, Any]:
         view = self._view(wish.depth)
@@ -180,7 +186,7 @@ class Wishes:
             most = replies.MAX_CHECKED_BYTES
             return replies.plain("what a check made of a reply", reply.value, most)
 
-        answer = view.for_(wish.purpose).ask(
+        answer = view.for_(self._own(wish.purpose)).ask(
             wish.prompt,
             schema,
             check=check if wish.checked else None,

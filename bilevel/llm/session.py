@@ -153,10 +153,13 @@ class Session(Closing):
         )
         if key in self._journal.reworded:
             messages = (UNKNOWN_WORDS,)
-        text: str = data["text"]
-        value, problem = _judged(text, data["finish_reason"], question.schema, check)
-        call = self._call(question, key, messages, data, replayed, problem)
-        self.ledger.add(call)
+        problem = "the check of it failed"
+        try:
+            text: str = data["text"]
+            value, problem = _judged(text, data["finish_reason"], question.schema, check)
+        finally:  # a reply is charged whatever a mechanism's check does
+            call = self._call(question, key, messages, data, replayed, problem)
+            self.ledger.add(call)
         return value, call
 
     def _ask(self, request: Data) -> Data:
