@@ -4,9 +4,10 @@ the clock and the loop that goes on. Each of these once ended a search, or passe
 import json
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,12 +67,15 @@ def searched(tmp_path: Path, *body: str) -> Iterator[Loop]:
         yield ran
 
 
-def asking(tmp_path: Path, source: str, answer: str, trials: int) -> tuple[Loop, Session]:
-    """A search with a model of which every reply is the same, and its conversation."""
+App = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def asking(tmp_path: Path, source: str, app: App, trials: int) -> tuple[Loop, Session]:
+    """A search with a model, and its conversation."""
     with (
         Journal(tmp_path / "journal.jsonl") as journal,
         confine(source, limits=Limits()) as made,
-        session(Canned(answer), journal) as held,
+        session(app, journal) as held,
     ):
         ran = Loop(
             task=Parabola(),
@@ -308,7 +312,7 @@ OWN = "    view.ask('?', schema, check=self.refuse); return brief"
 @pytest.mark.parametrize(("name", "line"), [("mine", FORGED), ("propose", OWN)])
 def test_a_mechanisms_questions_are_no_proposers(name: str, line: str, tmp_path: Path) -> None:
     trials = 12  # more than a proposer may have without a usable reply
-    ran, held = asking(tmp_path, written(*REFUSING, line, name=name), reply(x=1), trials)
+    ran, held = asking(tmp_path, written(*REFUSING, line, name=name), Canned(reply(x=1)), trials)
     assert len(ran.trace) == 1 + trials
     assert {call.purpose.startswith(f"{name}/brief") for call in held.ledger.calls} == {True}
 
@@ -316,7 +320,7 @@ def test_a_mechanisms_questions_are_no_proposers(name: str, line: str, tmp_path:
 @pytest.mark.parametrize("check", ["1 / 0", "view.ask('!', {})", "object()"])
 def test_a_reply_is_charged_whatever_its_check_does(check: str, tmp_path: Path) -> None:
     line = f"def brief(self, view, brief): view.ask('?', {{}}, check=lambda value: {check})"
-    ran, held = asking(tmp_path, written(line), reply(x=1), TRIALS)
+    ran, held = asking(tmp_path, written(line), Canned(reply(x=1)), TRIALS)
     assert not ran.pipeline.attached
     replies = [e for e in read(tmp_path / "journal.jsonl") if e["kind"] == "reply"]
     assert held.ledger.total.calls == len(replies) == 3
@@ -326,7 +330,7 @@ def test_what_a_terminal_would_obey_in_a_purpose_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = FORGED.replace("propose/0", "\\x1b[2J\\n0")
-    asking(tmp_path, written(*REFUSING, line), reply(x=1), TRIALS)
+    asking(tmp_path, written(*REFUSING, line), Canned(reply(x=1)), TRIALS)
     told = capsys.readouterr().err
     assert "\\x1b[2J\\n0 cannot be used" in told
     assert "\x1b" not in told
@@ -373,3 +377,21 @@ def test_an_exception_that_cannot_be_told_keeps_the_worker(tmp_path: Path) -> No
         assert errors(ran) == {
             "MechanismRaised: Odd: (its text cannot be told: ZeroDivisionError) (line 12)"
         }
+
+
+def test_a_question_too_long_for_the_model_is_no_end_of_a_search(tmp_path: Path) -> None:
+    answered = Canned(reply(x=1))
+
+    def short(request: dict[str, Any]) -> dict[str, Any]:
+        if len(str(request["messages"])) > 8_000:
+            raise ValueError("the maximum context length is 2048 tokens")
+        return answered(request)
+
+    line = "def brief(self, view, brief): return brief.add(view.ask('p' * 50000, {}).problem)"
+    ran, _ = asking(tmp_path, written(line), short, TRIALS)
+    assert len(ran.trace) == 1 + TRIALS
+    assert "the server refuses the question" in ran._proposer.briefs[-1].text  # type: ignore[attr-defined]
+    size = (tmp_path / "journal.jsonl").stat().st_size
+    again, _ = asking(tmp_path, written(line), answered, TRIALS)  # which would answer it now
+    assert (tmp_path / "journal.jsonl").stat().st_size == size
+    assert [trial.value for trial in again.trace] == [trial.value for trial in ran.trace]
