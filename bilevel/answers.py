@@ -1,6 +1,6 @@
 """What a hook may answer, and how the ledger tells of it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import TypeVar
@@ -63,7 +63,13 @@ def reviewed(
     made = _candidates("review", answer)
     missing = list(given)
     found: list[Proposal | None] = [None] * len(made)
-    runs_as = _runs_as(view, given)
+    landings = {id(c): view.space.landing(view.base, c.changes) for c in (*given, *made)}
+
+    def runs_as(known: Proposal, other: Proposal) -> bool:
+        """One with a problem runs nothing."""
+        same = not known.problem and landings[id(known)] == landings[id(other)]
+        return same or known.changes == other.changes
+
     for alike in (_same_words, runs_as):
         for place, one in enumerate(made):
             same = next((c for c in missing if found[place] is None and alike(c, one)), None)
@@ -78,18 +84,6 @@ def reviewed(
         _edited(name, missing, one) if same is None else same
         for one, same in zip(made, found, strict=True)
     )
-
-
-def _runs_as(view: View, given: Sequence[Proposal]) -> Callable[[Proposal, Proposal], bool]:
-    """Whether a candidate would run as one of those given; one with a problem runs nothing."""
-    landings = {id(c): view.space.landing(view.base, c.changes) for c in given if not c.problem}
-
-    def runs_as(known: Proposal, other: Proposal) -> bool:
-        if known.changes == other.changes:
-            return True
-        return landings.get(id(known)) == view.space.landing(view.base, other.changes)
-
-    return runs_as
 
 
 def _same_words(one: Proposal, other: Proposal) -> bool:
