@@ -13,7 +13,7 @@ from bilevel.view import Brief, View
 T = TypeVar("T")
 Verdict = tuple[Effect, str, str]  # the effect, what was done, what would have been done without
 NO_EFFECT: Verdict = (Effect.NONE, "", "")
-MAX_CANDIDATES = 256  # of one call
+MAX_CANDIDATES = 256  # of one call; in a review, besides those that were given
 MAX_TEXT_CHARS = 4_000  # of a hypothesis, or of why a candidate is rejected
 MAX_CHANGES_CHARS = 256 << 10  # of one candidate: a whole training script fits
 MAX_DEPTH = 12  # of lists and dicts within a candidate's value
@@ -60,7 +60,7 @@ def reviewed(
     are the same, the one with these words. Others under the origin of a candidate that is missing
     from the answer are an edit of that one; any others are the mechanism's own.
     """
-    made = _candidates("review", answer)
+    made = _candidates("review", answer, MAX_CANDIDATES + len(given))
     missing = list(given)
     found: list[Proposal | None] = [None] * len(made)
     landings = {id(c): view.space.landing(view.base, c.changes) for c in (*given, *made)}
@@ -100,10 +100,10 @@ def _edited(name: str, missing: list[Proposal], made: Proposal) -> Proposal:
     return replace(before, changes=made.changes, hypothesis=text, rejected=why)
 
 
-def _candidates(hook: str, answer: Iterable[object]) -> list[Proposal]:
+def _candidates(hook: str, answer: Iterable[object], most: int = MAX_CANDIDATES) -> list[Proposal]:
     """With changes that can be written down, and everything within its limit."""
-    made = [of_kind(one, Proposal) for one in islice(answer, MAX_CANDIDATES + 1)]
-    limited(hook, "candidates", len(made), MAX_CANDIDATES)
+    made = [of_kind(one, Proposal) for one in islice(answer, most + 1)]
+    limited(hook, "candidates", len(made), most)
     for one in made:
         texts = {"a hypothesis": one.hypothesis, "a reason of rejection": one.rejected}
         for what, text in texts.items():

@@ -18,6 +18,7 @@ from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
 from bilevel.sandbox.hosted import HERE, Hosted, Limits, Surroundings
 from bilevel.sandbox.showing import Showing, given, shown_again
 from bilevel.sandbox.wire import pack
+from bilevel.space import canonical
 from bilevel.view import Answer, View
 
 _NAME = re.compile(r"[\w.-]{1,80}")
@@ -216,7 +217,10 @@ def _given_back(answer: Answer, *, checked: bool) -> Any:
 
 def _understood(hook: str, view: View, things: tuple[Any, ...], given: msgspec.Raw) -> Any:
     """The answer as the hook's own kind. Raises TypeError or ValueError for another."""
-    made = replies.answer(hook, given)
+    most = replies.MAX_ANSWER_BYTES
+    if hook == "review":  # whoever only hands on what others proposed has not answered too much
+        most += sum(len(canonical(candidate.to_json())) for candidate in things[0])
+    made = replies.answer(hook, given, most)
     return shown_again(view, things[0], made.trials, made.text) if hook == "brief" else made
 
 

@@ -164,7 +164,7 @@ def test_an_edit_keeps_its_origin_and_what_is_new_is_its_makers(tmp_path: Path) 
         ),
         (
             "def review(self, view, given): return [Proposal({'X': i}) for i in range(4000)]",
-            f"review: {MAX_CANDIDATES + 1:,} candidates; at most {MAX_CANDIDATES:,} are taken",
+            f"review: {MAX_CANDIDATES + 2:,} candidates; at most {MAX_CANDIDATES + 1:,} are taken",
         ),
         (
             "def propose(self, view): return [Proposal({'X': i}) for i in range(24000)]",
@@ -395,3 +395,12 @@ def test_a_question_too_long_for_the_model_is_no_end_of_a_search(tmp_path: Path)
     again, _ = asking(tmp_path, written(line), answered, TRIALS)  # which would answer it now
     assert (tmp_path / "journal.jsonl").stat().st_size == size
     assert [trial.value for trial in again.trace] == [trial.value for trial in ran.trace]
+
+
+def test_much_that_others_proposed_is_no_reviewers_error(tmp_path: Path) -> None:
+    line = (
+        "def propose(self, view): return [Proposal({'X': 'y' * 240000 + str(i)}) for i in range(4)]"
+    )
+    proposing = [written(line, name=f"long_{number}") for number in range(2)]
+    with searching(tmp_path, *proposing, written(*IDLE, name="innocent")) as ran:
+        assert not ran.pipeline.ledger.errors("innocent")
