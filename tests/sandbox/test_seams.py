@@ -397,10 +397,15 @@ def test_a_question_too_long_for_the_model_is_no_end_of_a_search(tmp_path: Path)
     assert [trial.value for trial in again.trace] == [trial.value for trial in ran.trace]
 
 
-def test_much_that_others_proposed_is_no_reviewers_error(tmp_path: Path) -> None:
-    line = (
-        "def propose(self, view): return [Proposal({'X': 'y' * 240000 + str(i)}) for i in range(4)]"
-    )
+@pytest.mark.parametrize(
+    "much",
+    [
+        "[Proposal({'X': 'y' * 240000 + str(i)}) for i in range(4)]",
+        "[Proposal({'X': i / 1000}) for i in range(256)]",
+    ],
+)
+def test_much_that_others_proposed_is_no_reviewers_error(much: str, tmp_path: Path) -> None:
+    line = f"def propose(self, view): return {much}"
     proposing = [written(line, name=f"long_{number}") for number in range(2)]
     with searching(tmp_path, *proposing, written(*IDLE, name="innocent")) as ran:
         assert not ran.pipeline.ledger.errors("innocent")
