@@ -18,6 +18,7 @@ from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
 from bilevel.sandbox.hosted import HERE, Hosted, Limits, Surroundings
 from bilevel.sandbox.showing import Showing, given, shown_again
 from bilevel.sandbox.wire import pack
+from bilevel.space import canonical
 from bilevel.view import Answer, View
 
 _NAME = re.compile(r"[\w.-]{1,80}")
@@ -124,6 +125,7 @@ class Wishes:
     """What a worker may ask of the host in one call."""
 
     def __init__(self, view: View, asks: int) -> None:
+        self._purpose = view.purpose
         self._views = [view]
         while self._views[-1].below is not None:
             self._views.append(self._views[-1].below)
@@ -144,6 +146,11 @@ class Wishes:
         if depth >= len(self._views):
             raise BadFrame(f"level {depth} of {len(self._views)}")
         return self._views[depth]
+
+    def _own(self, purpose: str) -> str:
+        """A purpose by which this call is known: whoever asks does not ask as somebody else."""
+        own = self._purpose
+        return purpose if f"{purpose}/".startswith(f"{own}/") else f"{own}/{purpose}"
 
     def _rendered(self, wish: replies.Rendering, hosted: Hosted) -> dict[str, Any]:
         view = self._view(wish.depth)
@@ -180,7 +187,7 @@ class Wishes:
             most = replies.MAX_CHECKED_BYTES
             return replies.plain("what a check made of a reply", reply.value, most)
 
-        answer = view.for_(wish.purpose).ask(
+        answer = view.for_(self._own(wish.purpose)).ask(
             wish.prompt,
             schema,
             check=check if wish.checked else None,
@@ -210,7 +217,10 @@ def _given_back(answer: Answer, *, checked: bool) -> Any:
 
 def _understood(hook: str, view: View, things: tuple[Any, ...], given: msgspec.Raw) -> Any:
     """The answer as the hook's own kind. Raises TypeError or ValueError for another."""
-    made = replies.answer(hook, given)
+    most = replies.MAX_ANSWER_BYTES
+    if hook == "review":  # whoever only hands on what others proposed has not answered too much
+        most += sum(len(canonical(candidate.to_json())) for candidate in things[0])
+    made = replies.answer(hook, given, most)
     return shown_again(view, things[0], made.trials, made.text) if hook == "brief" else made
 
 

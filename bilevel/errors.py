@@ -9,6 +9,7 @@ BilevelError                 1  the search failed; whatever was measured is kept
 ├── BudgetExhausted          3  a cap was reached; results are kept
 ├── EndpointError               the language model's server did not answer usefully
 │   └── EndpointRefused         wrong key, unknown model: repeating the call cannot help
+│       └── QuestionRefused     the server does not take this question: others it may
 ├── JournalError                the journal cannot be read or no longer fits the code
 │   └── Unrecorded              a replay asked for what was never answered
 ├── TaskError                   a task cannot start (corpus missing, worker gone)
@@ -57,6 +58,10 @@ class EndpointError(BilevelError):
 
 class EndpointRefused(EndpointError):
     """The server refused for good (wrong key, unknown model): repeating cannot help."""
+
+
+class QuestionRefused(EndpointRefused):
+    """The server refused this question, however it was put; it may be too long for the model."""
 
 
 class JournalError(BilevelError):

@@ -21,6 +21,8 @@ from bilevel.view import About, Asker, Brief, Proposer, Standing, View, nobody
 
 Observer = Callable[["Loop", Trial], None]
 BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
+MAX_REASON_CHARS = 2_000  # of one candidate that was dropped, and why
+MAX_REASONS_CHARS = 20_000  # of all of them
 ASKS = 3  # how often a round may ask in vain: for nothing, or for what mechanisms drop
 
 
@@ -173,7 +175,7 @@ class Loop:
     def _ask(self, view: View, batch: int) -> Round:
         """Candidates that survive review; whoever is dropped is asked again with the reasons."""
         brief = self.pipeline.brief(view, Brief(trials=view.trace))
-        made = Round(view.base, batch)
+        made = Round(view.space, view.base, batch)
         kept: list[Proposal] = []
         dropped: list[Proposal] = []
         fruitless = 0
@@ -243,8 +245,18 @@ class Loop:
 
 
 def _reasons(dropped: Sequence[Proposal]) -> str:
-    lines = [f"- {dict(c.changes)}: {c.rejected}" for c in dropped]
-    return "These candidates were rejected, propose something else:\n" + "\n".join(lines)
+    """What a prompt says of them; mechanisms may drop many, at length."""
+    lines = ["These candidates were rejected, propose something else:"]
+    left = MAX_REASONS_CHARS
+    for number, candidate in enumerate(dropped):
+        line = f"- {dict(candidate.changes)}: {candidate.rejected}"
+        line = line if len(line) <= MAX_REASON_CHARS else line[: MAX_REASON_CHARS - 3] + "..."
+        left -= len(line)
+        if left < 0:
+            lines.append(f"- and {len(dropped) - number} more")
+            break
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _account(trial: Trial, *, caused: bool) -> dict[str, object]:

@@ -184,7 +184,7 @@ class Pipeline:
             def call(
                 v: View, m: Mechanism = mechanism, given: Sequence[Proposal] = given
             ) -> Sequence[Proposal]:
-                return reviewed(m.name, given, m.review(v, given))
+                return reviewed(m.name, v, given, m.review(v, given))
 
             def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Verdict:
                 first = [c for c in made if not c.rejected][:batch]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bilevel.rules import ALTERNATE
-from bilevel.space import Config, canonical
+from bilevel.space import Config, SearchSpace, canonical
 from bilevel.trace import Proposal
 
 Fresh = tuple[tuple[str, Proposal], ...]  # each with its mechanism's name, "" for the proposer's
@@ -60,7 +60,11 @@ class Review:
         sources = {id(fate): key for key, fate in fates.items()}
         given = [(canonical(c.changes), c) for c in candidates]
         seen = {None, *(key for key, _ in given)}
-        made = [m for m in self.made if sources.get(id(m)) in seen]
+        made = [
+            m
+            for m in self.made
+            if (key if (key := canonical(m.changes)) in fates else sources.get(id(m))) in seen
+        ]
         left = iter([m for m in made if not m.rejected])
         out: list[Proposal] = []
         for key, candidate in given:
@@ -106,6 +110,7 @@ class Turn:
 class Round:
     """The turns of one round that evaluates up to `batch` candidates built on `base`."""
 
+    space: SearchSpace
     base: Config
     batch: int
     turns: list[Turn] = field(default_factory=list)
@@ -160,7 +165,8 @@ class Round:
         return places
 
     def _tried(self, proposal: Proposal) -> str:
-        return canonical({"config": {**self.base, **proposal.changes}, "problem": proposal.problem})
+        landing = self.space.landing(self.base, proposal.changes)
+        return canonical({"landing": landing, "problem": proposal.problem})
 
 
 def left(candidates: Sequence[Proposal], reviews: Sequence[Review]) -> Left:

@@ -10,6 +10,8 @@ from bilevel.frozen import FrozenDict
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple, Value
 
 Config = Mapping[str, Value]
+MAX_PROBLEMS = 20  # that one error lists
+MAX_NAME_CHARS = 100  # of a name that is no parameter's
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,14 @@ class SearchSpace:
         return {parameter.name: parameter.baseline for parameter in self.parameters}
 
     def check(self, changes: Mapping[str, object], frozen: Collection[str] = ()) -> Config:
-        """The changes, coerced. Raises one SpaceError that lists every problem in them."""
+        """The changes, coerced. Raises one SpaceError that lists the problems in them."""
         coerced: dict[str, Value] = {}
         problems: list[str] = []
         for name, value in changes.items():
             if name not in self._by_name:
                 valid = ", ".join(p.name for p in self.active if p.name not in frozen)
-                problems.append(f"{name} is not a parameter; valid: {valid}")
+                shown = name if len(name) <= MAX_NAME_CHARS else f"{name[:MAX_NAME_CHARS]}..."
+                problems.append(f"{shown} is not a parameter; valid: {valid}")
             elif name in self.locked:
                 problems.append(f"{name} is locked and cannot be changed")
             elif name in frozen:
@@ -65,8 +68,18 @@ class SearchSpace:
                 except SpaceError as error:
                     problems.append(str(error))
         if problems:
-            raise SpaceError("; ".join(problems))
+            more = len(problems) - MAX_PROBLEMS
+            rest = [f"and {more} problems more"] if more > 0 else []
+            raise SpaceError("; ".join([*problems[:MAX_PROBLEMS], *rest]))
         return coerced
+
+    def landing(self, base: Config, changes: Mapping[str, object]) -> str:
+        """One text for what changes make of a configuration, however their values are written;
+        illegal ones, which run nothing, are as they are."""
+        try:
+            return canonical({"config": {**base, **self.check(changes)}})
+        except SpaceError:
+            return canonical({"illegal": {**base, **changes}})
 
     def moves(self, before: Config, after: Config) -> frozenset[tuple[str, str]]:
         """The (parameter, direction) pairs by which `after` differs from `before`; of a tuple the

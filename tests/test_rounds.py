@@ -15,7 +15,7 @@ from bilevel.rounds import Review, Round, Turn, left
 from bilevel.rules import HOOK, PROPOSER, Rules
 from bilevel.trace import Proposal
 from bilevel.view import View
-from tests.helpers import Listed, loop
+from tests.helpers import SPACE, Listed, loop
 
 DOWN: list[dict[str, object]] = [{"X": x} for x in (4.0, 3.0, 2.0, 1.0, 0.5, 0.25)]
 
@@ -208,7 +208,7 @@ def test_without_anyone_the_proposers_own_are_tried(
 ) -> None:
     candidates = [c for _, c in fresh]
     review = Review("m", tuple(candidates), tuple(reversed(candidates)))
-    made = Round({"X": 9}, batch, [Turn(tuple(fresh), [review])])
+    made = Round(SPACE, {"X": 9}, batch, [Turn(tuple(fresh), [review])])
     own = [c for name, c in fresh if not name]
     assert made.chosen(lambda name, hook: True) == own[:batch]
     assert made.chosen() == left(candidates, [review])[0][:batch]

@@ -8,6 +8,7 @@ from bilevel.admission.verdict import Refused, quoted
 
 MAX_CHARS = 20_000
 MAX_LINES = 400
+MAX_DEPTH = 200  # whoever reads a text later calls itself once a level
 
 
 def parsed(source: str) -> ast.Module:
@@ -29,7 +30,25 @@ def parsed(source: str) -> ast.Module:
         number = error.lineno or 1
         text = lines[number - 1] if 0 < number <= len(lines) else ""
         raise Refused(f"line {number}: {error.msg}: `{quoted(text)}`") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        told = str(error) or "nested too deeply"
-        raise Refused(f"the text cannot be parsed: {type(error).__name__}: {told}") from None
+    except ValueError as error:
+        raise Refused(f"the text cannot be parsed: {type(error).__name__}: {error}") from None
+    except (RecursionError, MemoryError):
+        raise _too_deep() from None
+    if _deeper(tree):
+        raise _too_deep()
     return tree
+
+
+def _deeper(tree: ast.Module) -> bool:
+    """Whether something in it is nested deeper than may be read; keeps its own stack."""
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    return bool(level)
+
+
+def _too_deep() -> Refused:
+    return Refused(
+        f"the text is nested more than {MAX_DEPTH} levels deep (parentheses, attributes of "
+        "attributes, elif after elif); give the parts names"
+    )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bilevel.closing import Closing
-from bilevel.errors import EndpointError, EndpointRefused
+from bilevel.errors import EndpointError, EndpointRefused, QuestionRefused
 from bilevel.llm import faults
 from bilevel.llm.completion import (
     MAX_BODY_BYTES,
@@ -125,8 +125,9 @@ class ChatClient(Closing):
             advice = faults.well_before(self.endpoint.place)
         said_clean = self.endpoint.without_key(fault.said)
         line = " ".join(f"{said_clean}{tried}; {advice}".split())
-        refused = fault.remedy in {Remedy.REFUSED, Remedy.ASK_DIFFERENTLY}
-        return EndpointRefused(line) if refused else EndpointError(line)
+        if fault.remedy is Remedy.ASK_DIFFERENTLY:
+            return QuestionRefused(line)
+        return EndpointRefused(line) if fault.remedy is Remedy.REFUSED else EndpointError(line)
 
     def _attempt(self, body: Mapping[str, Any]) -> Answered | Fault:
         """One call. Every way in which it can fail comes back as a Fault."""

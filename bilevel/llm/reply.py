@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from bilevel.errors import SpaceError
 MAX_DEPTH = 24
 MAX_SCHEMA_CHARS = 20_000
 MAX_DEMANDED_CHARS = 20_000  # that the shortest reply under a schema may need
+MAX_COUNT = 10**12  # that minItems and the like may give
 MAX_HYPOTHESIS = 400  # characters of it that a proposal keeps
 _FAILED_STARTS = 20  # places where JSON seemed to begin; more is not worth the time
 _FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
@@ -43,6 +44,7 @@ _KEYWORDS = frozenset(
         "default",
     ]
 )
+_COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
 
 
 class ReplyError(ValueError):
@@ -162,6 +164,7 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     patterns, which could stall the host or reach for the network."""
     try:
         text = json.dumps(dict(schema), allow_nan=False)
+        _check_forms(json.loads(text))
         _check_schema(text)
     except (TypeError, ValueError, RecursionError, jsonschema.SchemaError) as error:
         raise ReplyError(f"not a JSON schema: {_cut(str(error), 200)}") from None
@@ -194,6 +197,39 @@ def _demanded(schema: Any) -> int:
     return int(2 + of_names + of_items + schema.get("minLength", 0))
 
 
+def _check_forms(schema: Any) -> None:
+    """Raises ReplyError for what servers do not take and what takes long to check: lists of names
+    are compared with each other."""
+    for part in _parts(schema):
+        if not isinstance(part, Mapping):
+            raise ReplyError(f"{_cut(json.dumps(part), 40)} stands where a schema is expected")
+        for key in ("type", "required"):
+            names = part.get(key, [])
+            if isinstance(names, list) and not all(isinstance(name, str) for name in names):
+                raise ReplyError(f"{key} lists texts only")
+        for key in _COUNTS:
+            count = part.get(key, 0)
+            if type(count) is not int or count > MAX_COUNT:
+                shown = _cut(json.dumps(count), 40)
+                raise ReplyError(f"{key}={shown}: give a whole number of at most {MAX_COUNT}")
+
+
+def _parts(schema: Any) -> Iterator[Any]:
+    """A schema and those in it."""
+    yield schema
+    if not isinstance(schema, Mapping):
+        return
+    properties = schema.get("properties", {})
+    parts = [*properties.values()] if isinstance(properties, Mapping) else []
+    parts += [schema["items"]] if "items" in schema else []
+    rest = schema.get("additionalProperties")
+    parts += [rest] if isinstance(rest, Mapping) else []
+    for union in (schema.get("anyOf"), schema.get("oneOf")):
+        parts += union if isinstance(union, list) else []
+    for part in parts:
+        yield from _parts(part)
+
+
 @lru_cache(maxsize=256)
 def _check_schema(text: str) -> None:
     """Remembered, for a search asks with the same schema again and again."""
@@ -203,15 +239,7 @@ def _check_schema(text: str) -> None:
 
 
 def _strange(schema: Any) -> set[str]:
-    if not isinstance(schema, Mapping):
-        return set()
-    strange = {str(key) for key in schema if key not in _KEYWORDS}
-    properties = schema.get("properties", {})
-    parts = list(properties.values()) if isinstance(properties, Mapping) else []
-    parts += [schema.get("items"), schema.get("additionalProperties")]
-    for union in (schema.get("anyOf"), schema.get("oneOf")):
-        parts += union if isinstance(union, list) else []
-    return strange.union(*map(_strange, parts))
+    return {str(key) for part in _parts(schema) for key in part if key not in _KEYWORDS}
 
 
 def checked(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bilevel.closing import Closing
+from bilevel.errors import QuestionRefused
 from bilevel.journal import VOLATILE, Data, Journal
 from bilevel.llm import prompts
 from bilevel.llm.completion import MAX_REPLY_CHARS, TOO_LARGE, Completion
@@ -14,11 +15,13 @@ from bilevel.llm.ledger import Call, Ledger, Message
 from bilevel.llm.reply import ReplyError, checked, plain_schema
 from bilevel.llm.request import REPLY, request_of
 from bilevel.llm.unusable import Unusable
+from bilevel.mechanism import HOOKS
 from bilevel.randomness import digest
 from bilevel.view import Answer, Ask
 
 MAX_PROMPT_CHARS = 400_000
 SHOWN_AGAIN = 4_000  # characters of an unusable reply that the repair round quotes
+REFUSED = "refused"  # how a reply finished that a server would not give
 UNKNOWN_WORDS: Message = {
     "role": "system",
     "content": "(Asked by another version in words of its own, which are not kept.)",
@@ -146,27 +149,35 @@ class Session(Closing):
         data = self._journal.once(
             REPLY,
             key,
-            lambda: self._ask(request),
+            lambda: self._ask(request, question.purpose),
             request=request,
             durable=True,
             rewordable=True,
         )
         if key in self._journal.reworded:
             messages = (UNKNOWN_WORDS,)
-        text: str = data["text"]
-        value, problem = _judged(text, data["finish_reason"], question.schema, check)
-        call = self._call(question, key, messages, data, replayed, problem)
-        self.ledger.add(call)
+        problem = "the check of it failed"
+        try:
+            text: str = data["text"]
+            value, problem = _judged(text, data["finish_reason"], question.schema, check)
+        finally:  # a reply is charged whatever a mechanism's check does
+            call = self._call(question, key, messages, data, replayed, problem)
+            self.ledger.add(call)
         return value, call
 
-    def _ask(self, request: Data) -> Data:
-        """The live call, as the journal holds it."""
-        completion = self.client.complete(
-            request["messages"],
-            schema=request["schema"],
-            temperature=request["temperature"],
-            seed=request["seed"],
-        )
+    def _ask(self, request: Data, purpose: str) -> Data:
+        """The live call, as the journal holds it; a mechanism's question may be refused."""
+        try:
+            completion = self.client.complete(
+                request["messages"],
+                schema=request["schema"],
+                temperature=request["temperature"],
+                seed=request["seed"],
+            )
+        except QuestionRefused:
+            if not _of_a_hook(purpose):
+                raise  # no search goes on without its proposer
+            completion = Completion("", 0, 0, REFUSED, {"seconds": 0.0, "attempts": 1})
         return {
             "text": completion.text,
             "prompt_tokens": completion.prompt_tokens,
@@ -222,6 +233,11 @@ def _check_question(text: str, temperature: float | None) -> None:
         raise ReplyError(f"temperature={temperature!r} is outside [0, 2]")
 
 
+def _of_a_hook(purpose: str) -> bool:
+    """Whether a mechanism asks: its purposes begin with its name and the hook's."""
+    return any(hook in HOOKS for hook in purpose.split("/")[1:2])
+
+
 def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
@@ -230,6 +246,8 @@ def _judged(
     text: str, finish_reason: str, schema: Mapping[str, Any], check: Check
 ) -> tuple[Any, str]:
     """The value of a reply or what is wrong with it, with the cut named where there was one."""
+    if finish_reason == REFUSED:
+        return None, "the server refuses the question; it may be too long for the model"
     if finish_reason == TOO_LARGE:
         return None, f"the reply is longer than {MAX_REPLY_CHARS} characters"
     value, problem = checked(text, schema, check)

@@ -4,13 +4,15 @@ A model that has stopped making sense would spend a whole budget on failed trial
 that come now are told and counted: a search that is executed again has heard of its own.
 """
 
+import re
 import sys
 
 from tqdm import tqdm
 
+from bilevel import visible
 from bilevel.errors import BudgetExhausted
 
-PROPOSING = "propose"  # what the purposes of a proposer's own questions begin with
+_PROPOSING = re.compile(r"propose/\d")  # how a proposer's own purposes begin, and nobody else's
 SHOWN_CHARS = 200
 
 
@@ -30,7 +32,7 @@ class Unusable:
         above = "" if level == 1 else f"level {level:g} "
         then = "; it is asked for again" if again else ""
         told = f"{above}trial {trial}: a reply to {purpose} cannot be used: {short}{then}"
-        tqdm.write(f"{self._title}  {told}".strip(), file=sys.stderr)
+        tqdm.write(visible.line(f"{self._title}  {told}".strip()), file=sys.stderr)
 
     def usable(self, level: float, purpose: str) -> None:
         if _is_proposal(purpose):
@@ -54,4 +56,4 @@ class Unusable:
 
 
 def _is_proposal(purpose: str) -> bool:
-    return purpose.partition("/")[0] == PROPOSING
+    return _PROPOSING.match(purpose) is not None

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from bilevel.sandbox.failures import BadFrame, TimeLimit, WorkerDied
 
-MAX_BYTES = 8 << 20
+MAX_BYTES = 8 << 20  # that a worker may send
+MAX_TOLD_BYTES = 64 << 20  # that it may be sent: a whole trace, where it has to begin again
 MAX_DEPTH = 48
 MAX_NUMERAL = 400
 ENDED = "the worker ended without an answer"
@@ -19,14 +20,14 @@ _HEAD = struct.Struct(">I")
 Left = Callable[[], float]  # how long to wait before asking again; raises TimeLimit
 
 
-def encode(message: object) -> bytes:
+def encode(message: object, most: int = MAX_BYTES) -> bytes:
     """Raises BadFrame for what is no JSON: NaN and infinities among it."""
     try:
         body = _ENCODER.encode(message).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise BadFrame(f"cannot be written as JSON: {error}") from None
-    if len(body) > MAX_BYTES:
-        raise BadFrame(f"a frame of {len(body)} bytes; at most {MAX_BYTES} are allowed")
+    if len(body) > most:
+        raise BadFrame(f"a frame of {len(body)} bytes; at most {most} are allowed")
     return _HEAD.pack(len(body)) + body
 
 
@@ -96,15 +97,18 @@ class Channel:
     left, or None for a wait without one."""
 
     def __init__(self, reads: int, writes: int, *, patient: bool) -> None:
-        """`patient` waits for ever, in blocking calls: what a worker does."""
+        """`patient` waits for ever, in blocking calls: what a worker does, which may be told more
+        than it may say."""
         self._reads, self._writes, self._patient = reads, writes, patient
+        most = MAX_BYTES, MAX_TOLD_BYTES
+        self._most_said, self._most_heard = most if patient else most[::-1]
         self._buffer = bytearray()
         if not patient:
             os.set_blocking(reads, False)
             os.set_blocking(writes, False)
 
     def send(self, message: object, end: float | Left | None = None) -> None:
-        self._write(encode(message), end)
+        self._write(encode(message, self._most_said), end)
 
     def _write(self, raw: bytes, end: float | Left | None) -> None:
         left = memoryview(raw)
@@ -125,8 +129,8 @@ class Channel:
         """A frame's bytes, of which nothing is known yet. Raises TimeLimit, WorkerDied, BadFrame
         for one that is too long."""
         size = _HEAD.unpack(self._take(_HEAD.size, end))[0]
-        if size > MAX_BYTES:
-            raise BadFrame(f"a frame of {size} bytes; at most {MAX_BYTES} are allowed")
+        if size > self._most_heard:
+            raise BadFrame(f"a frame of {size} bytes; at most {self._most_heard} are allowed")
         return self._take(size, end)
 
     def silent(self) -> bool:

@@ -107,6 +107,11 @@ def chosen(layer: str) -> str:
     )
 
 
+def _everywhere(said: str) -> str:
+    """The text as it is in every process."""
+    return _LONG.sub("...", without_addresses(said))
+
+
 class Wishes(Protocol):
     """Answers what a worker may ask of the host in the middle of a call."""
 
@@ -191,8 +196,8 @@ class Hosted(Closing):
         if isinstance(reply, replies.OutOfMemory):
             raise MemoryLimit(f"it wanted more than memory_mib={self._limits.memory_mib}")
         if isinstance(reply, replies.Raised):
-            said = without_addresses(reply.message[: replies.MAX_ERROR_CHARS])
-            raise MechanismRaised(reply.kind, _LONG.sub("...", said))
+            said = reply.message[: replies.MAX_ERROR_CHARS]
+            raise MechanismRaised(_everywhere(reply.kind), _everywhere(said))
         return reply
 
     def computed(self, seconds: float) -> None:

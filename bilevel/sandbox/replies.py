@@ -129,12 +129,12 @@ def description(answer: msgspec.Raw) -> Described:
     return found
 
 
-def answer(hook: str, given: msgspec.Raw) -> Any:
+def answer(hook: str, given: msgspec.Raw, most: int = MAX_ANSWER_BYTES) -> Any:
     """An answer as the hook has to give it; candidates are proposals of nobody yet.
 
     Raises TypeError, and ValueError for one that is too large.
     """
-    _limited(hook, given, MAX_ANSWER_BYTES)
+    _limited(hook, given, most)
     try:
         made = _DECODERS[hook].decode(given)
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:

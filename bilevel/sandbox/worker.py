@@ -92,9 +92,9 @@ class Worker:
         except MemoryError:
             self._say("memory")
         except BadFrame as error:
-            self._raised("TypeError", str(error))
+            self._raised("TypeError", _text(error))
         except BaseException as error:  # SystemExit and KeyboardInterrupt are no way out either
-            self._raised(type(error).__name__, str(error), _line(error))
+            self._raised(type(error).__name__, _text(error), _line(error))
 
     def _raised(self, kind: str, message: str, line: int | None = None) -> None:
         where = "" if line is None else f" (line {line})"
@@ -194,6 +194,14 @@ class Worker:
         if "refused" in reply:
             raise RuntimeError(reply["refused"])
         return reply
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says, if it can."""
+    try:
+        return str(error).encode("utf-8", "backslashreplace").decode()
+    except Exception as failure:
+        return f"(its text cannot be told: {type(failure).__name__})"
 
 
 def _line(error: BaseException) -> int | None:

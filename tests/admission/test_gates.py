@@ -135,6 +135,16 @@ def test_what_cannot_be_made_is_refused(
     assert words in admission.problem
 
 
+@pytest.mark.parametrize("deep", ["view" + ".a" * 1_000, "f" + "()" * 2_500, "-" * 3_000 + "1"])
+def test_a_text_that_is_nested_deeply_is_refused_wherever_it_is_read(
+    deep: str, view: View, limits: Limits
+) -> None:
+    source = mine(f"def parent(self, view): return {deep}")
+    admission = admit(source, view, limits)
+    assert not admission.admitted
+    assert "nested more than" in admission.verdicts[-1].reason
+
+
 def test_what_cannot_be_made_once_more_is_refused_and_ends_no_search(
     view: View, limits: Limits
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bilevel.admission.reading import MAX_CHARS, MAX_LINES, parsed
+from bilevel.admission.reading import MAX_CHARS, MAX_DEPTH, MAX_LINES, parsed
 from bilevel.admission.verdict import Refused
 from tests.admission.support import mine
 
@@ -19,7 +19,9 @@ from tests.admission.support import mine
         ("  \n\n", "the text is empty"),
         ("x = '\0'", "null bytes"),
         ("x = '\ud800'", "cannot be parsed: UnicodeEncodeError"),
-        ("-" * 15_000 + "1", "the text cannot be parsed: "),
+        ("-" * 15_000 + "1", f"nested more than {MAX_DEPTH} levels deep"),
+        ("x" + ".a" * 2_500, f"nested more than {MAX_DEPTH} levels deep"),
+        ("x" + "()" * MAX_DEPTH, f"nested more than {MAX_DEPTH} levels deep"),
         ("#\n" * (MAX_LINES + 1), f"{MAX_LINES + 1} lines and"),
         ("#" * (MAX_CHARS + 1), f"at most {MAX_LINES} lines and {MAX_CHARS} characters"),
         ("```python\nx = 1\n```", "line 1: invalid syntax: ````python`"),
@@ -33,3 +35,7 @@ def test_what_cannot_be_read_is_refused(source: str, words: str) -> None:
 
 def test_a_warning_is_no_refusal() -> None:
     assert parsed(mine("pattern = '\\d'")).body
+
+
+def test_a_long_sum_is_no_refusal() -> None:
+    assert parsed("+".join(["1"] * (MAX_DEPTH - 10))).body

@@ -38,7 +38,8 @@ TRAIN = """
 import sys
 from bilevel.tasks.cpu_gpt_code.confinement import Bounds, ConfinedRun, deadline
 
-with ConfinedRun(Bounds(sys.argv[1], 8192, 60, deadline(300)), {"seed": 1}):
+ORDER = {"script": "", "seed": 1, "budget_s": 1.0, "vocab_size": 64, "time_len": 8, "closed": True}
+with ConfinedRun(Bounds(sys.argv[1], 8192, 60, deadline(300)), ORDER):
     print(sys.prefix, "torch is there")
 """
 in_an_environment = pytest.mark.skipif(
