@@ -226,13 +226,10 @@ class Judge:
             account.modelled_s,
             {"steps": float(account.steps), "training_tokens": served},
             account.counts,
-            {
-                **self._checks,
-                "answering_s_per_token": self._answering_s_per_token,
-                **self._processor_time(),
-            },
+            {**self._checks, "answering_s_per_token": self._answering_s_per_token},
             self._hashes,
             self._bounds.layer,
+            self._processor_time(),
         )
 
 

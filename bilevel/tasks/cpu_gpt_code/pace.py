@@ -92,7 +92,7 @@ class Watch:
 
 
 def too_long(factor: float) -> str:
-    """Without what was measured, which is another number each time: it is among the checks."""
+    """Without what was measured, another number each time: that is in the verdict's clock."""
     return (
         f"more processor time than {factor:g} times what the unedited script takes for as many "
         "modelled seconds, and something for imports and calls: work that is not counted as torch "

@@ -166,12 +166,12 @@ class CpuGptCode(Task):
             )
         found = json.loads(file.read_text())
         verdict = Verdict.from_json(found)
-        output = found.pop("output")
+        output, times = found.pop("output"), found.pop("clock")
         notes = {FILE: json.dumps(found, indent=1) + "\n"}
         rest: dict[str, Any] = {
             "metrics": verdict.metrics,
             "cost": {"modelled_s": verdict.modelled_s},
-            "clock": clock,
+            "clock": {**clock, **times},
         }
         if verdict.kind is None:
             return Outcome(verdict.value, notes=notes, **rest)

@@ -13,7 +13,7 @@ FILE = "verdict.json"
 class Verdict:
     """`kind` and `reason` tell why it does not count, `output` is the end of what the script
     printed; `hashes` name everything that decided it, `layer` what confined it, `checks` what was
-    asked of the model."""
+    asked of the model; `clock` is processor time, which is another number each time."""
 
     value: float | None
     kind: FailureKind | None = None
@@ -25,6 +25,7 @@ class Verdict:
     checks: Mapping[str, float] = field(default_factory=dict)
     hashes: Mapping[str, str] = field(default_factory=dict)
     layer: str = ""
+    clock: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -39,6 +40,7 @@ class Verdict:
             "checks": dict(self.checks),
             "hashes": dict(self.hashes),
             "layer": self.layer,
+            "clock": dict(self.clock),
         }
 
     @classmethod
