@@ -1,7 +1,6 @@
 """What a mechanism's text may name: the modules, built-in functions and generators it may use."""
 
 import ast
-import contextlib
 import importlib
 import inspect
 import sys
@@ -72,9 +71,9 @@ def _allowed(module: str) -> bool:
 def tricks(tree: ast.Module) -> Iterator[Finding]:
     """Built-in functions and attributes by which code gets around what it was given."""
     bound = _imported(tree)
-    for name in sorted({part for place in bound.values() for part in _above(place)}):
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)  # so that its attributes can be looked at
+    roots = {place.partition(".")[0] for place in bound.values()}
+    for name in sorted(roots & {*STANDARD, *LIBRARIES}):  # and no deeper: some modules do things
+        importlib.import_module(name)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in BUILTINS:
             yield node.lineno, f"{node.id} is not allowed; a mechanism computes from its view"
@@ -124,12 +123,6 @@ def _other_module(place: str, bound: dict[str, str]) -> str:
         if not inspect.ismodule(found):
             return ""
     return "" if found is None or _allowed(found.__name__.lstrip("_")) else found.__name__
-
-
-def _above(place: str) -> list[str]:
-    """The modules on the way to a name that may be imported, itself perhaps among them."""
-    parts = place.split(".")
-    return [".".join(parts[: n + 1]) for n in range(len(parts)) if _allowed(place)]
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:

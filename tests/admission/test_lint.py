@@ -1,5 +1,7 @@
 """The lint gate: every finding has its line, what was found, and what is allowed."""
 
+import sys
+
 import pytest
 
 from bilevel.admission.lint import linted
@@ -163,6 +165,13 @@ def test_no_attribute_is_reached_by_a_computed_name(line: str, words: str) -> No
 def test_what_only_looks_like_a_module_is_none(line: str) -> None:
     lines = ("def propose(self, view):", f"    {line}", "    return []")
     assert linted(parsed(mine(*lines, head=f"import json\n{HEAD}"))).name == "mine"
+
+
+def test_no_module_that_a_text_names_is_run_to_look_at_it() -> None:
+    """`numpy.f2py.__main__` takes the arguments of its process for its own when it is imported."""
+    source = mine(PROPOSE, head=f"import numpy.f2py.__main__\n{HEAD}")
+    assert linted(parsed(source)).name == "mine"
+    assert "numpy.f2py.__main__" not in sys.modules
 
 
 @pytest.mark.parametrize("name", ["llm", "resampled", "baseline", "proposer"])
