@@ -25,7 +25,7 @@ from bilevel.sandbox.failures import (
 )
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
-from bilevel.sandbox.processor import REST_S, Allowance, below, clocks, spent_s
+from bilevel.sandbox.processor import REST_S, Allowance, clocks, spent_s
 from bilevel.stopping import await_own_signal, told_to_end
 from bilevel.workers.job import without_addresses
 
@@ -133,7 +133,7 @@ class Hosted(Closing):
         self._open = True
         self._number = ""
         self._clocks, self._spent_s = tuple[int, ...](), 0.0  # when it answered last
-        self._allowance = Allowance(limits.start_s, self._kept.pid, 0.0)
+        self._allowance = Allowance(limits.start_s, self._kept.confined, 0.0)
         self.said = ""
         self.once_answered: Callable[[], None] = lambda: None
         told_first = {
@@ -145,8 +145,12 @@ class Hosted(Closing):
 
     @property
     def pid(self) -> int:
-        """The keeper's."""
+        """The keeper's, or of who waits outside its namespaces."""
         return self._kept.pid
+
+    def processes(self) -> tuple[int, ...]:
+        """Behind the wall."""
+        return self._kept.confined()
 
     def _begin(self, first: Mapping[str, Any]) -> None:
         with self._ended_by_failure():
@@ -169,7 +173,7 @@ class Hosted(Closing):
                 raise BadFrame("it sent what nobody had asked for")
             self._number = secrets.token_hex(8)
             limit_s = limit_s or self._limits.call_s
-            self._allowance = Allowance(limit_s, self._kept.pid, self._spent_s)
+            self._allowance = Allowance(limit_s, self._kept.confined, self._spent_s)
             message: Mapping[str, Any] = request
             while True:
                 reply = self.exchange(message)
@@ -188,7 +192,7 @@ class Hosted(Closing):
         reply = replies.reply(self._channel.frame(self._allowance.left))
         self._allowance.pause()
         if not self._clocks:
-            self._clocks = clocks(below(self._kept.pid))
+            self._clocks = clocks(self._kept.confined())
             self.once_answered()
         self._spent_s = spent_s(self._clocks)
         if reply.id != self._number:

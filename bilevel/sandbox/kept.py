@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from bilevel.sandbox.failures import SandboxError
 from bilevel.sandbox.places import inside, libraries, linked, links, readable, real
+from bilevel.sandbox.processor import below
 from bilevel.workers.job import scrubbed_environment
 
 WORDS = (
@@ -51,8 +52,10 @@ class Kept:
 
     def __init__(self, room: Room) -> None:
         control, self._control = os.pipe()
+        self._namespaces = room.layer == "sandlock" and namespaces()
         order = {
             "layer": room.layer,
+            "namespaces": self._namespaces,
             "control": control,
             **around(room.readable, room.devices, room.hidden),
             "devices": room.devices,
@@ -78,8 +81,13 @@ class Kept:
 
     @property
     def pid(self) -> int:
-        """The keeper's."""
+        """The keeper's, or of who waits outside its namespaces."""
         return self._keeper.pid
+
+    def confined(self) -> tuple[int, ...]:
+        """The processes that the keeper has started."""
+        found = below(self.pid)
+        return found[1:] if self._namespaces else found
 
     @property
     def alive(self) -> bool:
@@ -110,6 +118,14 @@ class Kept:
                 stream.close()
             except OSError:
                 continue  # what was not read is lost with the process
+
+
+@functools.cache
+def namespaces() -> bool:
+    """Whether the kernel gives a keeper, and its worker, a user, process, network, IPC and mount
+    namespace here. (bwrap makes its own.)"""
+    command = [*PYTHON, str(HERE / "keeper.py"), '{"layer": "none", "namespaces": true}']
+    return subprocess.run(command, check=False, capture_output=True, cwd="/").returncode == 0
 
 
 @functools.cache

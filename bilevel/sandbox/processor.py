@@ -2,7 +2,7 @@
 
 import ctypes
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bilevel.sandbox.failures import TimeLimit
@@ -49,12 +49,14 @@ def spent_s(clocks: Sequence[int]) -> float:
 
 
 class Allowance:
-    """Of one call: `seconds` on a processor for the processes below the keeper, which had used
-    `before` of it, and PATIENCE times that on the wall for a process that only waits."""
+    """Of one call: `seconds` on a processor for these processes, which had used `before` of it,
+    and PATIENCE times that on the wall for a process that only waits."""
 
-    def __init__(self, seconds: float, keeper: int, before: float) -> None:
+    def __init__(
+        self, seconds: float, processes: Callable[[], Sequence[int]], before: float
+    ) -> None:
         self._seconds = seconds
-        self._keeper = keeper
+        self._processes = processes
         self._before = before
         self._wall_s = PATIENCE * seconds
         self._since = time.monotonic()
@@ -80,7 +82,7 @@ class Allowance:
         if passed >= self._wall_s:
             raise TimeLimit("no answer within the limit")
         if passed >= self._looks_at:
-            used = spent_s(clocks(below(self._keeper))) - self._before
+            used = spent_s(clocks(self._processes())) - self._before
             if used >= self._seconds:
                 raise TimeLimit("no answer within the limit")
             self._looks_at = passed + max(self._seconds - used, LOOK_S)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bilevel.confined import confine
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox import kept, spare
+from bilevel.sandbox.hosted import CONFINING, Limits, missing
 from tests.helpers import loop
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,14 @@ OF_AN_ADMINISTRATOR = {
 ON_ALL = """
     "a signal to everybody": lambda pid: os.kill(-1, 0),  # none: a hole must not end the tests
     "a signal to its own group": lambda pid: os.killpg(0, 0),
+"""
+IDLE = """
+from bilevel.mechanism import Mechanism
+
+class Idle(Mechanism):
+    name = "idle"
+    def propose(self, view):
+        return ()
 """
 HOSTILE = """
 import ctypes, fcntl, os, resource, signal, struct
@@ -150,6 +159,31 @@ def test_the_search_and_a_bystander_stay_as_they_are(
     assert (search.returncode, errors) == (0, "")
     assert said.strip() == "499999500000"
     assert json.loads(through) == []
+
+
+@pytest.mark.parametrize("layer", CONFINING)
+def test_its_users_processes_and_networks_are_its_own(layer: str) -> None:
+    if missing(layer) or (layer == "sandlock" and not kept.namespaces()):
+        pytest.skip("no namespaces here")
+    with confine(IDLE, limits=Limits(layer)) as idle:
+        (*_, worker) = idle.worker.processes()
+        own, ours = Path(f"/proc/{worker}/ns"), Path("/proc/self/ns")
+        for kind in ("user", "pid", "net", "ipc", "mnt"):
+            assert (own / kind).readlink() != (ours / kind).readlink()
+
+
+def test_where_there_are_no_namespaces_nobody_is_reached_either(
+    bystander: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if reason := missing("sandlock"):
+        pytest.skip(reason)
+    monkeypatch.setattr(kept, "namespaces", lambda: False)
+    spare.close()
+    before = outside(bystander.pid), outside(os.getpid())
+    assert json.loads(attack("sandlock", [bystander.pid, os.getpid()])) == []
+    assert bystander.poll() is None
+    assert (outside(bystander.pid), outside(os.getpid())) == before
+    spare.close()
 
 
 def test_without_the_wall_a_bystander_is_killed(bystander: subprocess.Popen[bytes]) -> None:

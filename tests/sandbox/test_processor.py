@@ -11,7 +11,7 @@ from bilevel.confined import ConfinedMechanism, confine
 from bilevel.sandbox import processor
 from bilevel.sandbox.failures import TimeLimit
 from bilevel.sandbox.hosted import Limits
-from bilevel.sandbox.processor import Allowance, below, clocks, spent_s
+from bilevel.sandbox.processor import Allowance, clocks, spent_s
 from tests.helpers import loop
 from tests.same import busy
 
@@ -66,9 +66,9 @@ def test_who_only_waits_is_stopped_later(layer: str, monkeypatch: pytest.MonkeyP
 
 def test_a_worker_is_seen_below_its_keeper(layer: str) -> None:
     with mine(layer, work(0.2)) as confined:
-        before = spent_s(clocks(below(confined.worker.pid)))
+        before = spent_s(clocks(confined.worker.processes()))
         confined.propose(loop({}).view())
-        assert spent_s(clocks(below(confined.worker.pid))) - before >= 0.2
+        assert spent_s(clocks(confined.worker.processes())) - before >= 0.2
 
 
 def test_a_process_that_has_ended_counts_no_more() -> None:

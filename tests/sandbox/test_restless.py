@@ -10,7 +10,7 @@ import pytest
 from bilevel.confined import ConfinedMechanism, confine
 from bilevel.sandbox.failures import MechanismRaised, Restless
 from bilevel.sandbox.hosted import Limits
-from bilevel.sandbox.processor import REST_S, below, clocks, spent_s
+from bilevel.sandbox.processor import REST_S, clocks, spent_s
 from bilevel.view import Answer, View
 from tests.helpers import loop
 
@@ -50,7 +50,7 @@ def mine(layer: str, body: str, seconds: float = 0.3) -> ConfinedMechanism:
 
 
 def told_at_the_next_call(confined: ConfinedMechanism, view: View) -> None:
-    keeper, worker = confined.worker.pid, clocks(below(confined.worker.pid))
+    keeper, worker = confined.worker.pid, clocks(confined.worker.processes())
     before = spent_s(worker)
     time.sleep(1)
     assert spent_s(worker) - before > REST_S  # as the kernel has it

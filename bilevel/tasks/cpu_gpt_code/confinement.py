@@ -25,7 +25,6 @@ from bilevel.sandbox.kept import (
     first_frame,
 )
 from bilevel.sandbox.places import elsewhere, libraries
-from bilevel.sandbox.processor import below
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
 INSIDE_HERE = (
@@ -123,7 +122,7 @@ class ConfinedRun(Closing):
     @property
     def cpu_s(self) -> float:
         """What the kernel has counted of it until now."""
-        return spent_s(self._kept.pid)
+        return spent_s(self._kept.confined())
 
     @property
     def said(self) -> str:
@@ -153,11 +152,10 @@ class Ended(WorkerDied):
         self.code = code
 
 
-def spent_s(keeper: int) -> float:
-    """Processor seconds of what is below a keeper, in all threads and of all children, those that
-    have ended too."""
+def spent_s(processes: Sequence[int]) -> float:
+    """Their processor seconds, in all threads and of all children, those that have ended too."""
     ticks = 0
-    for pid in below(keeper):
+    for pid in processes:
         try:
             stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
