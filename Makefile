@@ -18,7 +18,7 @@ install: $(STAMP)  ## the environment alone
 run: $(STAMP)  ## a small real study: three arms, two seeds, about seven minutes, then its report
 	$(BIN)/python -m bilevel.tasks.cpu_gpt.prepare
 	$(BIN)/python -m bilevel -m +experiment=demo study=$(STUDY)
-	$(BIN)/python -m bilevel.report study=$(STUDY)
+	$(BIN)/python -m bilevel report study=$(STUDY)
 
 test: check  ## everything CI runs: linters, types, all tests
 	$(BIN)/python -m pytest -n 3
@@ -35,7 +35,7 @@ bench: $(STAMP)  ## speed, as ratios measured in one run
 	$(BIN)/python -m tests.bench
 
 ui: $(STAMP)  ## the MLflow page, at PORT=5000
-	$(BIN)/python -m bilevel.ui port=$(PORT)
+	$(BIN)/python -m bilevel ui port=$(PORT)
 
 clean:  ## removes the environment and the tools' caches, never results
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

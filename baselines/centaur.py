@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from cmaes import CMA
 
-from baselines.axes import BASELINE, MIDDLE, Axes
-from baselines.results import Results, drawn_once
+from bilevel.baselines.axes import BASELINE, MIDDLE, Axes
+from bilevel.baselines.results import Results, drawn_once
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.lessons import Lesson, weightiest
-from baselines.situation import last, locked, situation
+from bilevel.baselines.lessons import Lesson, weightiest
+from bilevel.baselines.situation import last, locked, situation
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name

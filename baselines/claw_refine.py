@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.results import was_tried
-from baselines.situation import last, locked, situation
+from bilevel.baselines.results import was_tried
+from bilevel.baselines.situation import last, locked, situation
 from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import changed

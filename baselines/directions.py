@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from baselines.memory import FAILED, FEASIBLE, Entry, Idea, Strategy
-from baselines.similarity import repeats
+from bilevel.baselines.memory import FAILED, FEASIBLE, Entry, Idea, Strategy
+from bilevel.baselines.similarity import repeats
 from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.schemas import TEXT, record
 from bilevel.view import Answer, View

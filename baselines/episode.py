@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from baselines.directions import Direction
-from baselines.memory import Entry
+from bilevel.baselines.directions import Direction
+from bilevel.baselines.memory import Entry
 from bilevel.llm.tables import changed
 from bilevel.trace import Trial, elites
 from bilevel.view import View

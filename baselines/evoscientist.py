@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from baselines.directions import Direction, Questions, feasible, notes
-from baselines.episode import Episode, topic
-from baselines.memory import FAILED, FEASIBLE, STRATEGY, Entry, Memory, from_json, to_json
-from baselines.shared_memory import SharedMemory
-from baselines.similarity import repeats
-from baselines.situation import last, locked, situation
-from baselines.tournament import ranked
+from bilevel.baselines.directions import Direction, Questions, feasible, notes
+from bilevel.baselines.episode import Episode, topic
+from bilevel.baselines.memory import FAILED, FEASIBLE, STRATEGY, Entry, Memory, from_json, to_json
+from bilevel.baselines.shared_memory import SharedMemory
+from bilevel.baselines.similarity import repeats
+from bilevel.baselines.situation import last, locked, situation
+from bilevel.baselines.tournament import ranked
 from bilevel.errors import ConfigError
 from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name

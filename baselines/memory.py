@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from baselines.similarity import cosines, repeats
+from bilevel.baselines.similarity import cosines, repeats
 from bilevel.errors import ConfigError
 
 FEASIBLE, FAILED, STRATEGY = "feasible", "failed", "strategy"

@@ -15,8 +15,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState, create_trial
 from threadpoolctl import threadpool_limits
 
-from baselines.axes import BASELINE, MIDDLE, Axes, Axis, Category
-from baselines.results import FAR, Results, drawn_once
+from bilevel.baselines.axes import BASELINE, MIDDLE, Axes, Axis, Category
+from bilevel.baselines.results import FAR, Results, drawn_once
 from bilevel.errors import ConfigError
 from bilevel.parameters import Parameter
 from bilevel.randomness import digest

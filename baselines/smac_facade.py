@@ -19,7 +19,7 @@ from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.model.random_forest.random_forest import RandomForest
 from smac.runhistory.dataclasses import TrialInfo, TrialValue
 
-from baselines.axes import Axis, Category
+from bilevel.baselines.axes import Axis, Category
 
 TRIALS = 10**6  # how many there will be is for the loop to say
 LEAVES = 4096  # of a tree, which has at most one for each trial

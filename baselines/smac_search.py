@@ -4,8 +4,8 @@ import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
-from baselines.axes import Axes, Axis
-from baselines.results import FAR, Results
+from bilevel.baselines.axes import Axes, Axis
+from bilevel.baselines.results import FAR, Results
 from bilevel.errors import ConfigError
 from bilevel.randomness import digest
 from bilevel.space import SearchSpace, canonical
@@ -55,7 +55,7 @@ class SmacSearch:
         self._open: dict[str, list[Any]] = {}
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
-        from baselines.smac_facade import facade, new, tell
+        from bilevel.baselines.smac_facade import facade, new, tell
 
         if self._smac is None:
             seed = digest(view.seed, view.level, ORIGIN) % 2**31

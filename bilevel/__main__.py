@@ -1,8 +1,28 @@
-"""`python -m bilevel`."""
+"""The program: `python -m bilevel [COMMAND] ...`; without a command it runs a search."""
 
+import difflib
+import importlib
 import sys
 
-from bilevel.app import main
+from bilevel.commands import COMMANDS
+from bilevel.visible import visible
+
+DEFAULT = "run"
+
+
+def main() -> int:
+    """The exit code of the command that the arguments begin with."""
+    first, *rest = sys.argv[1:] or [DEFAULT]
+    if first not in COMMANDS and (not first.isidentifier() or not first.islower()):
+        first, rest = DEFAULT, sys.argv[1:]  # an override or an option
+    if first not in COMMANDS:
+        near = difflib.get_close_matches(first, COMMANDS, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        told = f"bad input: {first!r} is no command{meant} Valid: {', '.join(COMMANDS)}"
+        print(visible(told), file=sys.stderr)
+        return 2
+    return int(importlib.import_module(f"bilevel.commands.{first}").main(rest))
+
 
 if __name__ == "__main__":
     sys.exit(main())

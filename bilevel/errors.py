@@ -16,6 +16,10 @@ BilevelError                 1  the search failed; whatever was measured is kept
 └── TrackingError               the tracking store cannot be written
 """
 
+import hashlib
+
+SHOWN_CHARS = 120
+
 
 class BilevelError(Exception):
     """Root of the tree: catch it to catch everything the platform raises on purpose."""
@@ -78,3 +82,11 @@ class TaskError(BilevelError):
 
 class TrackingError(BilevelError):
     """The tracking store cannot be reached or written."""
+
+
+def short(value: object) -> str:
+    """A value for an error message: as it is, or, where that is too long to read, its digest."""
+    shown = repr(value)
+    if len(shown) <= SHOWN_CHARS:
+        return shown
+    return f"{len(shown)} characters ({hashlib.sha256(shown.encode()).hexdigest()[:8]})"

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from bilevel.errors import JournalError, SearchRunning, Unrecorded
 from bilevel.space import canonical
 
 Data = dict[str, Any]
+JOURNAL = "journal.jsonl"  # in the folder of its search
 VOLATILE = "clock"  # what two runs of the same search may differ in lives under this name
 OF_PROMPTS = ("prompt", "domain_in_prompt")  # what notes say of the words of a question
 
@@ -50,7 +51,7 @@ class Recording:
         return None if found is None else found["data"]
 
 
-class Journal(Closing):
+class Journal(Closable):
     """An append-only file of JSON lines, held by one process at a time.
 
     `path=None` keeps the entries in memory only (for benchmarks). What it does not hold is taken

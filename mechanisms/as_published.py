@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.trials import whole
 from bilevel.trace import Trial
 from bilevel.view import Brief, View
-from mechanisms.shared.trials import whole
 
 
 class AsPublished(Mechanism):

@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.moves import distance, open_parameters, step, ways
+from bilevel.mechanisms.shared.trials import landing, tried, whole
 from bilevel.parameters import Parameter, Value
 from bilevel.randomness import keyed
 from bilevel.space import Config, canonical
 from bilevel.trace import Proposal
 from bilevel.view import View
-from mechanisms.shared.moves import distance, open_parameters, step, ways
-from mechanisms.shared.trials import landing, tried, whole
 
 Arm = tuple[str, str, str]  # parameter, direction, scale
 SCALES: Mapping[str, float] = {"small": 1 / 32, "medium": 1 / 8, "large": 1 / 2}

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.moves import distance
+from bilevel.mechanisms.shared.trials import landing, share
 from bilevel.space import Config
 from bilevel.trace import FailureKind, Proposal, Trial
 from bilevel.view import View
-from mechanisms.shared.moves import distance
-from mechanisms.shared.trials import landing, share
 
 
 class CrashMemory(Mechanism):

@@ -5,11 +5,11 @@ from itertools import combinations
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.moves import differing, open_parameters
+from bilevel.mechanisms.shared.trials import own_first, tried, whole
 from bilevel.space import Config, canonical
 from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import View
-from mechanisms.shared.moves import differing, open_parameters
-from mechanisms.shared.trials import own_first, tried, whole
 
 
 class Crossover(Mechanism):

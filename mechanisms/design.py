@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.moves import open_parameters, step
+from bilevel.mechanisms.shared.screening import SIZES, array, main_effects, standing_out, two_levels
+from bilevel.mechanisms.shared.trials import loss, own_first, share, tried
 from bilevel.parameters import Value
 from bilevel.space import Config, canonical
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
-from mechanisms.shared.moves import open_parameters, step
-from mechanisms.shared.screening import SIZES, array, main_effects, standing_out, two_levels
-from mechanisms.shared.trials import loss, own_first, share, tried
 
 OFFERS = 3  # of a run that lost its turn to another mechanism, or was dropped by one
 

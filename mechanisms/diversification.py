@@ -5,10 +5,10 @@ from itertools import takewhile
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.moves import open_parameters, steps
+from bilevel.mechanisms.shared.trials import own_first, tried_moves, whole
 from bilevel.trace import Proposal, elites
 from bilevel.view import View
-from mechanisms.shared.moves import open_parameters, steps
-from mechanisms.shared.trials import own_first, tried_moves, whole
 
 FAR = 1 / 2  # of a parameter's whole range
 

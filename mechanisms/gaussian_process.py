@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.moves import open_parameters, step, ways
+from bilevel.mechanisms.shared.surrogate import Surrogate
+from bilevel.mechanisms.shared.trials import landing, loss, tried, whole
 from bilevel.space import Config, canonical
 from bilevel.trace import FailureKind, Proposal
 from bilevel.view import View
-from mechanisms.shared.moves import open_parameters, step, ways
-from mechanisms.shared.surrogate import Surrogate
-from mechanisms.shared.trials import landing, loss, tried, whole
 
 
 class GaussianProcess(Mechanism):

@@ -9,10 +9,10 @@ from bilevel.errors import ConfigError
 from bilevel.llm.schemas import record
 from bilevel.llm.tables import parameter_list, trial_table
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.moves import open_parameters, step, steps
+from bilevel.mechanisms.shared.trials import own_first, tried_moves, whole
 from bilevel.trace import Proposal
 from bilevel.view import Brief, View
-from mechanisms.shared.moves import open_parameters, step, steps
-from mechanisms.shared.trials import own_first, tried_moves, whole
 
 PROMPT = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
 SIZES: Mapping[str, float] = {"small": 1 / 32, "medium": 1 / 8, "large": 1 / 2}

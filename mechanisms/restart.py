@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.trials import whole
 from bilevel.view import Brief, View
-from mechanisms.shared.trials import whole
 
 
 class Restart(Mechanism):

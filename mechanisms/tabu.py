@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.shared.trials import landing, whole
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
-from mechanisms.shared.trials import landing, whole
 
 BLAMED = 3  # moves in one trial
 

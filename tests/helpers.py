@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from bilevel.acceptance import Greedy
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
+from bilevel.loop.pipeline import Pipeline
 from bilevel.parameters import Choice, Float, PowerOfTwo, Text
-from bilevel.pipeline import Pipeline
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial

@@ -33,9 +33,9 @@ LAST = {
 
 _IMPORTED = (
     "openai.resources.chat.completions",
-    "bilevel.run",
+    "bilevel.search.run",
     "bilevel.tracking.store",
-    "mechanisms.tabu",
+    "bilevel.mechanisms.tabu",
     "bilevel.levels.inventor",
 )
 
@@ -141,7 +141,7 @@ def _search(folder: Path, arguments: list[str], kill: Kill | None) -> None:
     """The life of a forked search: never returns."""
     code = 99
     try:
-        from bilevel.app import main
+        from bilevel.commands.run import main
 
         os.chdir(folder)
         log = os.open("output.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bilevel.config.checks import CONF
+from bilevel.config.overrides import composed
 from bilevel.journal import projection, read
-from bilevel.overrides import composed
-from bilevel.settings import CONF
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = {"smac"}  # arms whose package is an optional extra of the same name
@@ -40,9 +40,9 @@ def overrides(arm: str, text: Path) -> list[str]:
 
 def run(folder: Path, study: str, searches: Sequence[Sequence[str]]) -> None:
     """In this process and in this order."""
-    from bilevel.measured import with_measured_noise
-    from bilevel.run import search
-    from bilevel.settings import check
+    from bilevel.config.checks import check
+    from bilevel.search.run import search
+    from bilevel.search.seed_noise import with_measured_noise
 
     for asked in searches:
         settings = with_measured_noise(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.rebuilt import exactly, rebuilt
-from bilevel.replay import main as replay
-from bilevel.settings import CONF
-from bilevel.sync import main as sync
+from bilevel.commands.replay import main as replay
+from bilevel.commands.sync import main as sync
+from bilevel.config.checks import CONF
+from bilevel.search.from_journal import exactly, rebuilt
 from bilevel.tracking.store import Store
 from tests.faults.commands import Commands
 from tests.tasks.test_autoresearch import checkout

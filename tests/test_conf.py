@@ -8,16 +8,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bilevel.app import help_text
+from bilevel.commands.run import help_text
+from bilevel.config.checks import CONF, RULES, check
+from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
-from bilevel.measured import with_measured_noise
 from bilevel.mechanism import Mechanism
-from bilevel.overrides import plain
-from bilevel.plan import plan
 from bilevel.sandbox.hosted import LAYERS
-from bilevel.search import levels
-from bilevel.settings import CONF, RULES, check
+from bilevel.search.build import levels
+from bilevel.search.dry_run import plan
+from bilevel.search.seed_noise import with_measured_noise
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.examples import digits

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from baselines.random_search import RandomSearch
-from bilevel.acceptance import Always, Greedy
+from bilevel.baselines.random_search import RandomSearch
 from bilevel.errors import SpaceError
 from bilevel.journal import Journal
 from bilevel.levels.segment import Segment
@@ -15,8 +14,9 @@ from bilevel.levels.tuner import LLMTuner
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
-from bilevel.proposer import LLMProposer
+from bilevel.loop.acceptance import Always, Greedy
+from bilevel.loop.loop import Loop
+from bilevel.proposers.llm import LLMProposer
 from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from bilevel.trace import Outcome, Proposal

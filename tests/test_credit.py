@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from bilevel.config.checks import CONF
 from bilevel.credit import Credit, credit, shared
-from bilevel.rebuilt import exactly, rebuilt
-from bilevel.settings import CONF
+from bilevel.search.from_journal import exactly, rebuilt
 from bilevel.trace import Proposal
 from tests.helpers import Listed, loop
+from tests.loop.test_rounds import doing, proposing
 from tests.test_old_journals import JOURNALS, unpacked
-from tests.test_rounds import doing, proposing
 
 GAINS: list[dict[str, object]] = [{"X": x} for x in (4.0, 3.0, 2.0, 1.0, 0.5, 0.25)]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bilevel.frozen import FrozenDict, frozen
-from bilevel.ledger import Effect
+from bilevel.loop.activations import Effect
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Outcome, Proposal, Trial
 from bilevel.view import Brief, View

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bilevel.commands.replay import replay
 from bilevel.journal import Data
 from bilevel.levels import inventor
 from bilevel.llm.client import ChatClient
-from bilevel.replay import replay
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.tracking.records import Run
 from bilevel.tracking.store import Store

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bilevel.config.checks import CONF
 from bilevel.journal import Journal
-from bilevel.rebuilt import exactly, rebuilt
-from bilevel.settings import CONF
+from bilevel.search.from_journal import exactly, rebuilt
 
 JOURNALS = Path(__file__).parent / "journals"
 FILES = sorted(JOURNALS.glob("*/*.jsonl.gz"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.options import line, quoted, unquoted
-from bilevel.settings import CONF
+from bilevel.config.checks import CONF
+from bilevel.config.options import line, quoted, unquoted
 from bilevel.tracking.store import Store
 from tests.faults.commands import ROOT, Commands
 
@@ -90,7 +90,7 @@ def test_a_value_is_read_back_as_it_was_written(text: str, tmp_path: Path) -> No
 
     read = OverridesParser.create().parse_override(f"x={quoted(text)}").value()
     assert read == unquoted(quoted(text)) == text
-    echoed = line("bilevel.sync", {"results": text}).replace("python -m bilevel.sync", "printf %s")
+    echoed = line("sync", {"results": text}).replace("python -m bilevel sync", "printf %s")
     assert shell(echoed, tmp_path) == f"results={quoted(text)}"
 
 

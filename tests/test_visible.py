@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from bilevel.shell import console
+from bilevel.config.command_line import console
 from bilevel.visible import Formatter, line, visible
 
 NASTY = "a\x1b[2J\x1b]0;title\x07b\rc\x9b31m\u202ed\x00"

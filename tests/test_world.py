@@ -106,7 +106,7 @@ def test_a_store_that_does_not_answer_leaves_the_search_untracked_and_says_so(
     assert warm.run(Run(str(tmp_path), (*COMMAND[:-1], *away))) == 0
     told = said(tmp_path)
     assert "the tracking store http://127.0.0.1:9 does not answer" in told
-    assert "python -m bilevel.sync study=s" in told
+    assert "python -m bilevel sync study=s" in told
     assert entries(tmp_path / "mlruns") == unbroken
 
 

@@ -11,16 +11,16 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any
 
-from bilevel.acceptance import Greedy
 from bilevel.admission.asking import Double
 from bilevel.admission.situations import ROUNDS, Situation
 from bilevel.admission.told import blamed, told, unmade
 from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused, quoted
-from bilevel.confined import NO_STATE, ConfinedMechanism
 from bilevel.errors import SpaceError
-from bilevel.pipeline import Pipeline
-from bilevel.rounds import left
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.pipeline import Pipeline
+from bilevel.loop.rounds import left
+from bilevel.sandbox.confined_mechanism import NO_STATE, ConfinedMechanism
 from bilevel.sandbox.failures import SandboxError
 from bilevel.trace import Decision, Proposal
 from bilevel.view import Brief, View

@@ -12,9 +12,9 @@ from bilevel.admission.situations import situations
 from bilevel.admission.told import unmade
 from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Admission, Refused, Verdict, quoted
-from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import ConfigError
 from bilevel.mechanism import HOOKS
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, WorkerDied
 from bilevel.sandbox.hosted import Limits, Surroundings
 from bilevel.view import View

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from bilevel.acceptance import Greedy
 from bilevel.admission.asking import Double
 from bilevel.admission.contract import begin
 from bilevel.admission.fitted import Fitted
@@ -19,12 +18,13 @@ from bilevel.admission.resampling import Resampling
 from bilevel.admission.told import blamed, told
 from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused
-from bilevel.confined import ConfinedMechanism
-from bilevel.ledger import Effect, HookCall
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.activations import Effect, HookCall
+from bilevel.loop.loop import Loop
+from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import HOOKS, Mechanism
-from bilevel.pipeline import Pipeline
 from bilevel.randomness import digest
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism
 from bilevel.trace import FailureKind, Trial
 from bilevel.view import View
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import BadInput
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
 from bilevel.sandbox.wire import pack, unpack
 from bilevel.space import Config
 from bilevel.trace import Trace

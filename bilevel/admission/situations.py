@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 
-from bilevel.acceptance import Greedy
 from bilevel.admission.fitted import Fitted
 from bilevel.admission.resampling import Resampling
-from bilevel.evaluation import Evaluation
-from bilevel.executor import Serial
 from bilevel.journal import Journal
-from bilevel.loop import BASELINE
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.evaluation import Evaluation
+from bilevel.loop.loop import BASELINE
 from bilevel.tasks.base import Task
 from bilevel.trace import Decision, FailureKind, Outcome, Proposal, Trace, Trial
 from bilevel.view import Asker, Brief, View
+from bilevel.workers.executor import Serial
 
 ROUNDS = 4
 SHORT, LONG, FAILED = 3, 200, 12

@@ -5,11 +5,11 @@ from typing import Any
 
 from hydra.utils import instantiate
 
-from bilevel.confined import proxy
-from bilevel.ledger import COIN
-from bilevel.loop import Loop
+from bilevel.loop.activations import COIN
+from bilevel.loop.loop import Loop
 from bilevel.mechanism import Mechanism
 from bilevel.randomness import keyed
+from bilevel.sandbox.confined_mechanism import proxy
 from bilevel.sandbox.hosted import Limits
 
 

@@ -9,21 +9,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bilevel import loop, mechanism, parameters, space, trace
+from bilevel import mechanism, parameters, space, trace
 from bilevel import view as view_module
 from bilevel.admission import Admission, admit
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
 from bilevel.admission.told import blamed
-from bilevel.behaviour import described as behaviour
 from bilevel.levels.invention import Attempt, Invention, suggested, told
 from bilevel.llm import prompts
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
 from bilevel.llm.tables import best_so_far, described, experiment, trial_table
+from bilevel.loop import loop
+from bilevel.loop.behaviour import described as behaviour
+from bilevel.loop.rules import ALTERNATE, PROPOSER
 from bilevel.mechanism import CARRIERS, HOOKS
 from bilevel.randomness import digest
-from bilevel.rules import ALTERNATE, PROPOSER
 from bilevel.sandbox.hosted import Limits
 from bilevel.tasks.outline import outline
 from bilevel.trace import Proposal
@@ -51,8 +52,8 @@ class Inventor:
 
     `domains` are fields that the prompt suggests ideas from; the paper's prompt listed some, and
     its authors called that a limitation. `repairs` is how often a refused text may be mended.
-    `becomes` and `turn` (a rule of `bilevel.rules`) are what the prompts say becomes of a mechanism
-    and of what it proposes; they have to fit how it is attached and how the loop takes turns.
+    `becomes` and `turn` (one of `loop.rules`) are what the prompts say becomes of a mechanism and
+    of what it proposes; they have to fit how it is attached and how the loop takes turns.
     """
 
     settings = NO_SETTINGS

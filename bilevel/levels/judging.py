@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from bilevel.credit import NO_TRIALS, Credit, shared
-from bilevel.ledger import COIN
-from bilevel.loop import Loop
-from bilevel.power import ALPHA, best_choices
+from bilevel.loop.activations import COIN
+from bilevel.loop.loop import Loop
+from bilevel.statistics.power import ALPHA, best_choices
 from bilevel.trace import Objective, Trace, Trial
 
 DRAWN = 9_999  # assignments of the coin, where there are more

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bilevel.levels.attaching import Attaching
 from bilevel.levels.judging import judgement
-from bilevel.loop import Loop
+from bilevel.loop.loop import Loop
 from bilevel.space import Config
 from bilevel.tasks.base import Task
 from bilevel.trace import Objective, Outcome, Proposal, Trial

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bilevel.behaviour import since_gain
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.llm import prompts, schemas
 from bilevel.llm.prompts import cell
@@ -20,8 +19,9 @@ from bilevel.llm.tables import (
     same_values,
     trial_table,
 )
+from bilevel.loop.behaviour import since_gain
 from bilevel.parameters import Choice, Text, Value
-from bilevel.proposer import STANDS
+from bilevel.proposers.llm import STANDS
 from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Proposal
 from bilevel.view import NO_SETTINGS, Brief, View

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from bilevel.errors import EndpointError, EndpointRefused, QuestionRefused
 from bilevel.llm import faults
 from bilevel.llm.completion import (
@@ -36,7 +36,7 @@ MAX_WAIT_S = 60.0
 FIRST_ATTEMPTS = 2
 
 
-class ChatClient(Closing):
+class ChatClient(Closable):
     """Chat completions from any server that speaks the OpenAI protocol.
 
     `app` answers in this process instead of a server, through the same SDK. Making a client never

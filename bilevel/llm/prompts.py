@@ -12,8 +12,9 @@ _FOLDER = Path(__file__).with_name("prompts")
 _ROOT = Path(__file__).parents[2]
 BESIDE = ("baselines/*.md",)  # prompts of other people's searches
 RENDERING = (
-    *("llm/prompts.py", "llm/tables.py", "proposer.py", "best_of.py", "behaviour.py"),
-    *("levels/tuner.py", "levels/inventor.py", "tasks/outline.py"),
+    *("llm/prompts.py", "llm/tables.py", "loop/behaviour.py"),
+    *("proposers/llm.py", "proposers/best_of.py", "levels/tuner.py", "levels/inventor.py"),
+    "tasks/outline.py",
 )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from bilevel.errors import ConfigError, EndpointRefused, Unrecorded
 from bilevel.journal import VOLATILE, Data, read, request_digest
 from bilevel.llm.client import Messages
@@ -17,7 +17,7 @@ PRICES = ("price_per_mtok_in", "price_per_mtok_out")
 _NOWHERE = "http://recorded.invalid/v1"
 
 
-class RecordedClient(Closing):
+class RecordedClient(Closable):
     """Answers from the journal of an earlier search, with the name and the model recorded there.
 
     Raises EndpointRefused for a question that was not asked then: the search has left the

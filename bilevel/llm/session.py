@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from bilevel.errors import QuestionRefused
 from bilevel.journal import VOLATILE, Data, Journal
 from bilevel.llm import prompts
@@ -60,7 +60,7 @@ class _Question:
     temperature: float | None
 
 
-class Session(Closing):
+class Session(Closable):
     """Every question that a search asks its model, at whatever level, goes through here."""
 
     def __init__(

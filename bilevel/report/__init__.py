@@ -1,6 +1,6 @@
 """The report of a study, from MLflow alone: tables, tests, figures, one page, and CSV files.
 
-python -m bilevel.report study=NAME [tracking.uri=URI | results=DIR] [out=DIR]
+python -m bilevel report study=NAME [tracking.uri=URI | results=DIR] [out=DIR]
 """
 
 import logging

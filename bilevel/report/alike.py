@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
+from bilevel.errors import short
+from bilevel.llm.versions import STAND_IN, UNVERSIONED
 from bilevel.report.numbers import SearchRow, no_repeats
-from bilevel.shortened import short
-from bilevel.versions import STAND_IN, UNVERSIONED
 
 MOST_KEYS = 3  # settings of a task that a refusal names
 Rows = Sequence[SearchRow]

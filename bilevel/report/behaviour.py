@@ -8,7 +8,7 @@ from statistics import fmean
 
 from bilevel.report.numbers import SearchRow, interval_of
 from bilevel.report.reading import Act, Search, Study, Tried
-from bilevel.report.statistics import Interval
+from bilevel.statistics.estimates import Interval
 
 REFERENCE = "level1"
 ALONE = "no mechanism"

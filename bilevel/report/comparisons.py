@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from statistics import fmean
 
-from bilevel.power import ALPHA, seeds_to_reach
-from bilevel.report import statistics
 from bilevel.report.alike import refusal
 from bilevel.report.numbers import SearchRow
-from bilevel.report.permutation import permutation_test
-from bilevel.report.planning import Seeds, seeds_needed
-from bilevel.report.statistics import Interval
+from bilevel.statistics import estimates
+from bilevel.statistics.estimates import Interval
+from bilevel.statistics.permutation import permutation_test
+from bilevel.statistics.planning import Seeds, seeds_needed
+from bilevel.statistics.power import ALPHA, seeds_to_reach
 from bilevel.trace import Objective
 
 # Searches without a language model. Each is a control, so that the strongest of them, which only
@@ -131,11 +131,11 @@ def _tested(one: _Matched, tests: int) -> Comparison:
         n=len(a),
         n_control=len(b),
         difference=fmean(a) - fmean(b),
-        interval=statistics.difference_interval(a, b, paired=paired),
+        interval=estimates.difference_interval(a, b, paired=paired),
         p=test.p,
         test=f"all {test.relabellings:,}" if test.exact else f"{test.relabellings:,} drawn",
         smallest_p=test.smallest_p,
-        hedges_g=statistics.hedges_g(a, b),
+        hedges_g=estimates.hedges_g(a, b),
         seeds_needed=seeds_needed(a, b, paired=paired, tests=tests),
         note="; ".join(one.notes),
     )
@@ -191,5 +191,5 @@ def _holm(
     family: Sequence[Comparison], of: Callable[[Comparison], float | None]
 ) -> dict[tuple[str, str], float]:
     tested = [(one, p) for one in family if (p := of(one)) is not None]
-    adjusted = statistics.holm([p for _, p in tested])
+    adjusted = estimates.holm([p for _, p in tested])
     return {(one.arm, one.control): p for (one, _), p in zip(tested, adjusted, strict=True)}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bilevel.behaviour import longest_streak, repetition_rate
+from bilevel.loop.behaviour import longest_streak, repetition_rate
 from bilevel.report.reading import Search, Study
-from bilevel.report.statistics import Interval, entropy_bits, interval
+from bilevel.statistics.estimates import Interval, entropy_bits, interval
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,13 @@ from typing import Any
 
 from rich.table import Table
 
-from bilevel import versions
-from bilevel.llm import prompts
+from bilevel.llm import prompts, versions
 from bilevel.report.comparisons import Comparison
 from bilevel.report.numbers import ArmRow
-from bilevel.report.planning import Seeds
 from bilevel.report.published import PublishedGroup, group_of
 from bilevel.report.reading import Study
-from bilevel.report.statistics import FEWEST_SEEDS, Interval
+from bilevel.statistics.estimates import FEWEST_SEEDS, Interval
+from bilevel.statistics.planning import Seeds
 
 FEW_MECHANISMS = 8  # of one arm, as lines of the console
 STAND_IN = "stand-in model: scripted"

@@ -9,7 +9,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bilevel.power import DRAWN, EXACT_PAIRS
 from bilevel.report import published
 from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
 from bilevel.report.comparisons import CHECK, CHECKED, CLASSICAL, CONTROLS, Comparison
@@ -26,8 +25,9 @@ from bilevel.report.output import (
 )
 from bilevel.report.published import group_of
 from bilevel.report.reading import Study
-from bilevel.report.statistics import FEWEST_SEEDS, Interval
 from bilevel.report.strongest import Strongest
+from bilevel.statistics.estimates import FEWEST_SEEDS, Interval
+from bilevel.statistics.power import DRAWN, EXACT_PAIRS
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -12,7 +12,7 @@ from importlib import resources
 from itertools import groupby
 from statistics import fmean, stdev
 
-from bilevel.behaviour import longest_streak
+from bilevel.loop.behaviour import longest_streak
 
 METRIC = "val_bpb"
 SOURCE = "arXiv 2603.23420"

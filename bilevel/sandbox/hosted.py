@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from bilevel.errors import ConfigError
 from bilevel.sandbox import replies, syscalls
 from bilevel.sandbox.failures import (
@@ -26,8 +26,8 @@ from bilevel.sandbox.failures import (
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
 from bilevel.sandbox.processor import REST_S, Allowance, clocks, spent_s
-from bilevel.stopping import await_own_signal, told_to_end
 from bilevel.workers.job import without_addresses
+from bilevel.workers.stopping import await_own_signal, told_to_end
 
 MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
@@ -119,7 +119,7 @@ class Wishes(Protocol):
         """Raises BadFrame for what may not be asked."""
 
 
-class Hosted(Closing):
+class Hosted(Closable):
     """One worker process and its keeper; after a failure it is gone for good."""
 
     def __init__(self, limits: Limits, surroundings: Surroundings = HERE) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bilevel.shortened import SHOWN_CHARS, short
+from bilevel.errors import SHOWN_CHARS, short
 from bilevel.space import canonical
 
 LONGEST = 4000  # a store takes 8,000 characters, older ones 5,000

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from bilevel.errors import TaskError
-from bilevel.stopping import ENDING, await_own_signal, told_to_end
 from bilevel.workers.job import Finished, Job, flooded, printed, scrubbed_environment
+from bilevel.workers.stopping import ENDING, await_own_signal, told_to_end
 
 KILL_GRACE_S = 5.0
 STARTS = 3
@@ -162,7 +162,7 @@ class _ServerProcess:
         return self._ended.pop(number, None)
 
     def close(self) -> None:
-        """Closing its input ends the server, and with it every worker."""
+        """Closable its input ends the server, and with it every worker."""
         with contextlib.suppress(BrokenPipeError):
             _pipe(self._process.stdin).close()
         try:

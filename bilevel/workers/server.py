@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bilevel.stopping import ENDING
 from bilevel.workers.job import flooded
+from bilevel.workers.stopping import ENDING
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36

@@ -20,10 +20,13 @@ def mine(*lines: str, head: str = HEAD) -> str:
     return head + "".join(f"    {line}\n" for line in lines)
 
 
+SHARED = "bilevel.mechanisms.shared"
+
+
 def curated(name: str) -> str:
-    """A curated mechanism with the text of `mechanisms.shared` that it imports written into it."""
+    """A curated mechanism with the text that it imports of the shared ones written into it."""
     texts: dict[str, str] = {}
-    _collect(f"mechanisms.{name}", texts)
+    _collect(f"bilevel.mechanisms.{name}", texts)
     return "\n\n".join(texts.values())
 
 
@@ -32,7 +35,7 @@ def _collect(module: str, texts: dict[str, str]) -> None:
     text = (ROOT / f"{module.replace('.', '/')}.py").read_text()
     lines = text.splitlines(keepends=True)
     for node in ast.parse(text).body:
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("mechanisms.shared"):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(SHARED):
             assert node.module
             if node.module not in texts:
                 _collect(node.module, texts)

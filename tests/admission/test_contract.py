@@ -10,7 +10,7 @@ from bilevel.admission.contract import contract
 from bilevel.admission.situations import LONG, ROUNDS, Situation
 from bilevel.admission.twins import Twins
 from bilevel.admission.verdict import Refused
-from bilevel.confined import ConfinedMechanism, confine
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.hosted import Limits, Surroundings
 from bilevel.view import NO_SETTINGS, View
 from tests.admission.support import HEAD, mine

@@ -83,7 +83,8 @@ def test_a_counter_is_state_that_is_kept(view: View, limits: Limits) -> None:
 def test_the_files_as_they_stand_are_refused_for_what_they_share(view: View) -> None:
     text = (Path(__file__).parents[2] / "mechanisms" / "tabu.py").read_text()
     assert (
-        "import of mechanisms.shared.trials is not allowed" in admit(text, view, Limits()).problem
+        "import of bilevel.mechanisms.shared.trials is not allowed"
+        in admit(text, view, Limits()).problem
     )
 
 

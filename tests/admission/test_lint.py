@@ -53,7 +53,7 @@ def test_the_class_is_what_a_loop_can_use(body: list[str], words: str) -> None:
         ("from pathlib import Path", "import of pathlib is not allowed"),
         ("import importlib.util", "import of importlib.util is not allowed"),
         ("import torch", "import of torch is not allowed"),
-        ("from bilevel.loop import Loop", "import of bilevel.loop is not allowed"),
+        ("from bilevel.loop.loop import Loop", "import of bilevel.loop.loop is not allowed"),
         ("from bilevel import sandbox", "import of bilevel.sandbox is not allowed"),
         ("from . import friend", "import of . is not allowed"),
         ("x = open('/etc/passwd')", "open is not allowed; a mechanism computes from its view"),

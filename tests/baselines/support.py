@@ -8,15 +8,15 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from bilevel.config.checks import CONF
+from bilevel.config.overrides import plain
 from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
-from bilevel.measured import with_measured_noise
-from bilevel.overrides import plain
-from bilevel.search import levels
-from bilevel.settings import CONF
+from bilevel.loop.loop import Loop
+from bilevel.search.build import levels
+from bilevel.search.seed_noise import with_measured_noise
 from bilevel.space import SearchSpace, space_from
 from bilevel.tasks import constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT

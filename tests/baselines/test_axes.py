@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from baselines.axes import Axes, Line, axes
+from bilevel.baselines.axes import Axes, Line, axes
 from bilevel.errors import ConfigError
 from bilevel.parameters import PowerOfTwo, Subset, Text, Tuple
 from tests.baselines.support import spaces

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.centaur import Centaur, Sampler
+from bilevel.baselines.centaur import Centaur, Sampler
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.parameters import Choice, Float
 from bilevel.space import SearchSpace

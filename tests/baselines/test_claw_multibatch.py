@@ -8,11 +8,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from baselines.claw_multibatch import ROLES, ClawMultibatch
+from bilevel.baselines.claw_multibatch import ROLES, ClawMultibatch
+from bilevel.config.checks import CONF
+from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError, SpaceError
-from bilevel.loop import Loop
-from bilevel.overrides import plain
-from bilevel.settings import CONF
+from bilevel.loop.loop import Loop
 from bilevel.trace import FailureKind
 from bilevel.view import Answer, Asker
 from tests.helpers import SPACE, loop

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from baselines.claw_refine import ClawRefine
+from bilevel.baselines.claw_refine import ClawRefine
 from bilevel.errors import SpaceError
-from bilevel.loop import Loop
+from bilevel.loop.loop import Loop
 from bilevel.trace import FailureKind
 from bilevel.view import Answer, Asker
 from tests.baselines.support import search

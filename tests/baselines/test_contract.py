@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.centaur import Centaur
+from bilevel.baselines.centaur import Centaur
 from bilevel.journal import Journal, projection, read
 from bilevel.space import SearchSpace, canonical
 from bilevel.trace import FailureKind, Outcome, Trial

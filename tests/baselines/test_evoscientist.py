@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from baselines.evoscientist import EvoScientist
-from baselines.memory import FAILED, FEASIBLE, STRATEGY, Idea, Strategy
+from bilevel.baselines.evoscientist import EvoScientist
+from bilevel.baselines.memory import FAILED, FEASIBLE, STRATEGY, Idea, Strategy
+from bilevel.commands.replay import main
+from bilevel.config.checks import CONF
+from bilevel.config.checks import check as checked
+from bilevel.config.overrides import composed
 from bilevel.errors import BilevelError, ConfigError, SpaceError
-from bilevel.execution import Execution
 from bilevel.journal import projection, read
 from bilevel.llm.client import ChatClient
-from bilevel.loop import Loop
-from bilevel.measured import with_measured_noise
-from bilevel.overrides import composed
-from bilevel.rebuilt import exactly, rebuilt
-from bilevel.replay import main
-from bilevel.run import search
-from bilevel.settings import CONF
-from bilevel.settings import check as checked
+from bilevel.loop.loop import Loop
+from bilevel.search.execution import Execution
+from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.run import search
+from bilevel.search.seed_noise import with_measured_noise
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import FailureKind
 from bilevel.view import Answer, Asker

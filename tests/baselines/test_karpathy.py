@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from baselines.karpathy import SCHEMA, Karpathy
-from bilevel.acceptance import Greedy
+from bilevel.baselines.karpathy import SCHEMA, Karpathy
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal, projection, read
 from bilevel.llm.ledger import Ledger
@@ -17,7 +16,8 @@ from bilevel.llm.reply import checked
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.scripted.editing import CRASHES
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
 from bilevel.parameters import Text
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task

@@ -2,7 +2,7 @@
 
 import pytest
 
-from baselines.lessons import Lesson, weightiest
+from bilevel.baselines.lessons import Lesson, weightiest
 
 OLD = Lesson("evaluate", "crash", "error", "old", 0)
 NEW = Lesson("evaluate", "no gain", "info", "new", 30)

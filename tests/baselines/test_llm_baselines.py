@@ -4,8 +4,8 @@ from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
-from bilevel.search import levels
+from bilevel.loop.loop import Loop
+from bilevel.search.build import levels
 from bilevel.tasks.surrogate import Surrogate
 from tests.baselines.support import configured
 

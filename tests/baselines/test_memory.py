@@ -8,8 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.memory import FAILED, FEASIBLE, STRATEGY, Idea, Memory, Strategy, from_json, to_json
-from baselines.similarity import DUPLICATE, cosines, repeats
+from bilevel.baselines.memory import (
+    FAILED,
+    FEASIBLE,
+    STRATEGY,
+    Idea,
+    Memory,
+    Strategy,
+    from_json,
+    to_json,
+)
+from bilevel.baselines.similarity import DUPLICATE, cosines, repeats
 from bilevel.errors import ConfigError
 
 LOWER = Idea("Lower RATE", "Lower RATE step by step.", "it overshoots", "none", FEASIBLE, ("RATE",))

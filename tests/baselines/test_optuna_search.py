@@ -9,11 +9,11 @@ import optuna
 import pytest
 import threadpoolctl
 
-from baselines.optuna_search import OptunaSearch
-from bilevel.acceptance import Always
+from bilevel.baselines.optuna_search import OptunaSearch
 from bilevel.errors import ConfigError
 from bilevel.levels.segment import Segment
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Always
+from bilevel.loop.loop import Loop
 from bilevel.parameters import Choice, Float, Int, Text
 from bilevel.space import SearchSpace
 from bilevel.tasks.surrogate import Surrogate

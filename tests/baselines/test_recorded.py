@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from optuna.samplers import CmaEsSampler
 
-from baselines.centaur import Centaur
-from baselines.optuna_search import OptunaSearch
-from bilevel.acceptance import Greedy
+from bilevel.baselines.centaur import Centaur
+from bilevel.baselines.optuna_search import OptunaSearch
 from bilevel.errors import JournalError
 from bilevel.journal import Journal
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Trial
 

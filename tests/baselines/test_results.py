@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from baselines.results import Results
+from bilevel.baselines.results import Results
 from bilevel.errors import ConfigError
 from bilevel.trace import FailureKind, Outcome, Trial
 from tests.mechanisms.support import EVERY_KIND, trial, view

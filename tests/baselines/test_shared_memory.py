@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from baselines.shared_memory import SharedMemory
+from bilevel.baselines.shared_memory import SharedMemory
 from bilevel.errors import ConfigError
 
 WRITER = """
 import sys
-from baselines.shared_memory import SharedMemory
+from bilevel.baselines.shared_memory import SharedMemory
 for number in range(20):
     SharedMemory(sys.argv[1], sys.argv[2]).append({"number": number, "filler": "x" * 3000})
 """

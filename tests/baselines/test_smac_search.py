@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from baselines.smac_search import SmacSearch
+from bilevel.baselines.smac_search import SmacSearch
 from bilevel.errors import ConfigError
 from bilevel.parameters import Choice, Text
 from bilevel.space import SearchSpace, canonical

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baselines.tournament import START, K, expected, pairs, ranked, rounds
+from bilevel.baselines.tournament import START, K, expected, pairs, ranked, rounds
 
 
 def test_a_win_among_equals_moves_both_by_half_of_k() -> None:

@@ -14,13 +14,13 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from bilevel.config.overrides import plain
 from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.measured import with_measured_noise
-from bilevel.overrides import plain
-from bilevel.search import levels
+from bilevel.search.build import levels
+from bilevel.search.seed_noise import with_measured_noise
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from tests.bench.library import interval
 

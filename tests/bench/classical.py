@@ -21,9 +21,9 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from scipy.stats import t as student
 
-from bilevel.acceptance import Greedy
-from bilevel.loop import Loop
-from bilevel.overrides import plain
+from bilevel.config.overrides import plain
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
 from tests.bench.drawn import Drawn
 
 CONF = Path(__file__).parents[2] / "conf"

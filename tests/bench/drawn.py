@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from baselines.axes import Axes, Category, Line, axes, value_at
+from bilevel.baselines.axes import Axes, Category, Line, axes, value_at
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple
 from bilevel.randomness import keyed
 from bilevel.space import Config, SearchSpace, canonical

@@ -18,17 +18,17 @@ import numpy as np
 import yaml
 from hydra.utils import instantiate
 
-from bilevel.acceptance import Greedy
 from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
+from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import Mechanism
-from bilevel.pipeline import Pipeline
-from bilevel.proposer import LLMProposer
-from bilevel.report import statistics
+from bilevel.proposers.llm import LLMProposer
 from bilevel.report.output import banded
+from bilevel.statistics import estimates
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -90,7 +90,7 @@ def run(arm: str, landscape: str, seed: int, trials: int) -> Ran:
 
 def interval(values: Sequence[float]) -> str:
     """The mean with its 95 % interval, where the report would give one."""
-    return f"{fmean(values):+.4f}{banded(statistics.interval(values))}"
+    return f"{fmean(values):+.4f}{banded(estimates.interval(values))}"
 
 
 def row(arm: str, landscape: str, ran: Sequence[Ran], base: Sequence[Ran]) -> str:

@@ -4,11 +4,11 @@ import statistics
 import time
 from pathlib import Path
 
-from baselines.random_search import RandomSearch
-from bilevel.acceptance import Greedy
-from bilevel.confined import confine
-from bilevel.loop import Loop
+from bilevel.baselines.random_search import RandomSearch
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
 from bilevel.sandbox import spare
+from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.hosted import CONFINING, Limits, missing
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal

@@ -6,14 +6,14 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from baselines.random_search import RandomSearch
-from bilevel.acceptance import Greedy
+from bilevel.baselines.random_search import RandomSearch
 from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
-from bilevel.proposer import LLMProposer
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
+from bilevel.proposers.llm import LLMProposer
 from bilevel.tasks.surrogate import Surrogate
 
 TRIALS = 4000

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bilevel.commands.sync import main as sync
 from bilevel.errors import TrackingError
-from bilevel.sync import main as sync
 from bilevel.tracking import MlflowTracker
 from tests.cluster.conftest import Postgres
 from tests.cluster.support import SEARCH, bilevel

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from bilevel.journal import Data, projection, read
 from bilevel.llm.client import ChatClient
 from bilevel.llm.endpoint import Endpoint
@@ -54,7 +54,7 @@ class Ran:
         return line
 
 
-class Commands(Closing):
+class Commands(Closable):
     """Runs `python -m bilevel ...`, one at a time."""
 
     def __init__(self) -> None:
@@ -100,8 +100,8 @@ def _child(folder: str, overrides: Sequence[str], variables: dict[str, str]) -> 
 def _serve() -> None:
     import openai
 
-    import bilevel.app
-    import bilevel.run  # noqa: F401
+    import bilevel.commands.run
+    import bilevel.search.run  # noqa: F401
 
     with openai.OpenAI(api_key="none", base_url="http://127.0.0.1:9") as client:
         assert client.chat.completions.with_streaming_response  # imported when it is asked for

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from tests.llm.support import body
 
 TRIALS = 4
@@ -61,7 +61,7 @@ class _Listener(ThreadingHTTPServer):
         """Clients that give up in the middle are what these tests are about."""
 
 
-class Server(Closing):
+class Server(Closable):
     """Listens until it is closed; `come_back` listens again on the same port."""
 
     def __init__(self, script: Script) -> None:

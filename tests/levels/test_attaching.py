@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from bilevel.acceptance import Always, Gain
 from bilevel.levels.attaching import Attaching
 from bilevel.levels.segment import Segment
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Always, Gain
+from bilevel.loop.loop import Loop
 from bilevel.sandbox.hosted import Limits
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 from tests.helpers import loop
 
 UNSAFE = Limits("unsafe")
-PLACEBO = {"_target_": "mechanisms.placebo.Placebo"}
+PLACEBO = {"_target_": "bilevel.mechanisms.placebo.Placebo"}
 DOWN: list[dict[str, object]] = [{"X": 5.0 - n / 8} for n in range(1, 33)]
 SOURCE = """
 from bilevel.mechanism import Mechanism

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from bilevel import loop as loops
 from bilevel import mechanism, parameters, space, trace, view
-from bilevel.acceptance import Always
 from bilevel.admission.verdict import Admission, Verdict
 from bilevel.journal import Journal, projection, read
 from bilevel.levels import inventor
@@ -20,7 +18,9 @@ from bilevel.levels.invention import suggested
 from bilevel.levels.inventor import Inventor
 from bilevel.levels.segment import Segment
 from bilevel.llm.scripted.families import FAMILIES
-from bilevel.loop import Loop
+from bilevel.loop import loop as loops
+from bilevel.loop.acceptance import Always
+from bilevel.loop.loop import Loop
 from bilevel.sandbox.hosted import Limits
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Trial

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bilevel.acceptance import Gain, NoiseAware
 from bilevel.credit import Credit
 from bilevel.errors import ConfigError
 from bilevel.levels.judging import Judgement, judgement
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Gain, NoiseAware
+from bilevel.loop.loop import Loop
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Objective, Outcome, Proposal, Trial
 from bilevel.view import View

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
-from bilevel.acceptance import Always
+from bilevel.config.checks import CONF
+from bilevel.config.overrides import plain
 from bilevel.journal import Journal, projection, read
 from bilevel.levels.segment import Segment
-from bilevel.loop import Loop
-from bilevel.overrides import plain
-from bilevel.settings import CONF
+from bilevel.loop.acceptance import Always
+from bilevel.loop.loop import Loop
 from bilevel.trace import Proposal, Trial
 from bilevel.view import NO_SETTINGS, Brief, View
 from tests.helpers import GUIDED, Listed, loop

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from bilevel.acceptance import Always, Greedy
-from bilevel.behaviour import since_gain
 from bilevel.errors import ConfigError
 from bilevel.levels.segment import Segment
 from bilevel.levels.tuner import Limits, LLMTuner, Record, records
 from bilevel.llm.scripted import respond
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Always, Greedy
+from bilevel.loop.behaviour import since_gain
+from bilevel.loop.loop import Loop
 from bilevel.parameters import Float, Text
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
 from bilevel.space import SearchSpace
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal

@@ -9,13 +9,13 @@ import pytest
 from hydra.utils import instantiate
 
 from bilevel.admission.verdict import Admission, Verdict
+from bilevel.config.checks import CONF
+from bilevel.config.overrides import composed
 from bilevel.journal import Journal
 from bilevel.levels import inventor
 from bilevel.llm.scripted import respond
-from bilevel.measured import noise_told, with_measured_noise
-from bilevel.overrides import composed
-from bilevel.search import levels
-from bilevel.settings import CONF
+from bilevel.search.build import levels
+from bilevel.search.seed_noise import noise_told, with_measured_noise
 from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.task import CpuGpt
 from bilevel.trace import Outcome, Proposal, Trial

@@ -242,7 +242,7 @@ def test_the_key_is_sent_and_shown_nowhere(
 
 def test_the_sdk_is_imported_only_when_a_call_is_made() -> None:
     code = (
-        "import sys, bilevel.proposer, bilevel.levels.tuner, bilevel.llm.session;"
+        "import sys, bilevel.proposers.llm, bilevel.levels.tuner, bilevel.llm.session;"
         "import bilevel.llm.scripted as s; s.scripted_client(name='s', model='s');"
         "assert not {'openai', 'httpx2'} & set(sys.modules)"
     )

@@ -13,7 +13,7 @@ from bilevel.errors import ConfigError
 from bilevel.levels.tuner import LLMTuner
 from bilevel.llm.client import ChatClient
 from bilevel.llm.scripted.server import listen
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
 from bilevel.tasks.surrogate import Surrogate
 from tests.llm.support import MESSAGES, SCHEMA
 

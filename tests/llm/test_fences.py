@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-import baselines
+from bilevel import baselines
 from bilevel.llm import prompts
 from bilevel.llm.prompts import NONE, WRITTEN, Prompt
 from bilevel.llm.scripted.reading import read
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
 from bilevel.trace import FailureKind, Outcome
 from bilevel.view import Brief
 from tests.llm.support import Canned, contents
-from tests.test_proposer import SPACE, view
+from tests.proposers.test_llm import SPACE, view
 
 OWN = sorted(Path(prompts.__file__).with_name("prompts").glob("*.md"))
 THEIRS = sorted(Path(baselines.__file__ or "").parent.glob("*.md"))

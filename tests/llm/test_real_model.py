@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bilevel.journal import Data, read
+from tests.commands.test_run import bilevel
 from tests.llm.real_model import weights
-from tests.test_app import bilevel
 
 pytestmark = [
     pytest.mark.nightly,

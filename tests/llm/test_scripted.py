@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bilevel.acceptance import Greedy
 from bilevel.llm.reply import checked
 from bilevel.llm.scripted import respond
 from bilevel.llm.scripted.reading import read
 from bilevel.llm.scripted.slips import RATE
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
 from bilevel.parameters import Float, PowerOfTwo
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import Surrogate

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from random import Random
 
-from baselines.karpathy import SCHEMA
+from bilevel.baselines.karpathy import SCHEMA
 from bilevel.llm.prompts import fenced
 from bilevel.llm.reply import checked
 from bilevel.llm.scripted import respond

@@ -11,12 +11,9 @@ from typing import Any
 
 import pytest
 
-from baselines.random_search import RandomSearch
-from bilevel.acceptance import Greedy
-from bilevel.confined import confine
+from bilevel.baselines.random_search import RandomSearch
 from bilevel.errors import BadInput
 from bilevel.journal import Journal
-from bilevel.ledger import Effect
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.reply import checked
 from bilevel.llm.scripted import respond, scripted_client
@@ -24,14 +21,17 @@ from bilevel.llm.scripted.breakages import BREAKAGES, CHANCE
 from bilevel.llm.scripted.families import FAMILIES, Family
 from bilevel.llm.scripted.research import MENDS, MOST_IDEAS
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.activations import Effect
+from bilevel.loop.loop import Loop
+from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import HOOKS, Mechanism
-from bilevel.mechanism_source import load
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple
-from bilevel.pipeline import Pipeline
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
 from bilevel.randomness import keyed
+from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.hosted import CONFINING, Limits, missing
+from bilevel.sandbox.trusted_mechanism import load
 from bilevel.sandbox.wire import pack
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task

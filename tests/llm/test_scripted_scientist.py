@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from baselines.claw_refine import ClawRefine
-from baselines.directions import Direction, Questions
-from baselines.memory import FAILED, FEASIBLE, Idea
-from baselines.situation import situation
+from bilevel.baselines.claw_refine import ClawRefine
+from bilevel.baselines.directions import Direction, Questions
+from bilevel.baselines.memory import FAILED, FEASIBLE, Idea
+from bilevel.baselines.situation import situation
 from bilevel.journal import Journal
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.reply import checked

@@ -8,19 +8,19 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-import mechanisms
-from bilevel.acceptance import Greedy
+from bilevel import mechanisms
 from bilevel.journal import Journal
-from bilevel.ledger import Effect
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.scripted.minimal import instance
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.activations import Effect
+from bilevel.loop.loop import Loop
+from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import Mechanism
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Tuple
-from bilevel.pipeline import Pipeline
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
 from bilevel.space import Config, SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import Surrogate

@@ -1,10 +1,10 @@
 """The three defects of the published runner, each on a loop small enough to follow."""
 
 from bilevel.journal import Journal, projection
-from bilevel.loop import Loop
+from bilevel.loop.loop import Loop
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.as_published import AsPublished
 from bilevel.trace import Trial
-from mechanisms.as_published import AsPublished
 from tests.helpers import Listed, loop
 
 # a stretch of three: kept, discarded, discarded; then worse, and worse again

@@ -1,8 +1,8 @@
 """The bandit prefers the kinds of move that were kept."""
 
-from bilevel.ledger import Liveness
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.bandit import Bandit
 from bilevel.trace import Proposal
-from mechanisms.bandit import Bandit
 from tests.helpers import SPACE
 from tests.mechanisms.support import own, search, trial, view
 

@@ -9,13 +9,13 @@ import pytest
 import yaml
 from hydra.utils import instantiate
 
-from baselines.random_search import RandomSearch
-from bilevel.acceptance import Greedy
+from bilevel.baselines.random_search import RandomSearch
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal, projection, read
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.loop import Loop
+from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import Mechanism
-from bilevel.pipeline import Pipeline
 from bilevel.space import SearchSpace, canonical
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from bilevel.trace import FailureKind, Proposal, Trial

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from baselines.random_search import RandomSearch
-from bilevel.ledger import Liveness
+from bilevel.baselines.random_search import RandomSearch
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.crash_memory import CrashMemory
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal, Trial
-from mechanisms.crash_memory import CrashMemory
 from tests.helpers import Listed, loop
 from tests.mechanisms.support import EVERY_KIND, trial, view
 

@@ -1,7 +1,7 @@
 """Crossover tries a part of one good trial in another."""
 
-from bilevel.ledger import Liveness
-from mechanisms.crossover import Crossover
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.crossover import Crossover
 from tests.mechanisms.support import EVERY_KIND, own, search, trial, view
 
 TRIALS = [

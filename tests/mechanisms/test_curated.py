@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bilevel.journal import Journal, projection, read
-from bilevel.ledger import Liveness
+from bilevel.loop.activations import Liveness
 from bilevel.tasks.surrogate import LANDSCAPES
 from tests.bench.library import CURATED, made, names
 from tests.mechanisms.support import classes, search

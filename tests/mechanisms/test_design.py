@@ -5,15 +5,15 @@ from itertools import combinations
 
 import pytest
 
-from bilevel.ledger import Liveness
+from bilevel.loop.activations import Liveness
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms.design import Design
+from bilevel.mechanisms.shared.screening import SIZES, array, standing_out
 from bilevel.parameters import Float
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import View
-from mechanisms.design import Design
-from mechanisms.shared.screening import SIZES, array, standing_out
 from tests.mechanisms.support import own, search
 
 NAMES = tuple("ABCDEFG")

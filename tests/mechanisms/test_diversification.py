@@ -1,8 +1,8 @@
 """Diversification waits for a plateau and then goes far, where nothing went."""
 
-from bilevel.ledger import Liveness
-from mechanisms.diversification import Diversification
-from mechanisms.shared.trials import tried_moves
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.diversification import Diversification
+from bilevel.mechanisms.shared.trials import tried_moves
 from tests.mechanisms.support import EVERY_KIND, own, search, trial, view
 
 BASELINE = trial(EVERY_KIND, 0, {}, 1.0, kept=True)

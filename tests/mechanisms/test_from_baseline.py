@@ -1,7 +1,7 @@
 """From the baseline: nothing is built on, and the best is still found."""
 
-from bilevel.ledger import Liveness
-from mechanisms.from_baseline import FromBaseline
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.from_baseline import FromBaseline
 from tests.helpers import loop
 
 

@@ -2,10 +2,10 @@
 
 from math import log10
 
-from bilevel.ledger import Liveness
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.gaussian_process import GaussianProcess
+from bilevel.mechanisms.shared.surrogate import Surrogate
 from bilevel.trace import Proposal
-from mechanisms.gaussian_process import GaussianProcess
-from mechanisms.shared.surrogate import Surrogate
 from tests.mechanisms.support import EVERY_KIND, own, search, trial, view
 
 RATES = (0.002, 0.005, 0.02, 0.3, 0.6, 0.9)

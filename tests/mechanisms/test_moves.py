@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mechanisms.shared.moves import distance, open_parameters, step, steps, unit, ways
+from bilevel.mechanisms.shared.moves import distance, open_parameters, step, steps, unit, ways
 from tests.mechanisms.support import EVERY_KIND, view, walk
 
 

@@ -1,7 +1,7 @@
 """The placebo is called and changes nothing."""
 
-from bilevel.ledger import Liveness
-from mechanisms.placebo import Placebo
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.placebo import Placebo
 from tests.mechanisms.support import search
 
 

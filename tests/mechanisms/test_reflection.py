@@ -1,9 +1,9 @@
 """Reflection asks now and then, tells the proposer, and proposes what it was told."""
 
-from bilevel.ledger import Effect, Liveness
+from bilevel.loop.activations import Effect, Liveness
+from bilevel.mechanisms.reflection import Reflection
+from bilevel.mechanisms.shared.trials import tried_moves
 from bilevel.view import Brief
-from mechanisms.reflection import Reflection
-from mechanisms.shared.trials import tried_moves
 from tests.mechanisms.support import answering, own, search, view, walk
 
 TRIALS = walk(5)

@@ -1,7 +1,7 @@
 """Restart hides what came before and keeps the incumbent."""
 
-from bilevel.ledger import Liveness
-from mechanisms.restart import Restart
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.restart import Restart
 from tests.helpers import Listed, loop
 
 

@@ -1,8 +1,8 @@
 """Tabu drops moves that were discarded lately."""
 
-from bilevel.ledger import Liveness
+from bilevel.loop.activations import Liveness
+from bilevel.mechanisms.tabu import Tabu
 from bilevel.trace import Proposal
-from mechanisms.tabu import Tabu
 from tests.helpers import loop
 from tests.mechanisms.support import EVERY_KIND, trial, view
 

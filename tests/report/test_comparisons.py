@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bilevel.config.checks import CONF
 from bilevel.report.comparisons import (
     CHECK,
     CHECKED,
@@ -14,7 +15,6 @@ from bilevel.report.comparisons import (
     pairs,
 )
 from bilevel.report.numbers import SearchRow, search_row
-from bilevel.settings import CONF
 from bilevel.trace import Objective
 from tests.bench.statistics.errors import SMALL, families
 from tests.bench.statistics.shapes import SHAPES

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 import bilevel.report as reporting
+from bilevel.commands.report import main
 from bilevel.report import report
-from bilevel.report.__main__ import main
 from bilevel.tracking import MlflowTracker
 from tests.tracking.studies import info, mechanism, records, run_search
 
@@ -93,7 +93,7 @@ def test_a_wrong_command_shows_the_right_one(
     assert main(arguments) == 2
     told = capsys.readouterr().err
     assert said in told
-    assert "usage: python -m bilevel.report study=NAME" in told
+    assert "usage: python -m bilevel report study=NAME" in told
 
 
 def test_no_database_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from bilevel.confined import confine
+from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.failures import SandboxUnavailable
 from bilevel.sandbox.hosted import Limits
 from tests.helpers import loop

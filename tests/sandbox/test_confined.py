@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from baselines.random_search import RandomSearch
-from bilevel.acceptance import Greedy
-from bilevel.confined import ConfinedMechanism, confine
+from bilevel.baselines.random_search import RandomSearch
 from bilevel.errors import BudgetExhausted, ConfigError
 from bilevel.journal import Journal
-from bilevel.ledger import Effect
 from bilevel.levels.segment import Segment
 from bilevel.llm.ledger import Ledger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
-from bilevel.loop import Loop
+from bilevel.loop.acceptance import Greedy
+from bilevel.loop.activations import Effect
+from bilevel.loop.loop import Loop
+from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import Mechanism
-from bilevel.pipeline import Pipeline
-from bilevel.proposer import LLMProposer
+from bilevel.proposers.llm import LLMProposer
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import MechanismRaised, SandboxError
 from bilevel.sandbox.hosted import Limits
 from bilevel.tasks.surrogate import Surrogate

@@ -6,9 +6,9 @@ import pkgutil
 
 import pytest
 
-import mechanisms.shared
-from bilevel.confined import confine
 from bilevel.mechanism import Mechanism
+from bilevel.mechanisms import shared
+from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.hosted import Limits
 from tests.mechanisms.support import classes, search
 
@@ -27,8 +27,8 @@ class Shared(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 
 sys.meta_path.append(Shared())
 """
-PACKAGES = ("mechanisms", "mechanisms.shared")
-MODULES = [f"mechanisms.shared.{m.name}" for m in pkgutil.iter_modules(mechanisms.shared.__path__)]
+PACKAGES = ("bilevel.mechanisms", "bilevel.mechanisms.shared")
+MODULES = [f"{shared.__name__}.{m.name}" for m in pkgutil.iter_modules(shared.__path__)]
 KINDS = [kind for kind in classes() if kind.name != "reflection"]  # it has a prompt in a file
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bilevel.confined import ConfinedMechanism, confine
 from bilevel.errors import BilevelError, ConfigError
-from bilevel.ledger import Effect
+from bilevel.loop.activations import Effect
 from bilevel.sandbox import hosted, processor, spare
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.confined import confine
 from bilevel.sandbox import kept, spare
+from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.hosted import CONFINING, Limits, missing
 from tests.helpers import loop
 

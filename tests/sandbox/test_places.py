@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = Path(sysconfig.get_paths()["purelib"])
 USE = """
 import sys
-from bilevel.confined import confine
+from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.hosted import Limits
 from tests.helpers import loop
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from bilevel.confined import ConfinedMechanism, confine
 from bilevel.sandbox import processor
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import TimeLimit
 from bilevel.sandbox.hosted import Limits
 from bilevel.sandbox.processor import Allowance, clocks, spent_s
@@ -84,9 +84,8 @@ def test_an_allowance_is_looked_at_when_it_may_be_used_up(
 ) -> None:
     now, used = [100.0], [5.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(processor, "below", lambda keeper: ())
     monkeypatch.setattr(processor, "spent_s", lambda clocks: used[0])
-    allowance = Allowance(2.0, keeper=1, before=5.0)
+    allowance = Allowance(2.0, processes=tuple, before=5.0)
     assert allowance.left() == 2.0
     now[0], used[0] = 102.0, 5.5  # a quarter of the processor
     assert allowance.left() == 1.5
@@ -106,7 +105,7 @@ def test_an_allowance_is_looked_at_when_it_may_be_used_up(
 def test_an_allowance_of_who_waits_ends_by_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    allowance = Allowance(2.0, keeper=os.getpid(), before=0.0)
+    allowance = Allowance(2.0, processes=tuple, before=0.0)
     now[0] = 2.0 * processor.PATIENCE - 0.5
     assert 0 < allowance.left() <= 0.5
     now[0] = 2.0 * processor.PATIENCE

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bilevel.confined import ConfinedMechanism, confine
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import MechanismRaised, Restless
 from bilevel.sandbox.hosted import Limits
 from bilevel.sandbox.processor import REST_S, clocks, spent_s

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from bilevel.admission.asking import Double
-from bilevel.answers import MAX_BRIEF_CHARS, MAX_CANDIDATES
-from bilevel.confined import MAX_RENDERS, confine
 from bilevel.journal import Journal, read
 from bilevel.llm.session import Session
-from bilevel.loop import MAX_REASONS_CHARS, Loop
-from bilevel.pipeline import Pipeline
+from bilevel.loop.hook_answers import MAX_BRIEF_CHARS, MAX_CANDIDATES
+from bilevel.loop.loop import MAX_REASONS_CHARS, Loop
+from bilevel.loop.pipeline import Pipeline
+from bilevel.sandbox.confined_mechanism import MAX_RENDERS, confine
 from bilevel.sandbox.hosted import Limits
 from tests.helpers import Listed, Parabola, loop
 from tests.llm.support import Canned, reply, session

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bilevel.confined import confine
 from bilevel.sandbox import syscalls
+from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.hosted import CONFINING, Limits, missing
 from bilevel.sandbox.syscalls import ARCHITECTURES, CALLS, NARROW, Architecture, program
 from tests.helpers import loop

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bilevel.confined import ConfinedMechanism, confine
+from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import MechanismRaised
 from bilevel.sandbox.hosted import Limits, Surroundings
 from bilevel.sandbox.warming import warm

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
+from bilevel.config.checks import CONF, check
+from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError, TaskError
-from bilevel.overrides import plain
-from bilevel.settings import CONF, check
 from bilevel.tasks.autoresearch import Autoresearch
 from bilevel.trace import FailureKind, Proposal
 

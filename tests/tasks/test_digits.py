@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bilevel.overrides import plain
-from bilevel.settings import CONF, check
+from bilevel.config.checks import CONF, check
+from bilevel.config.overrides import plain
 from bilevel.tasks.command import CommandTask
 from bilevel.trace import Proposal
 

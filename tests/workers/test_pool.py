@@ -210,7 +210,7 @@ ForkedRunner().run(Job([], Path({str(folder)!r}), 99.0, target, temporary={tempo
 STARTS = """\
 import sys
 from pathlib import Path
-from bilevel.shell import command
+from bilevel.config.command_line import command
 from bilevel.workers.job import Job
 from bilevel.workers.pool import ForkedRunner
 runner = ForkedRunner(["tests.workers.targets:linger"], {"BEGUN": sys.argv[1]})

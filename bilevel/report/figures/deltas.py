@@ -7,7 +7,7 @@ from bilevel.report.figures.drawing import Canvas, Drawing, jitter
 from bilevel.report.numbers import ArmRow, SearchRow
 from bilevel.report.published import HARDWARE, SOURCE, group_of
 from bilevel.report.reading import Study
-from bilevel.report.statistics import Interval
+from bilevel.statistics.estimates import Interval
 
 _SHIFT = 0.2  # how far the search's own delta stands from the confirmed one
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bilevel.closing import Closing
+from bilevel.closable import Closable
 from bilevel.errors import TaskError
 from bilevel.sandbox.failures import WorkerDied
 from bilevel.sandbox.hosted import CONFINING, chosen
@@ -73,7 +73,7 @@ class Bounds:
     until: float
 
 
-class ConfinedRun(Closing):
+class ConfinedRun(Closable):
     """One process that runs one script; `order` is what it is told at first."""
 
     def __init__(self, bounds: Bounds, order: Mapping[str, Any]) -> None:

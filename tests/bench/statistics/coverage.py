@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtrit
 
-from bilevel.measured import Noise
-from bilevel.report import statistics
+from bilevel.search.seed_noise import Noise
+from bilevel.statistics import estimates
 from tests.bench.statistics.shapes import SHAPES, SIZES, Shape, table
 
 DRAWS, RESAMPLES, BATCH = 2_000, 999, 250
@@ -69,7 +69,7 @@ def markdown() -> Iterator[str]:
     yield from table(
         f"Share of {DRAWS:,} intervals of the mean that hold it (95 % promised), and in brackets "
         "their median length in Student's; the report's own has none below "
-        f"{statistics.FEWEST_SEEDS} seeds",
+        f"{estimates.FEWEST_SEEDS} seeds",
         ("values", "n", "report", *CANDIDATES, "sign flips inverted"),
         (row for name, shape in SHAPES.items() for n in SIZES for row in (_row(name, shape, n),)),
     )
@@ -123,7 +123,7 @@ def _held(low: Any, high: Any, true: float) -> float:
 def _own(values: Any, true: float) -> str:
     """The report's own, which is slower one by one: that it is Student's is looked at in some."""
     low, high = student(values, None)
-    some = [statistics.interval(list(row)) for row in values[:CHECKED]]
+    some = [estimates.interval(list(row)) for row in values[:CHECKED]]
     known = [one for one in some if one is not None]
     if not known:
         return "none"
@@ -152,7 +152,7 @@ def _welch(shape: Shape, n: int, other: int, ratio: float) -> float:
     a, b = shape.draw(rng, (draws, n)), ratio * shape.draw(rng, (draws, other))
     true = (1 - ratio) * shape.mean
     for one, two in zip(a, b, strict=True):
-        found = statistics.difference_interval(list(one), list(two), paired=False)
+        found = estimates.difference_interval(list(one), list(two), paired=False)
         hits += found is not None and found.low <= true <= found.high
     return hits / draws
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from bilevel.levels.judging import Judgement
-from bilevel.power import ALPHA
 from bilevel.report.comparisons import pairs
-from bilevel.report.permutation import permutation_test
+from bilevel.statistics.permutation import permutation_test
+from bilevel.statistics.power import ALPHA
 from tests.bench.statistics.shapes import SHAPES, SIZES, Draw, table
 
 TESTS, STUDIES, PROBATIONS = 1_000, 1_000, 400

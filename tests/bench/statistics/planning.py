@@ -5,9 +5,9 @@ from statistics import fmean
 
 import numpy as np
 
-from bilevel.power import ALPHA, POWER, power, seeds_for
-from bilevel.report.permutation import permutation_test
-from bilevel.report.planning import seeds_needed
+from bilevel.statistics.permutation import permutation_test
+from bilevel.statistics.planning import seeds_needed
+from bilevel.statistics.power import ALPHA, POWER, power, seeds_for
 from tests.bench.statistics.shapes import table
 
 STUDIES, PILOTS = 300, 300

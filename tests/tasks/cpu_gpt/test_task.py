@@ -10,11 +10,11 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
+from bilevel.config.checks import CONF
+from bilevel.config.overrides import plain
 from bilevel.errors import StudyMismatch
 from bilevel.journal import Journal
-from bilevel.overrides import plain
-from bilevel.same_world import keep
-from bilevel.settings import CONF
+from bilevel.search.same_world import keep
 from bilevel.tasks.cpu_gpt.corpus import TRAIN, Corpus, DamagedCorpus
 from bilevel.tasks.cpu_gpt.task import CpuGpt
 from bilevel.trace import FailureKind, Proposal

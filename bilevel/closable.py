@@ -1,0 +1,23 @@
+"""For what has to be closed, so that `with` closes it."""
+
+from abc import abstractmethod
+from types import TracebackType
+from typing import Self
+
+
+class Closable:
+    """A context manager that closes itself on the way out."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,183 @@
+"""The command `python -m bilevel`: composes what the overrides say, runs it, sets the exit code.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 a cap reached with results kept (calls, tokens, money,
+or trials in a row without a usable reply), 130 stopped by Ctrl-C, 143 by SIGTERM. A sweep ends with
+the gravest of its searches' codes (1 before 2 before 3 before 143), and tells every one that did
+not end well.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bilevel.commands import COMMANDS
+from bilevel.config.checks import CONF
+from bilevel.config.command_line import check_machine
+from bilevel.errors import BadInput, BilevelError, ConfigError
+from bilevel.search import sweep_notes as notes
+from bilevel.visible import visible
+from bilevel.workers.stopping import EXIT_CODE as STOPPED
+from bilevel.workers.stopping import Stopped, stoppable
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
+VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
+GRAVITY = (1, 2, 3, STOPPED)
+
+CONTINUES = "stopped; the same command continues from here"
+
+USAGE = """\
+python -m bilevel study=NAME arm=ARM task=TASK llm=LLM seed=N search.trials=N   one search
+python -m bilevel -m study=NAME arm=level1,level1_5 seed=1,2,3                  every combination
+python -m bilevel -m ... hydra/launcher=joblib hydra.launcher.n_jobs=2          two at a time
+python -m bilevel ... dry_run=true                                              only what it costs
+python -m bilevel ... --cfg job                                                 every setting
+python -m bilevel report study=NAME                                             tables and a page
+python -m bilevel COMMAND --help       the other commands: {commands}
+
+The same command continues a search that was stopped.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 a cap reached with results kept (calls, tokens, money,
+or trials in a row without a usable reply), 130 stopped by Ctrl-C, 143 by SIGTERM.
+"""
+
+
+def help_text() -> str:
+    """The groups and their choices as they lie in conf/, and the commented top-level settings."""
+    others = " ".join(name for name in COMMANDS if name != "run")
+    lines = [USAGE.format(commands=others), "Groups (choose with group=choice):"]
+    for group in sorted(folder for folder in CONF.iterdir() if folder.is_dir()):
+        choices = ", ".join(sorted(file.stem for file in group.glob("*.yaml")))
+        plus = "+" if group.name == "experiment" else ""
+        lines.append(f"  {plus + group.name:<12} {choices}")
+    settings = (CONF / "config.yaml").read_text().partition("study:")
+    own = (settings[1] + settings[2]).partition("\nhydra:")[0]
+    lines += [
+        "",
+        "Top-level settings and their defaults:",
+        *(f"  {line}" for line in own.splitlines()),
+    ]
+    return "\n".join(lines)
+
+
+def job(config: "DictConfig") -> None:
+    """One search, in this process or in a launcher's; how it failed is told here, by name."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from bilevel.config import arm_names as arms
+    from bilevel.config.overrides import TOLD, told_by
+    from bilevel.search.run import run
+    from bilevel.workers.server import die_with_parent
+
+    arms.check_mode(HydraConfig.get())
+    launcher = multiprocessing.parent_process()
+    if launcher is not None and launcher.pid is not None:
+        die_with_parent(launcher.pid)  # a sweep that is killed leaves no search running
+    search = _search(config)
+    try:
+        with stoppable():
+            config = arms.bound(config, HydraConfig.get())
+            search = _search(config)
+            planned = run(config)
+        if planned is not None:
+            notes.leave_plan(planned)
+    except Stopped:
+        if not notes.wanted() or (launcher is None and not notes.scheduled()):
+            raise
+        notes.leave_code(STOPPED, f"{search} {CONTINUES}")
+    except TOLD as error:
+        failure = told_by(error)
+        if VERBOSE in os.environ or not notes.wanted():
+            raise failure from error
+        notes.leave_code(failure.exit_code, _told(failure, search))
+
+
+def _search(config: "DictConfig") -> str:
+    return f"study={config.study} arm={config.arm} seed={config.seed}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if {"--help", "-h"} & set(given):
+        print(help_text())
+        return 0
+    try:
+        check_machine()
+    except BadInput as error:
+        print(visible(_told(error)), file=sys.stderr)
+        return error.exit_code
+    with notes.folder(given) as place:
+        return _run(given, place)
+
+
+def _run(given: Sequence[str], place: str) -> int:
+    """Has Hydra compose and run what was given; what the searches leave for it is in `place`."""
+    import hydra
+
+    if os.environ.get(FULL_ERROR) == "1":
+        os.environ[VERBOSE] = "1"
+    os.environ[FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
+    os.environ[notes.PLACE] = place
+    sys.argv = [sys.argv[0], *given, *_aside(given, place)]
+    decorated = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
+    try:
+        decorated()
+    except KeyboardInterrupt as stop:
+        print(f"\n{CONTINUES}", file=sys.stderr)
+        return STOPPED if isinstance(stop, Stopped) else 130
+    except Exception as error:
+        failure = _failure(error, given)
+        if failure is None or (failure is error and VERBOSE in os.environ):
+            raise
+        print(visible(_told(failure)), file=sys.stderr)
+        return failure.exit_code
+    plans = notes.plans(place)
+    if len(plans) > 1:
+        from bilevel.search.dry_run import together
+
+        print(together(plans))
+    left = notes.codes(place)
+    return next((code for code in GRAVITY if code in left), 0)
+
+
+def _aside(given: Sequence[str], place: str) -> list[str]:
+    """What Hydra writes of a sweep goes away with the notes where nothing is run."""
+    if "dry_run=true" not in given or any(one.startswith("hydra.sweep.dir=") for one in given):
+        return []
+    quoted = place.replace("'", "\\'")
+    return [f"hydra.sweep.dir='{quoted}'"]
+
+
+def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:
+    """What ended the command, as it is told; None for what nobody expected."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from bilevel.config.overrides import explain
+
+    if isinstance(error, BilevelError):
+        return error
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return explain(error, CONF, given)
+    if isinstance(error, ValueError) and "Config group override" in str(error):
+        return ConfigError(str(error))  # Hydra's own word for group=null
+    if type(error).__module__.startswith("submitit."):
+        return BilevelError(_lost(error))
+    return None
+
+
+def _lost(error: Exception) -> str:
+    """One line for a job of a scheduler that ended without a word."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (
+        f"a job of the sweep did not come back ({(lines or [type(error).__name__])[0]}); the "
+        "others go on, and the same command continues what is left"
+    )
+
+
+def _told(error: BilevelError, search: str = "") -> str:
+    label = "bad input" if isinstance(error, BadInput) else "stopped"
+    return f"{label}: {f'{search}: ' if search else ''}{error}"

@@ -1,0 +1,101 @@
+"""An arm's name is bound to what it composes: whoever changes a part of it gets another name, in
+folders, tags and reports, and never a control that is none."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from bilevel.config.checks import CONF
+from bilevel.errors import ConfigError
+
+GROUPS = ("inner", "outer", "baseline", "mechanisms")
+LONGEST = 100  # characters of a name
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+def bound(config: DictConfig, hydra: Any) -> DictConfig:
+    """A job's configuration under the name that what it composes has; an arm without a language
+    model keeps none, whatever its sweep has. Raises ConfigError for a baseline that nobody asks."""
+    given, choices = _lists(hydra.overrides.task), hydra.runtime.choices
+    [arm, *more] = _chosen("arm", choices, [given])
+    if more:
+        raise ConfigError(f"arm=[{', '.join([arm, *more])}]: expected one; several are a sweep: -m")
+    own = _composed("arm", arm)
+    experiments = [_composed("experiment", e) for e in _chosen("experiment", choices, [given])]
+    sources = [given, *reversed(experiments), own]
+    chosen = {group: _chosen(group, choices, sources) for group in GROUPS}
+    for group in [group for group in GROUPS if not chosen[group]]:
+        raise ConfigError(f"{group}=[]: expected a choice; {group}=none is one")
+    _check_baseline(config, chosen)
+    usual = {**_composed("", "config"), **own}
+    other = [name for group in GROUPS if chosen[group] != usual[group] for name in chosen[group]]
+    made = config.copy()
+    OmegaConf.set_struct(made, False)
+    left_out = [f"without-{_NO_NAME.sub('_', name)}" for name in dict.fromkeys(config.without)]
+    made.arm = _short("-".join([config.arm, *other, *left_out]))
+    if not other and own.get("llm") == ["none"]:
+        made.llm = OmegaConf.load(CONF / "llm" / "none.yaml")
+    OmegaConf.set_struct(made, True)
+    return made
+
+
+def check_mode(hydra: Any) -> None:
+    """Raises ConfigError where a sweep is about to be run as one search."""
+    if hydra.mode == RunMode.RUN and hydra.sweeper.params:
+        name = hydra.runtime.choices.get("experiment")
+        raise ConfigError(f"{f'+experiment={name}' if name else 'this'} is a sweep: add -m")
+
+
+def _chosen(
+    group: str, choices: Mapping[str, Any], sources: Sequence[Mapping[str, list[str]]]
+) -> list[str]:
+    """Hydra tells what was chosen unless it is a list: then it is that of the first source which
+    has one."""
+    if group in choices:
+        return _names(choices[group])
+    return next((source[group] for source in sources if group in source), [])
+
+
+def _lists(overrides: Sequence[str]) -> dict[str, list[str]]:
+    """The groups that the command line gives a list for."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    values = {override.key_or_group: override.value() for override in parsed}
+    return {key: _names(value) for key, value in values.items() if isinstance(value, list)}
+
+
+def _composed(group: str, name: str) -> dict[str, list[str]]:
+    """What a file under conf/ chooses of which group."""
+    made: dict[str, list[str]] = {}
+    defaults = OmegaConf.select(OmegaConf.load(CONF / group / f"{name}.yaml"), "defaults")
+    for entry in defaults or ():
+        for key, value in entry.items() if isinstance(entry, DictConfig) else ():
+            made[str(key).removeprefix("override ").removeprefix("/")] = _names(value)
+    return made
+
+
+def _names(value: Any) -> list[str]:
+    return [*map(str, value)] if isinstance(value, list | ListConfig) else [str(value)]
+
+
+def _check_baseline(config: DictConfig, chosen: Mapping[str, list[str]]) -> None:
+    wanted, used = (
+        OmegaConf.select(config, f"{group}.proposer._target_") for group in ("baseline", "inner")
+    )
+    if wanted in (None, used):
+        return
+    baseline, inner = (", ".join(chosen[group]) for group in ("baseline", "inner"))
+    arm = f"arm={baseline} (or inner=baseline)"
+    choose = arm if (CONF / "arm" / f"{baseline}.yaml").exists() else "inner=baseline"
+    raise ConfigError(f"baseline={baseline} is not asked where inner={inner}: choose {choose}")
+
+
+def _short(name: str) -> str:
+    """The name, or its beginning and a digest where it would be too long for one."""
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

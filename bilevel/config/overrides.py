@@ -1,0 +1,131 @@
+"""Says what could have been meant when an override names something that is not there."""
+
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bilevel.config.former_names import current
+from bilevel.errors import BilevelError, ConfigError
+
+TOLD = (BilevelError, HydraException, OmegaConfBaseException, OSError)
+"""What may come up from a search; `told_by` says it in one line."""
+
+KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
+
+TWICE = re.compile(r"Multiple values for (\S+)\.|(\S+) appears more than once")
+
+
+def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigError:
+    """What was given, what is wrong with it, and the valid choices."""
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__) is not None:
+        causes.append(cause)
+    text = "; ".join(dict.fromkeys(_first_line(cause) for cause in causes))
+    if isinstance(error, OverrideParseException) and "=" not in error.override:
+        return ConfigError(f"{error.override} is not an override; write key=value")
+    if twice := TWICE.search(str(error)):
+        group = twice[1] or twice[2]
+        for given in (o.removeprefix("+") for o in overrides if o.startswith(f"+{group}=")):
+            return ConfigError(f"{group} has a choice already; write {given}")
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return _no_such_choice(error.missing_cfg_file, conf)
+    named = KEY.search(str(error))
+    if named is None:
+        return ConfigError(str(error) if "\n" in str(error).strip() else text)
+    key = named[1].split("=")[0].lstrip("+~")
+    config = _composed(conf, [o for o in overrides if o.split("=")[0].lstrip("+~") != key])
+    if config is None or key in _keys(config):
+        return ConfigError(text)
+    valid = _near(key, config)
+    close = difflib.get_close_matches(key, _keys(config), n=1)
+    hint = f"; did you mean {close[0]}?" if close else "."
+    return ConfigError(f"{key} is not a setting{hint} Valid here: {', '.join(valid)}")
+
+
+def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The settings that overrides stand for, as the main command composes them. Raises ConfigError
+    as `explain` words it."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base=None):
+            return plain(compose("config", overrides=list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, conf, overrides) from None
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as plain data, without Hydra's own node."""
+    made: Any = OmegaConf.to_container(config, resolve=True)
+    return {str(key): current(value) for key, value in made.items() if key != "hydra"}
+
+
+def _no_such_choice(missing: str, conf: Path) -> ConfigError:
+    group, _, choice = missing.removesuffix(".yaml").rpartition("/")
+    if not (conf / group).is_dir() or not group:
+        groups = ", ".join(sorted(f.name for f in conf.iterdir() if f.is_dir()))
+        return ConfigError(f"there is no group {group or choice!r}; valid: {groups}")
+    valid = sorted(file.stem for file in (conf / group).glob("*.yaml"))
+    close = difflib.get_close_matches(choice, valid, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return ConfigError(f"{group}={choice} does not exist; {hint}Valid: {', '.join(valid)}")
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _composed(conf: Path, overrides: Sequence[str]) -> DictConfig | None:
+    """The configuration without the override that is wrong, if the rest is right."""
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base=None):
+            return compose("config", overrides=[o for o in overrides if not o.startswith("-")])
+    except (HydraException, OmegaConfBaseException):
+        return None
+
+
+def _keys(config: DictConfig) -> list[str]:
+    found: list[str] = []
+
+    def walk(node: object, prefix: str) -> None:
+        if isinstance(node, DictConfig):
+            for name in map(str, node):
+                found.append(f"{prefix}{name}")
+                if not (OmegaConf.is_interpolation(node, name) or OmegaConf.is_missing(node, name)):
+                    walk(node[name], f"{prefix}{name}.")
+
+    walk(config, "")
+    return found
+
+
+def _near(key: str, config: DictConfig) -> list[str]:
+    """The settings beside the one that was meant: those under its deepest parent that exists."""
+    keys = _keys(config)
+    parent = key
+    while "." in parent:
+        parent = parent.rpartition(".")[0]
+        beside = [k for k in keys if k.rpartition(".")[0] == parent and "_target_" not in k]
+        if beside:
+            return beside
+    return [k for k in keys if "." not in k]
+
+
+def told_by(error: BaseException) -> BilevelError:
+    """The error of ours that whatever came up from a search was raised from, or one that says what
+    it was. One that had been handled before it is not its cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, BilevelError):
+            return cause
+        cause = cause.__cause__
+    if isinstance(error, OSError):
+        return BilevelError(f"{error}; what was measured is kept, the same command continues")
+    return ConfigError(" ".join(str(error).split()))

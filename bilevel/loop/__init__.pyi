@@ -1,0 +1,9 @@
+from .acceptance import Always as Always
+from .acceptance import Gain as Gain
+from .acceptance import Greedy as Greedy
+from .acceptance import NoiseAware as NoiseAware
+from .activations import Effect as Effect
+from .activations import HookCall as HookCall
+from .activations import Liveness as Liveness
+from .loop import Loop as Loop
+from .pipeline import Pipeline as Pipeline

@@ -1,0 +1,163 @@
+"""What a hook may answer, and how the ledger tells of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TypeVar
+
+from bilevel.loop.activations import Effect
+from bilevel.space import canonical
+from bilevel.trace import Proposal, Trial
+from bilevel.view import Brief, View
+
+T = TypeVar("T")
+Verdict = tuple[Effect, str, str]  # the effect, what was done, what would have been done without
+NO_EFFECT: Verdict = (Effect.NONE, "", "")
+MAX_CANDIDATES = 256  # of one call; in a review, besides those that were given
+MAX_TEXT_CHARS = 4_000  # of a hypothesis, or of why a candidate is rejected
+MAX_CHANGES_CHARS = 256 << 10  # of one candidate: a whole training script fits
+MAX_DEPTH = 12  # of lists and dicts within a candidate's value
+MAX_BITS = 1024  # of a whole number: what a float can hold
+MAX_BRIEF_CHARS = 10_000  # that one mechanism may add to a brief
+MAX_LISTED_CHARS = 20_000  # of what the ledger tells of one call
+
+
+def of_kind(answer: object, kind: type[T]) -> T:
+    if not isinstance(answer, kind):
+        raise TypeError(f"expected {kind.__name__}, got {type(answer).__name__}")
+    return answer
+
+
+def numbered(view: View, number: object) -> Trial | None:
+    if number is None:
+        return None
+    if not 0 <= of_kind(number, int) < view.trial:
+        raise ValueError(f"{number!r} is not a trial; valid: 0 to {view.trial - 1}")
+    found: Trial = view.trace[number]
+    return found
+
+
+def limited(hook: str, what: str, found: int, most: int) -> None:
+    """Raises ValueError, with the limit by its name."""
+    if found > most:
+        raise ValueError(f"{hook}: {found:,} {what}; at most {most:,} are taken")
+
+
+def proposed(name: str, answer: Iterable[object]) -> tuple[Proposal, ...]:
+    """What a mechanism proposes, as its own: who proposed it is written here. Raises TypeError or
+    ValueError."""
+    made = _candidates("propose", answer)
+    return tuple(Proposal(c.changes, c.hypothesis, name) for c in made)
+
+
+def reviewed(
+    name: str, view: View, given: Sequence[Proposal], answer: Iterable[object]
+) -> tuple[Proposal, ...]:
+    """What a mechanism made of the candidates it was given. Raises TypeError or ValueError.
+
+    Whose each one is, and what only the loop may say of it, is written here. Changes that run the
+    same, however they are written, are the same candidate, kept, rejected or repeated; of two that
+    are the same, the one with these words. Others under the origin of a candidate that is missing
+    from the answer are an edit of that one; any others are the mechanism's own.
+    """
+    made = _candidates("review", answer, MAX_CANDIDATES + len(given))
+    missing = list(given)
+    found: list[Proposal | None] = [None] * len(made)
+    landings = {id(c): view.space.landing(view.base, c.changes) for c in (*given, *made)}
+
+    def runs_as(known: Proposal, other: Proposal) -> bool:
+        """One with a problem runs nothing."""
+        same = not known.problem and landings[id(known)] == landings[id(other)]
+        return same or known.changes == other.changes
+
+    for alike in (_same_words, runs_as):
+        for place, one in enumerate(made):
+            same = next((c for c in missing if found[place] is None and alike(c, one)), None)
+            if same is not None:
+                missing.remove(same)
+                found[place] = replace(same, rejected=one.rejected)
+    for place, one in enumerate(made):
+        same = next((c for c in given if found[place] is None and runs_as(c, one)), None)
+        if same is not None:
+            found[place] = replace(same, rejected=one.rejected)
+    return tuple(
+        _edited(name, missing, one) if same is None else same
+        for one, same in zip(made, found, strict=True)
+    )
+
+
+def _same_words(one: Proposal, other: Proposal) -> bool:
+    told = one.origin == other.origin and one.hypothesis == other.hypothesis
+    return told and one.changes == other.changes
+
+
+def _edited(name: str, missing: list[Proposal], made: Proposal) -> Proposal:
+    before = next((c for c in missing if c.origin == made.origin), None)
+    if before is None:
+        return Proposal(made.changes, made.hypothesis, name, rejected=made.rejected)
+    missing.remove(before)
+    text, why = made.hypothesis, made.rejected
+    return replace(before, changes=made.changes, hypothesis=text, rejected=why)
+
+
+def _candidates(hook: str, answer: Iterable[object], most: int = MAX_CANDIDATES) -> list[Proposal]:
+    """With changes that can be written down, and everything within its limit."""
+    made = [of_kind(one, Proposal) for one in islice(answer, most + 1)]
+    limited(hook, "candidates", len(made), most)
+    for one in made:
+        texts = {"a hypothesis": one.hypothesis, "a reason of rejection": one.rejected}
+        for what, text in texts.items():
+            limited(hook, f"characters in {what}", len(of_kind(text, str)), MAX_TEXT_CHARS)
+        if not isinstance(one.changes, Mapping):
+            raise TypeError(f"changes are a dict, not {type(one.changes).__name__}")
+        limited(hook, "levels in a candidate's changes", _depth(hook, one.changes), MAX_DEPTH)
+        size = len(canonical(one.changes))
+        limited(hook, "characters in a candidate's changes", size, MAX_CHANGES_CHARS)
+    return made
+
+
+def _depth(hook: str, changes: object) -> int:
+    """How deep lists and dicts are nested, as far as it is looked at. Raises ValueError for a
+    number that cannot be shown to others."""
+    level, depth = [changes], 0
+    while level and depth <= MAX_DEPTH:
+        deeper: list[object] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                deeper += value.values()
+            elif isinstance(value, list | tuple):
+                deeper += value
+            elif isinstance(value, int):
+                limited(hook, "bits in a whole number", value.bit_length(), MAX_BITS)
+        level, depth = deeper, depth + 1
+    return depth if level else depth - 1
+
+
+def briefed(view: View, given: Brief, made: object) -> Brief:
+    """A brief no longer than one mechanism may make it. Raises TypeError or ValueError."""
+    brief = of_kind(made, Brief)
+    text = of_kind(brief.text, str)
+    limited("brief", "more characters of text", len(text) - len(given.text), MAX_BRIEF_CHARS)
+    limited("brief", "trials", len(brief.trials), max(view.trial, len(given.trials)))
+    return brief
+
+
+def decision(changed: bool, did: str, without: str) -> Verdict:
+    return (Effect.DECISION, did, without) if changed else NO_EFFECT
+
+
+def number_of(trial: Trial | None) -> str:
+    return "none" if trial is None else f"trial {trial.number}"
+
+
+def shown(brief: Brief) -> str:
+    return f"{len(brief.trials)} trials and {len(brief.text)} characters shown"
+
+
+def listed(candidates: Sequence[Proposal]) -> str:
+    told = "; ".join(str(dict(c.changes)) for c in candidates) or "nothing"
+    return told if len(told) <= MAX_LISTED_CHARS else told[: MAX_LISTED_CHARS - 3] + "..."
+
+
+def verdict_of(kept: bool) -> str:
+    return "keep" if kept else "discard"

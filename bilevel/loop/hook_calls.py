@@ -1,0 +1,85 @@
+"""Calls one hook of a mechanism: its error caught, a stop journalled, a row in the ledger."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+from bilevel.errors import BudgetExhausted, EndpointError, JournalError
+from bilevel.journal import Journal
+from bilevel.loop.activations import Effect, HookCall, Ledger
+from bilevel.loop.hook_answers import NO_EFFECT, Verdict
+from bilevel.loop.interrupted import Questions, ask_again
+from bilevel.mechanism import Mechanism
+from bilevel.sandbox.failures import STOPS, SandboxUnavailable
+from bilevel.view import View
+
+T = TypeVar("T")
+STOPPED = "stopped"  # what the journal calls a hook that ran out of time or memory
+
+
+class Calls:
+    """The hook calls of one loop."""
+
+    def __init__(
+        self, ledger: Ledger, journal: Journal, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._ledger = ledger
+        self._journal = journal
+        self._clock = clock
+        self._made: Counter[str] = Counter()
+
+    def call(
+        self,
+        mechanism: Mechanism,
+        hook: str,
+        view: View,
+        call: Callable[[View], T],
+        judge: Callable[[T], Verdict],
+        *,
+        trial: int | None = None,
+    ) -> T | None:
+        """The hook's answer, or None where it failed; either way a row in the ledger."""
+        started = self._clock()
+        answer: T | None = None
+        error = ""
+        effect, did, without = NO_EFFECT
+        at = view.trial if trial is None else trial
+        try:
+            asked = view.for_(f"{mechanism.name}/{hook}")
+            answer = self._once(mechanism, f"L{view.level}/T{at}/{asked.purpose}", asked, call)
+            effect, did, without = judge(answer)
+        except (BudgetExhausted, EndpointError, JournalError, SandboxUnavailable):
+            raise  # these end the search, whoever was asking
+        except Exception as failure:  # generated or not, a mechanism may fail in any way
+            error = f"{type(failure).__name__}: {failure}"
+        if error:
+            answer, effect = None, Effect.ERROR
+        seconds = self._clock() - started
+        self._ledger.add(HookCall(at, mechanism.name, hook, effect, did, without, error, seconds))
+        return answer
+
+    def _once(self, mechanism: Mechanism, name: str, view: View, call: Callable[[View], T]) -> T:
+        """Calls are executed again from a journal and compared, but for those that ran out of
+        time or memory: another execution might have more of them, so they fail as they did."""
+        key = f"{name}/{self._made[name]}"
+        self._made[name] += 1
+        stopped = self._journal.peek(STOPPED, key)
+        if stopped is not None:
+            ask_again(view, stopped["asked"])
+            self._journal.once(STOPPED, key, dict)
+            mechanism.close()
+            raise STOPS[stopped["kind"]](stopped["message"])
+        questions = Questions(view)
+        try:
+            return call(questions.view)
+        except tuple(STOPS.values()) as stop:
+            if self._journal.repeating:
+                raise JournalError(
+                    f"mechanism {mechanism.name} had an answer at {name} and now: {stop}; give it "
+                    "more (sandbox.call_s, sandbox.memory_mib), or a quieter machine, and run the "
+                    "same command again"
+                ) from stop
+            told = {"kind": type(stop).__name__, "message": str(stop), "asked": questions.asked}
+            self._journal.once(STOPPED, key, lambda: told)
+            raise

@@ -1,0 +1,276 @@
+"""Calls the attached mechanisms at each step and records what each one changed."""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+
+from bilevel.credit import shared
+from bilevel.journal import Journal
+from bilevel.loop.activations import COIN, Effect, HookCall, Ledger, Liveness
+from bilevel.loop.attachments import Coin, Roster
+from bilevel.loop.hook_answers import (
+    NO_EFFECT,
+    Verdict,
+    briefed,
+    decision,
+    listed,
+    number_of,
+    numbered,
+    of_kind,
+    proposed,
+    reviewed,
+    shown,
+    verdict_of,
+)
+from bilevel.loop.hook_calls import Calls
+from bilevel.loop.rounds import Cause, Fresh, Review, Round, Turns, left
+from bilevel.loop.rules import HOOK, Rules
+from bilevel.mechanism import Mechanism
+from bilevel.trace import Proposal, Trace, Trial
+from bilevel.view import Brief, Standing, View
+
+FAILURES_ALLOWED = 3
+_log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """The mechanisms of one loop, in order.
+
+    A failing hook is recorded and stepped over; after three failures its mechanism is detached,
+    and its record stays.
+    """
+
+    def __init__(
+        self,
+        mechanisms: Sequence[Mechanism] = (),
+        *,
+        probation: int = 10,
+        left_out: Collection[str] = (),
+        journal: Journal | None = None,
+        rules: Rules | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.ledger = Ledger(probation)
+        self.rules = rules or Rules()
+        self._roster = Roster(left_out)
+        self._calls = Calls(self.ledger, journal or Journal(None), clock)
+        self._parent_by = ""  # the mechanism without which this round would build on another trial
+        self._turns = Turns(self.rules.turn)
+        for mechanism in mechanisms:
+            self.attach(mechanism, trial=0)
+
+    @property
+    def attached(self) -> tuple[Mechanism, ...]:
+        return self._roster.attached
+
+    @property
+    def known(self) -> tuple[Mechanism, ...]:
+        """Every mechanism that was ever attached, in order."""
+        return self._roster.known
+
+    def attach(self, mechanism: Mechanism, trial: int, coin: Coin | None = None) -> None:
+        """From this trial on, in the rounds that the coin picks; the trace it sees is the whole
+        one. Raises ValueError where it could not be told apart, or would never be called."""
+        self._roster.attach(mechanism, trial, coin)
+
+    def detach(self, name: str, trial: int) -> None:
+        """From this trial on."""
+        self._roster.detach(name, trial)
+
+    def keep(self, name: str) -> None:
+        """Its probation is over: from now on without a coin."""
+        self._roster.keep(name)
+
+    def until(self, name: str) -> int | None:
+        """The trial from which on it was attached no more, if it was detached."""
+        return self._roster.until(name)
+
+    def liveness(self, name: str, trial: int) -> Liveness:
+        return self.ledger.liveness(name, trials=trial - self._roster.since(name))
+
+    def standings(self, trace: Trace) -> list[Standing]:
+        """Every mechanism that was ever attached: what the ledger and its trials say of it."""
+        return [self._standing(mechanism, trace) for mechanism in self.known]
+
+    def _standing(self, mechanism: Mechanism, trace: Trace) -> Standing:
+        name, since = mechanism.name, self._roster.since(mechanism.name)
+        own, proposers = shared(name, trace, since, self._roster.until(name))
+        return Standing(
+            name=name,
+            carrier=mechanism.carrier,
+            state=str(self.liveness(name, len(trace))),
+            since=since,
+            attached=mechanism in self.attached,
+            counts=self.ledger.counts(name),
+            error=self.ledger.last_error(name),
+            credit=own,
+            proposers=proposers,
+        )
+
+    def close(self) -> None:
+        """Ends what the mechanisms hold; their records stay."""
+        for mechanism in self._roster.known:
+            mechanism.close()
+
+    def begin(self, view: View) -> None:
+        """Before a round: coins are flipped, and written down."""
+        for name, on in self._roster.toss(view.trial).items():
+            self.ledger.add(HookCall(view.trial, name, COIN, Effect.NONE, "on" if on else "off"))
+
+    def parent(self, view: View, default: Trial | None) -> Trial | None:
+        """The trial to build on; with several opinions the last one counts."""
+        opinions: list[tuple[str, Trial | None]] = [("", default)]
+        for mechanism in self._roster.acting("parent"):
+            before = opinions[-1][1]
+
+            def call(v: View, m: Mechanism = mechanism) -> Trial | None:
+                return numbered(view, m.parent(v))
+
+            def judge(named: Trial | None, before: Trial | None = before) -> Verdict:
+                return self._at_the_hook(number_of(named or before), number_of(before))
+
+            named = self._calls.call(mechanism, "parent", view, call, judge)
+            if named is not None:
+                opinions.append((mechanism.name, named))
+        name, chosen = opinions[-1]
+        did, without = number_of(chosen), number_of(opinions[-2:][0][1])
+        changed = did != without
+        self._parent_by = name if changed else ""
+        if changed:
+            self._decided(view.trial, name, "parent", did, without)
+        return chosen
+
+    def brief(self, view: View, brief: Brief) -> Brief:
+        for mechanism in self._roster.acting("brief"):
+            given = brief
+
+            def call(v: View, m: Mechanism = mechanism, b: Brief = given) -> Brief:
+                return briefed(v, b, m.brief(v, b))
+
+            def judge(made: Brief, given: Brief = given) -> Verdict:
+                same = made.trials is given.trials or [*made.trials] == [*given.trials]
+                if same and made.text == given.text:
+                    return NO_EFFECT
+                return Effect.PROMPT, shown(made), shown(given)
+
+            brief = self._calls.call(mechanism, "brief", view, call, judge) or given
+        return brief
+
+    def fresh(self, view: View, own: Sequence[Proposal]) -> Fresh:
+        """The proposer's candidates and those of mechanisms, as they stand."""
+        return self._turns.ordered(own, self.propose(view))
+
+    def propose(self, view: View) -> list[Proposal]:
+        """Extra candidates, under their mechanisms' names; `tried` tells what came of them."""
+        extra: list[Proposal] = []
+        for mechanism in self._roster.acting("propose"):
+
+            def call(v: View, m: Mechanism = mechanism) -> Sequence[Proposal]:
+                return proposed(m.name, m.propose(v))
+
+            def judge(made: Sequence[Proposal]) -> Verdict:
+                return Effect.NONE, listed(made) if made else "", ""
+
+            made = self._calls.call(mechanism, "propose", view, call, judge) or ()
+            extra += made
+        return extra
+
+    def review(self, view: View, candidates: Sequence[Proposal], batch: int) -> list[Review]:
+        """What each mechanism made of the candidates, one after the other."""
+        reviews: list[Review] = []
+        for mechanism in self._roster.acting("review"):
+            given = tuple(left(candidates, reviews)[0])
+
+            def call(
+                v: View, m: Mechanism = mechanism, given: Sequence[Proposal] = given
+            ) -> Sequence[Proposal]:
+                return reviewed(m.name, v, given, m.review(v, given))
+
+            def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Verdict:
+                first = [c for c in made if not c.rejected][:batch]
+                changed = [c.changes for c in first] != [c.changes for c in given[:batch]]
+                return self._at_the_hook(listed(first), listed(given[:batch]), changed)
+
+            made = self._calls.call(mechanism, "review", view, call, judge)
+            if made is not None:
+                reviews.append(Review(mechanism.name, given, tuple(made)))
+        return reviews
+
+    def tried(self, view: View, through: Round, chosen: Sequence[Proposal]) -> list[Cause]:
+        """Why each of a round's candidates is about to be evaluated, as the ledger then says."""
+        if self.rules.live == HOOK:
+            self._credit_proposals(view, chosen)
+        causes = [[self._parent_by] if self._parent_by else [] for _ in chosen]
+        involved = through.involved
+        for name, hook in involved:
+            otherwise = through.without(name, hook)
+            places = through.new(chosen, otherwise)
+            missing = [otherwise[place] for place in through.new(otherwise, chosen)]
+            if places or missing:
+                did = listed([chosen[place] for place in places])
+                self._decided(view.trial, name, hook, did, listed(missing))
+            for place in places:
+                causes[place].append(name)
+        displaced = through.displaced(chosen) if involved else {}
+        return [Cause((*dict.fromkeys(b),), displaced.get(place)) for place, b in enumerate(causes)]
+
+    def accept(self, view: View, trial: Trial, default: bool) -> bool:
+        """The first opinion counts; later ones are heard without effect."""
+        opinions: list[tuple[str, bool]] = []
+        for mechanism in self._roster.acting("accept"):
+
+            def call(v: View, m: Mechanism = mechanism) -> bool | None:
+                opinion = m.accept(v, trial)
+                return None if opinion is None else of_kind(opinion, bool)
+
+            def judge(opinion: bool | None, heard: bool = not opinions) -> Verdict:
+                if opinion is None or not heard:
+                    return NO_EFFECT
+                return self._at_the_hook(verdict_of(opinion), verdict_of(default))
+
+            opinion = self._calls.call(mechanism, "accept", view, call, judge)
+            if opinion is not None:
+                opinions.append((mechanism.name, opinion))
+        (name, verdict), (_, otherwise) = [*opinions, ("", default), ("", default)][:2]
+        if verdict != otherwise:
+            self._decided(view.trial, name, "accept", verdict_of(verdict), verdict_of(otherwise))
+        return verdict
+
+    def observe(self, view: View, trial: Trial) -> None:
+        """Tells everyone, and detaches whoever has failed too often."""
+        for mechanism in self._roster.acting("observe"):
+
+            def call(v: View, m: Mechanism = mechanism) -> None:
+                m.observe(v, trial)
+
+            self._calls.call(
+                mechanism, "observe", view, call, lambda _: NO_EFFECT, trial=trial.number
+            )
+        for mechanism in self.attached:
+            if self.ledger.errors(mechanism.name) >= FAILURES_ALLOWED:
+                _log.warning(
+                    "mechanism %s is detached at trial %d: it failed %d times, last: %s",
+                    mechanism.name,
+                    trial.number,
+                    FAILURES_ALLOWED,
+                    self.ledger.last_error(mechanism.name),
+                )
+                self.detach(mechanism.name, len(view.trace))
+
+    def _at_the_hook(self, did: str, without: str, changed: bool | None = None) -> Verdict:
+        """A hook's effect as it is judged at the hook: under another rule, only later."""
+        changed = did != without if changed is None else changed
+        return decision(changed and self.rules.live == HOOK, did, without)
+
+    def _decided(self, trial: int, name: str, hook: str, did: str, without: str) -> None:
+        if self.rules.live != HOOK:
+            self.ledger.decided(trial, name, hook, did, without)
+
+    def _credit_proposals(self, view: View, chosen: Sequence[Proposal]) -> None:
+        """As it was noted while effects were judged at the hook: a row for each candidate that a
+        mechanism of this name proposed."""
+        for proposal in chosen:
+            if proposal.origin in {mechanism.name for mechanism in self.known}:
+                did, name = listed([proposal]), proposal.origin
+                row = HookCall(view.trial, name, "propose", Effect.DECISION, did, "nothing")
+                self.ledger.add(row)

@@ -1,0 +1,178 @@
+"""What one round's candidates went through, and what it would have tried without one mechanism.
+
+What is known here is known from the round itself: every other review is taken to do to another
+list what it was seen to do (the candidates it saw keep their order, edits and verdicts; those it
+never saw stay where they are). Nothing is asked again, so what a mechanism's words changed in a
+proposer's mind is not told here.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from bilevel.loop.rules import ALTERNATE
+from bilevel.space import Config, SearchSpace, canonical
+from bilevel.trace import Proposal
+
+Fresh = tuple[tuple[str, Proposal], ...]  # each with its mechanism's name, "" for the proposer's
+Spared = Callable[[str, str], bool]  # whether a mechanism, by name, is not called at a hook
+Left = tuple[list[Proposal], list[Proposal]]  # the candidates that are left, and those dropped
+
+
+def nobody(name: str, hook: str) -> bool:
+    """Everyone is called at every hook."""
+    return False
+
+
+class Turns:
+    """In which order the candidates of a round stand: see `Rules.turn`."""
+
+    def __init__(self, rule: str) -> None:
+        self._alternate = rule == ALTERNATE
+        self._rounds = 0  # in which mechanisms proposed
+        self._had: Counter[str] = Counter()  # turns, by mechanism
+
+    def ordered(self, own: Sequence[Proposal], extra: Sequence[Proposal]) -> Fresh:
+        """The proposer's candidates, and `extra` ones under their mechanisms' names."""
+        proposers, others = [("", c) for c in own], [(c.origin, c) for c in extra]
+        begin: list[tuple[str, Proposal]] = []
+        if self._alternate and others:
+            self._rounds += 1
+            if self._rounds % 2 == 1:
+                first = min((name for name, _ in others), key=lambda name: self._had[name])
+                self._had[first] += 1
+                begin = [one for one in others if one[0] == first]
+                others = [one for one in others if one[0] != first]
+        return (*begin, *proposers, *others)
+
+
+@dataclass(frozen=True)
+class Review:
+    """One mechanism's answer: what it was given, and what it made of it."""
+
+    name: str
+    given: tuple[Proposal, ...]
+    made: tuple[Proposal, ...]
+
+    def again(self, candidates: Sequence[Proposal]) -> Left:
+        """The same done to this list of candidates, which may be another one."""
+        fates = self._fates()
+        sources = {id(fate): key for key, fate in fates.items()}
+        given = [(canonical(c.changes), c) for c in candidates]
+        seen = {None, *(key for key, _ in given)}
+        made = [
+            m
+            for m in self.made
+            if (key if (key := canonical(m.changes)) in fates else sources.get(id(m))) in seen
+        ]
+        left = iter([m for m in made if not m.rejected])
+        out: list[Proposal] = []
+        for key, candidate in given:
+            if key not in fates:
+                out.append(candidate)
+            elif (following := next(left, None)) is not None:
+                out.append(following)
+        missing = [candidate for key, candidate in given if fates.get(key, candidate) is None]
+        dropped = [m for m in made if m.rejected]
+        return [*out, *left], dropped + [c.reject(f"dropped by {self.name}") for c in missing]
+
+    def _fates(self) -> dict[str, Proposal | None]:
+        """What became of each candidate it was given, by its changes; None: left out without a
+        word. One that is not among the answers was edited, if something new is in its place."""
+        known = {canonical(c.changes) for c in self.given}
+        edited = iter([m for m in self.made if canonical(m.changes) not in known])
+        by_changes = {canonical(m.changes): m for m in self.made}
+        fates: dict[str, Proposal | None] = {}
+        for candidate in self.given:
+            key = canonical(candidate.changes)
+            if key not in fates:
+                fates[key] = by_changes[key] if key in by_changes else next(edited, None)
+        return fates
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a candidate is tried: see `Trial.caused_by` and `Trial.displaced`."""
+
+    by: tuple[str, ...] = ()
+    displaced: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One asking of a round: candidates, and the reviews of these and of what was left before."""
+
+    fresh: Fresh
+    reviews: Sequence[Review]
+
+
+@dataclass
+class Round:
+    """The turns of one round that evaluates up to `batch` candidates built on `base`."""
+
+    space: SearchSpace
+    base: Config
+    batch: int
+    turns: list[Turn] = field(default_factory=list)
+
+    @property
+    def involved(self) -> list[tuple[str, str]]:
+        """The (mechanism, hook) pairs that had a say in its candidates."""
+        proposed = [(name, "propose") for turn in self.turns for name, _ in turn.fresh if name]
+        reviewed = [(review.name, "review") for turn in self.turns for review in turn.reviews]
+        return list(dict.fromkeys(proposed + reviewed))
+
+    def left(self, spared: Spared = nobody) -> Left:
+        """What the turns so far have left and dropped, if no mechanism is called at a hook that is
+        spared."""
+        kept: list[Proposal] = []
+        dropped: list[Proposal] = []
+        for turn in self.turns:
+            if len(kept) >= self.batch:
+                break
+            kept += [c for name, c in turn.fresh if not (name and spared(name, "propose"))]
+            called = [review for review in turn.reviews if not spared(review.name, "review")]
+            kept, gone = left(kept, called)
+            dropped += gone
+        return kept, dropped
+
+    def chosen(self, spared: Spared = nobody) -> list[Proposal]:
+        """What is tried: the first candidates that are left, or else the last that were dropped."""
+        kept, dropped = self.left(spared)
+        spare = [replace(candidate, rejected="") for candidate in reversed(dropped)]
+        return list(kept or spare)[: self.batch]
+
+    def without(self, name: str, hook: str) -> list[Proposal]:
+        """What would be tried without this mechanism at this hook."""
+        return self.chosen(lambda n, h: (n, h) == (name, hook))
+
+    def displaced(self, tried: Sequence[Proposal]) -> dict[int, Mapping[str, object]]:
+        """The changes that would be tried without any mechanism, by the place where others are."""
+        otherwise = self.chosen(lambda name, hook: True)
+        missing = [otherwise[place].changes for place in self.new(otherwise, tried)]
+        return dict(zip(self.new(tried, otherwise), missing, strict=False))
+
+    def new(self, tried: Sequence[Proposal], otherwise: Iterable[Proposal]) -> list[int]:
+        """The places of `tried` at which a configuration stands that is not in `otherwise`."""
+        left = Counter(self._tried(proposal) for proposal in otherwise)
+        places = []
+        for place, proposal in enumerate(tried):
+            key = self._tried(proposal)
+            if left[key]:
+                left[key] -= 1
+            else:
+                places.append(place)
+        return places
+
+    def _tried(self, proposal: Proposal) -> str:
+        landing = self.space.landing(self.base, proposal.changes)
+        return canonical({"landing": landing, "problem": proposal.problem})
+
+
+def left(candidates: Sequence[Proposal], reviews: Sequence[Review]) -> Left:
+    """What one review after the other leaves of the candidates, and drops."""
+    kept, dropped = list(candidates), list[Proposal]()
+    for review in reviews:
+        kept, gone = review.again(kept)
+        dropped += gone
+    return kept, dropped

@@ -1,0 +1,2 @@
+from .best_of import BestOf as BestOf
+from .llm import LLMProposer as LLMProposer

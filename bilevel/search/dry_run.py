@@ -1,0 +1,118 @@
+"""What searches would run and cost, before they are run."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from hydra.utils import instantiate
+
+from bilevel.config.checks import not_given
+from bilevel.journal import Journal
+from bilevel.llm.tokens import text_tokens
+from bilevel.search.build import levels
+from bilevel.search.identity import identify
+from bilevel.tasks.base import Task
+from bilevel.view import nobody
+
+SESSION_CALLS = 4  # explore, critique, specify, generate
+# Prompts and replies, measured on trap and cpu_gpt with the scripted stand-in. Levels 1 and 1.5
+# also show what the task tells of itself, whose length is its own.
+CALL_TOKENS = (1340, 80)
+TUNER_TOKENS = (1450, 140)
+SESSION_TOKENS = (6200, 500)  # one call of a research session's
+ABOUT_TOKENS = 3130  # of cpu_gpt's, for a task that cannot be made here
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Trials and time are what would be charged; calls, tokens and money are estimates without
+    repair rounds. `limit_h` is what the tasks with a time limit take at most; `guessed` searches
+    have a task that is not there to be read, and prompts as long as cpu_gpt's are counted."""
+
+    search: str
+    trials: int
+    others: int  # baselines and confirmations
+    modelled_h: float
+    limit_h: float
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    usd: float
+    guessed: int = 0
+
+    def __str__(self) -> str:
+        hours = [f"{self.modelled_h:.2f} modelled hours"] if self.modelled_h else []
+        hours += [f"at most {self.limit_h:.2f} hours"] if self.limit_h else []
+        guess = " (its task is not there to be read: as on cpu_gpt)" if self.guessed else ""
+        return (
+            f"{self.search}: {self.trials:,} trials, {self.others} for baselines and confirming, "
+            f"{', '.join(hours) or 'microseconds a trial'}, about {self.calls:,} model calls, "
+            f"{self.tokens_in + self.tokens_out:,} tokens, {self.usd:.2f} US dollars{guess}"
+        )
+
+
+def plan(settings: Mapping[str, Any]) -> Plan:
+    search, task, llm = settings["search"], settings["task"], settings["llm"]
+    runs = search["trials"] + 1 + 2 * search["confirm_seeds"]
+    asking = bool(llm.get("_target_"))
+    source = _about_tokens(settings)
+    calls, tokens_in, tokens_out = _asked(settings, source) if asking else (0, 0, 0)
+    prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
+    modelled = task.get("budget_s")
+    return Plan(
+        search=f"{identify(settings).search} task={task['name']} llm={llm['name']}",
+        trials=search["trials"],
+        others=runs - search["trials"],
+        modelled_h=runs * (modelled or 0) / 3600,
+        limit_h=0 if modelled else runs * task.get("limit_s", 0) / 3600,
+        calls=calls,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        usd=(tokens_in * prices[0] + tokens_out * prices[1]) / 1e6,
+        guessed=asking and source is None,
+    )
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    names = [field.name for field in fields(Plan) if field.name != "search"]
+    sums = {name: sum(getattr(one, name) for one in plans) for name in names}
+    return Plan(search=f"{len(plans)} searches", **sums)
+
+
+def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, int]:
+    """Calls, and the tokens of their prompts and replies."""
+    trials = steps = settings["search"]["trials"]
+    baseline, proposer = settings["baseline"], settings["inner"].get("proposer") or {}
+    prompt, reply = CALL_TOKENS
+    about = ABOUT_TOKENS if source is None else source
+    prompt = baseline.get("tokens_a_call", prompt + about)
+    extra = proposer.get("extra_tokens_a_trial", 0) * trials
+    calls = round(trials * baseline.get("calls_a_trial", 1)) + extra // (prompt + reply)
+    tunings = sessions = 0
+    for spec in settings["outer"]["levels"].values():
+        steps = -(-steps // spec["every"])
+        if spec.get("attaching"):
+            sessions += SESSION_CALLS * max(0, steps - 1)
+        elif "temperature" in spec["proposer"]:
+            tunings += max(0, steps - 1)
+    tuning = (TUNER_TOKENS[0] + about, TUNER_TOKENS[1])
+    kinds = ((calls, (prompt, reply)), (tunings, tuning), (sessions, SESSION_TOKENS))
+    tokens_in, tokens_out = (sum(count * tokens[way] for count, tokens in kinds) for way in (0, 1))
+    return calls + tunings + sessions, tokens_in, tokens_out
+
+
+def _about_tokens(settings: Mapping[str, Any]) -> int | None:
+    """What the task tells of itself, or None where it is not given. The search is made
+    as it would be to run it, so that what cannot be made is told now. Raises what the run would."""
+    own = settings["baseline"]["proposer"]  # which does not show what is edited
+    if not_given(settings):
+        return 0 if own else None
+    with contextlib.ExitStack() as stack:
+        task: Task = instantiate(settings["task"], _convert_="all")
+        stack.callback(task.close)
+        for loop in levels(settings, task, journal=Journal(None), asker=nobody, observers=()):
+            stack.callback(loop.pipeline.close)
+        about = task.describe()
+        told = (about.facts, *about.meanings.values(), *([] if own else [about.source]))
+        return sum(map(text_tokens, told))

@@ -1,0 +1,292 @@
+"""One search being executed: its loops, its model, and what the tracker is told of them.
+
+The same execution runs a search live, continues it, replays it and syncs it: what the journal
+holds is given, and a sealed journal lets nothing else happen.
+"""
+
+import contextlib
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import instantiate
+from threadpoolctl import threadpool_limits
+
+from bilevel.config.checks import without_passwords
+from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
+from bilevel.journal import JOURNAL, VOLATILE, Journal, projection
+from bilevel.llm import versions
+from bilevel.llm.ledger import Call, Ledger
+from bilevel.llm.recorded import Silent
+from bilevel.llm.session import Client, Session
+from bilevel.loop.activations import Effect
+from bilevel.loop.loop import Loop, Observer
+from bilevel.search import same_world
+from bilevel.search.build import Summary, levels, summarise
+from bilevel.search.confirmation import Confirmation, confirmed
+from bilevel.search.identity import Identity
+from bilevel.search.seed_noise import noise_told
+from bilevel.tasks.base import Task
+from bilevel.trace import Trial
+from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
+from bilevel.view import About, Asker, Standing, nobody
+from bilevel.workers.executor import Executor
+
+_log = logging.getLogger(__name__)
+
+
+class Execution:
+    """A search on its way. `loops` are innermost first, once it has begun; `complete` tells that it
+    ran to its end, `untracked` why the tracking store does not hold all of it."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        settings: Mapping[str, Any],
+        folder: Path,
+        journal: Journal,
+        tracker: Tracker,
+        *,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.identity = identity
+        self.loops: list[Loop] = []
+        self.confirmation: Confirmation | None = None
+        self.complete = False
+        self.untracked = ""
+        self._settings = settings
+        self._folder = folder
+        self._journal = journal
+        self._tracker = tracker
+        self._observers = observers
+        self._calls = Ledger()
+        self._versions: Mapping[str, str] = {}
+        self._llm, self._whose = settings["llm"]["name"], ""
+        self._seen = 0
+        self._waiting: list[Call] = []
+        self._modelled_s = self._wall_s = 0.0
+
+    def to_the_end(self) -> Summary:
+        """Raises Unrecorded, after all that is recorded was told, where a sealed journal ends."""
+        with contextlib.ExitStack() as stack:
+            asker = self._model(stack)
+            task = self._task(stack)
+            executor: Executor = instantiate(self._settings["executor"])
+            stack.callback(executor.close)
+            self.loops = levels(
+                self._settings,
+                task,
+                journal=self._journal,
+                asker=asker,
+                observers=[self._track, *self._observers],
+                executor=executor,
+                about=self._about(task),
+            )
+            stack.enter_context(threadpool_limits(1))  # with more, sums come out otherwise
+            for loop in self.loops:
+                stack.callback(loop.pipeline.close)
+            self._start(self.loops[0])
+            try:
+                self.loops[-1].run()
+                self._confirm(self.loops[0], executor)
+            except Unrecorded:
+                self._leave()
+                raise
+            except BudgetExhausted:
+                self._end("exhausted")
+                raise
+            except Exception:
+                self._end("failed")
+                raise
+            self._end("done")
+        self.untracked = self.untracked or self._tracker.problem
+        self.complete = True
+        summary = summarise(self.identity, self.loops[0])
+        self._journal.note("end", "end", summary.to_json())
+        return summary
+
+    @property
+    def reworded(self) -> int:
+        """How many recorded answers were given to a question in other words than it was asked in:
+        another version ran the search."""
+        return len(self._journal.reworded)
+
+    @property
+    def inventory(self) -> list[tuple[Loop, Standing]]:
+        """Every mechanism that was ever attached, as the ledger has it, with its loop."""
+        return [(loop, one) for loop in self.loops for one in loop.view().mechanisms()]
+
+    def _model(self, stack: contextlib.ExitStack) -> Asker:
+        """The search's model, if it has one; its settings are checked before anything is spent.
+        The journal keeps whose answers it holds: that is all a replay needs of a model."""
+        llm, journal = self._settings["llm"], self._journal
+        if llm.get("_target_") is None:
+            return nobody
+        if journal.sealed:
+            whose = journal.once("search", "model", dict)
+            self._versions = versions.kept(journal)
+            return self._session(Silent.like(llm, whose))
+        client: Client = instantiate(llm)
+        stack.callback(client.close)
+        endpoint = client.endpoint
+        endpoint.check()
+        self._calls = Ledger(endpoint.caps)
+        whose = {"name": endpoint.name, "model": endpoint.model}
+        journal.note("search", "model", {**whose, "temperature": endpoint.temperature})
+        self._versions = versions.kept(journal, versions.today(client))
+        return self._session(client)
+
+    def _session(self, client: Client) -> Asker:
+        endpoint = client.endpoint
+        self._llm, self._whose = endpoint.name, endpoint.described
+        title = f"{self.identity.arm} seed {self.identity.seed}"
+        return Session(client, self._journal, self._calls, self.identity.seed, title).asker
+
+    def _task(self, stack: contextlib.ExitStack) -> Task:
+        """The task, ready to evaluate unless nothing may be. Its material (a script, say) is kept
+        in the journal, and taken from there where another execution is followed."""
+        journal = self._journal
+        if journal.sealed:
+            kept = journal.peek("search", "material")  # it has its turn where the world is kept
+            if kept is None:
+                kept = journal.once("search", "material", dict)
+        else:
+            kept = journal.recording.note("search", "material") or {}
+        task: Task = instantiate(
+            self._settings["task"], **projection(kept), **kept.get(VOLATILE, {}), _convert_="all"
+        )
+        stack.callback(task.close)
+        if not journal.sealed:
+            task.ready()
+        details = {VOLATILE: task.details()} if task.details() else {}
+        same_world.keep(journal, task, {**task.material(), **details}, self.identity.search)
+        return task
+
+    def _about(self, task: Task) -> About:
+        """What the task tells of itself and what is known of its noise, as the search begins: from
+        then on what its journal holds. A search of before that was told nothing."""
+        journal = self._journal
+        if journal.sealed and not journal.holds("search", "about"):
+            return About()
+
+        def told() -> dict[str, Any]:
+            return replace(task.describe(), noise=noise_told(self._settings, task)).to_json()
+
+        return About(**journal.once("search", "about", told))
+
+    def _start(self, inner: Loop) -> None:
+        born = self._journal.once("search", "id", lambda: {"clock": {"id": uuid.uuid4().hex[:12]}})
+        identity, settings = self.identity, self._settings
+        info = SearchInfo(
+            study=identity.study,
+            arm=identity.arm,
+            seed=identity.seed,
+            llm=self._llm,
+            task=inner.task.name,
+            search_id=born["clock"]["id"],
+            fingerprint=identity.fingerprint,
+            objective=inner.task.objective,
+            config_yaml=yaml.safe_dump(without_passwords(settings), sort_keys=False),
+            journal=self._folder / JOURNAL,
+            model=self._whose,
+            task_settings=without_passwords(identity.task_settings) | inner.task.material(),
+            dependent_seeds=identity.dependent_seeds,
+            prompts=self._versions.get("prompts", ""),
+            stand_in_version=self._versions.get("stand_in", ""),
+            noise_told=inner.view().about.noise,
+        )
+        try:
+            if settings["fresh"]:
+                self._tracker.supersede(identity.study, identity.arm, identity.seed)
+            self._tracker.start(info)
+        except TrackingError as error:
+            if self._journal.sealed:
+                raise  # nothing is measured here that could be lost
+            _log.warning("%s runs untracked: %s", identity.search, error)
+            self.untracked, self._tracker = str(error), NullTracker()
+
+    def _track(self, loop: Loop, trial: Trial) -> None:
+        """An observer of every level."""
+        if loop.level == 1:
+            self._modelled_s += trial.outcome.cost.get("modelled_s", 0.0)
+            self._wall_s += trial.outcome.clock.get("wall_s", 0.0)
+        best = loop.best
+        self._tracker.trial(
+            TrialRecord(
+                level=loop.level,
+                trial=trial,
+                baseline=loop.trace[0].value,
+                best=None if best is None else best.value,
+                calls=self._calls_of(loop.level, trial.number),
+                totals=self._totals(),
+                hooks=[row.to_json() for row in loop.pipeline.ledger.of_trial(trial.number)],
+            )
+        )
+
+    def _calls_of(self, level: float, trial: int) -> list[Call]:
+        self._waiting += self._calls.since(self._seen)
+        self._seen = len(self._calls)
+        mine = [c for c in self._waiting if (c.level, c.trial) == (level, trial)]
+        self._waiting = [c for c in self._waiting if (c.level, c.trial) != (level, trial)]
+        return mine
+
+    def _totals(self) -> dict[str, float]:
+        total = self._calls.total
+        return {
+            "tokens": total.tokens,
+            "llm_calls": total.calls,
+            "usd": total.usd,
+            "modelled_s": self._modelled_s,
+            "wall_s": self._wall_s,
+        }
+
+    def _confirm(self, inner: Loop, executor: Executor) -> None:
+        """What it costs is the search's, and no part of its budget."""
+        repeats = self._settings["search"]["confirm_seeds"]
+        if repeats and inner.best is not None:
+            self.confirmation = confirmed(
+                inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
+            )
+            self._journal.note("confirmation", "confirmation", self.confirmation.noted())
+
+    def _leave(self) -> None:
+        """The search as far as it got; it may go on one day."""
+        self._tracker.mechanisms(self._mechanisms())
+        self._tracker.leave()
+
+    def _end(self, status: str) -> None:
+        self._tracker.mechanisms(self._mechanisms())
+        trace = self.loops[0].trace
+        kept = sum(1 for trial in trace if trial.kept)
+        totals = {"trials": max(0.0, len(trace) - 1.0), "kept": kept, **self._totals()}
+        if self.confirmation is not None:
+            totals |= self.confirmation.metrics()
+        self._tracker.end(status, totals)
+
+    def _mechanisms(self) -> list[MechanismRecord]:
+        return [record for loop in self.loops for record in _mechanisms(loop)]
+
+
+def _mechanisms(loop: Loop) -> list[MechanismRecord]:
+    ledger, trials = loop.pipeline.ledger, len(loop.trace)
+    standings = {one.name: one for one in loop.view().mechanisms()}
+    return [
+        MechanismRecord(
+            name=mechanism.name,
+            carrier=mechanism.carrier,
+            state=str(loop.pipeline.liveness(mechanism.name, trials)),
+            source=mechanism.source(),
+            rows=[r.to_json() for r in ledger.rows(mechanism.name) if r.effect != Effect.NONE],
+            counts=ledger.counts(mechanism.name),
+            level=loop.level,
+            credit={
+                **standings[mechanism.name].credit.metrics("own"),
+                **standings[mechanism.name].proposers.metrics("proposers"),
+            },
+        )
+        for mechanism in loop.pipeline.known
+    ]

@@ -1,0 +1,127 @@
+"""A search from its journal alone: its settings, and its execution once more, anywhere."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bilevel.config.checks import check
+from bilevel.config.former_names import current
+from bilevel.config.overrides import composed
+from bilevel.errors import BadInput, JournalError, Unrecorded
+from bilevel.journal import JOURNAL, Data, Journal, read
+from bilevel.search.execution import Execution
+from bilevel.search.identity import flat, identify, is_free
+from bilevel.tracking import NullTracker, Tracker
+
+Settings = dict[str, Any]
+BEFORE = {
+    "search.confirm_seeds": 0,
+    "without": [],
+    "rules.live": "hook",
+    "rules.turn": "proposer",
+}
+"""What decided a search that was begun before these settings were there."""
+COMMAND_TASK = "bilevel.tasks.CommandTask"
+ITS_OWN = ("task.", "llm.")
+
+
+def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
+    """Where the journal of a search lies. Raises BadInput that names the searches there are."""
+    studies = results / "searches"
+    path = studies / study / f"{arm}-seed{seed}" / JOURNAL
+    if path.exists():
+        return path
+    if not (studies / study).is_dir():
+        known = ", ".join(sorted(folder.name for folder in studies.glob("*/"))) or "none yet"
+        raise BadInput(f"there is no study {study} in {studies}; there are: {known}")
+    known = ", ".join(sorted(p.parent.name for p in (studies / study).glob(f"*/{JOURNAL}")))
+    raise BadInput(f"study={study} has no search {arm}-seed{seed}; it has: {known or 'none yet'}")
+
+
+def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Settings:
+    """The settings a search was begun with; where it runs and is tracked comes from the overrides
+    and from conf. Raises BadInput for an override that would make it another search."""
+    entries = read(journal)
+    deciding = header(entries, journal)
+    arm, _, seed = journal.parent.name.rpartition("-seed")
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if not is_free(key):
+            raise BadInput(
+                f"{override} would make it another search: a replay takes its settings from the "
+                "journal; give it to a new search instead, in another study"
+            )
+    chosen = str(deciding.get("llm.name", "none"))
+    settings = _today(conf, chosen, tuple(map(_added, overrides)))
+    kept = {key: value for key, value in flat(settings) if is_free(key)}
+    made = _nested({**BEFORE, **deciding, **kept})
+    if made["task"]["_target_"] == COMMAND_TASK:
+        made["task"] = {**_script_name(entries), **made["task"]}
+    made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
+    check(made)
+    return made
+
+
+def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
+    """The search, executed from its journal alone; `complete` tells whether it had ended.
+
+    Raises JournalError, naming the first difference, where the journal does not come out again.
+    """
+    journal = Journal.sealed_copy(path)
+    recorded = Counter(entry["kind"] for entry in journal.entries)
+    journal.once("search", "header", dict)
+    execution = Execution(
+        identify(settings), settings, path.parent, journal, tracker or NullTracker()
+    )
+    try:
+        execution.to_the_end()
+    except Unrecorded as left:
+        if recorded["end"]:
+            raise JournalError(
+                f"{left}, and the search that ran had no need of it: the code changed since; "
+                "replay it with the version that ran it"
+            ) from None
+    if not journal.in_order:
+        raise JournalError(f"{path} holds entries that executing it again does not come to")
+    return execution
+
+
+def header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
+    """What decides the search. Raises JournalError where the journal does not begin with it."""
+    if not entries or (entries[0]["kind"], entries[0]["key"]) != ("search", "header"):
+        raise JournalError(f"{journal} does not begin with a search's header")
+    deciding: dict[str, Any] = current(entries[0]["data"]["deciding"])
+    return deciding
+
+
+def _script_name(entries: Sequence[Data]) -> dict[str, str]:
+    """In an older journal only the notes of an outcome tell it."""
+    notes = [name for e in entries if e["kind"] == "outcome" for name in e["data"]["notes"]]
+    named = next((name for name in notes if name.endswith(".diff")), "")
+    return {"script_name": named.removesuffix(".diff")} if named else {}
+
+
+def _added(override: str) -> str:
+    """The defaults of today are of another task and, it may be, without this model."""
+    return f"++{override.lstrip('+')}" if override.lstrip("+").startswith(ITS_OWN) else override
+
+
+@lru_cache(maxsize=64)
+def _today(conf: Path, llm: str, overrides: tuple[str, ...]) -> Mapping[str, Any]:
+    """The defaults of today, of which only what is free to differ is used; composing takes long,
+    and the searches of a study have them in common."""
+    preset = llm if (conf / "llm" / f"{llm}.yaml").exists() else "none"
+    return composed(conf, ["task=trap", f"llm={preset}", *overrides])
+
+
+def _nested(settings: Mapping[str, Any]) -> Settings:
+    made: Settings = {}
+    for key, value in settings.items():
+        node = made
+        *groups, name = key.split(".")
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[name] = value
+    return made

@@ -1,0 +1,124 @@
+"""Which search a command means, and whether its configuration is the one it was begun with."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bilevel.config.former_names import current
+from bilevel.errors import StudyMismatch, short
+from bilevel.space import canonical
+
+# What may differ between two commands that continue the same search: where it runs, is tracked and
+# shares what it learns, how patient it is, and what it may spend.
+FREE = {
+    "study",
+    "arm",
+    "seed",
+    "fresh",
+    "mend",
+    "dry_run",
+    "results",
+    "tracking",
+    "executor",
+    "sandbox.layer",
+    "sandbox.call_s",
+    "sandbox.start_s",
+    "sandbox.memory_mib",
+    "task.file",
+    "task.script_name",
+    "task.checkout",
+    "task.layer",
+    "llm.base_url",
+    "llm.journal",
+    "llm.timeout_s",
+    "llm.api_key_env",
+    "llm.max_attempts",
+    "llm.max_calls",
+    "llm.max_total_tokens",
+    "llm.max_usd",
+    "llm.max_unusable",
+    "llm.price_per_mtok_in",
+    "llm.price_per_mtok_out",
+    "baseline.calls_a_trial",
+    "baseline.tokens_a_call",
+    "baseline.proposer.shared",
+    "inner.proposer.shared",
+}
+
+# Settings by which the searches of a study learn from each other.
+SHARING = {"baseline.memory": "study"}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """(study, arm, seed), and the resolved configuration that decides what happens."""
+
+    study: str
+    arm: str
+    seed: int
+    deciding: Mapping[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(canonical(self.deciding).encode()).hexdigest()[:16]
+
+    @property
+    def task_settings(self) -> dict[str, Any]:
+        """What decides of the task: name -> value."""
+        task = "task."
+        return {k.removeprefix(task): v for k, v in self.deciding.items() if k.startswith(task)}
+
+    @property
+    def dependent_seeds(self) -> str:
+        """The setting by which a study's seeds are no independent repeats, or nothing."""
+        shared = (f"{k}={v}" for k, v in SHARING.items() if self.deciding.get(k) == v)
+        return ", ".join(shared)
+
+    @property
+    def search(self) -> str:
+        return f"study={self.study} arm={self.arm} seed={self.seed}"
+
+    def folder(self, results: Path) -> Path:
+        return results / "searches" / self.study / f"{self.arm}-seed{self.seed}"
+
+    def check(self, recorded: Mapping[str, Any]) -> None:
+        """Raises StudyMismatch, naming the keys that differ from a begun search."""
+        recorded = current(recorded)
+        differing = [
+            f"{key}: was {_told(recorded, key)}, now {_told(self.deciding, key)}"
+            for key in sorted({*recorded, *self.deciding})
+            if recorded.get(key) != self.deciding.get(key)
+        ]
+        if differing:
+            raise StudyMismatch(
+                f"{self.search} was begun with another configuration ({'; '.join(differing)}); "
+                "give the old values, or another study name, or fresh=true to start over"
+            )
+
+
+def _told(deciding: Mapping[str, Any], key: str) -> str:
+    """A setting's value; one that only another version of the code has is said to be none."""
+    return short(deciding[key]) if key in deciding else "no setting"
+
+
+def identify(settings: Mapping[str, Any]) -> Identity:
+    """The identity of checked settings."""
+    deciding = {key: value for key, value in flat(settings) if not is_free(key)}
+    return Identity(settings["study"], settings["arm"], settings["seed"], deciding)
+
+
+def is_free(key: str) -> bool:
+    """Whether two commands that continue the same search may differ in it."""
+    return any(key == name or key.startswith(f"{name}.") for name in FREE)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The settings as (dotted name, value); an empty group is a value."""
+    for name, value in config.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{key}.")
+        else:
+            yield key, value

@@ -1,0 +1,71 @@
+"""Refuses to continue a search whose world has changed: its script, its files, what computes it.
+
+What decides outcomes and is no setting is noted when a search begins, and compared with what is
+there before it goes on. A search that was begun before there was such a note has none, and an
+execution from the journal alone needs none.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import zip_longest
+
+from bilevel.errors import StudyMismatch, short
+from bilevel.journal import Data, Journal, projection
+from bilevel.tasks.base import Task
+
+SHOWN = 8  # changes that are told one by one
+
+
+def keep(journal: Journal, task: Task, material: Data, search: str) -> None:
+    """Notes the task's world and its material in the journal of this search. Raises StudyMismatch
+    that names what is no longer what it was, here or in the search whose answers are used."""
+    if journal.sealed:
+        if journal.holds("search", "world"):
+            journal.once("search", "world", dict)
+        journal.note("search", "material", material)
+        return
+    began = journal.peek("search", "material")
+    world, known = dict(task.world()), journal.peek("search", "world")
+    before = known or journal.recording.note("search", "world") or {}
+    changes = [
+        *_edited(projection(began or {}), material),
+        *(_changed(before, world) if before else ()),
+    ]
+    if changes:
+        raise StudyMismatch(_told(search, changes))
+    if world and (known is not None or began is None):
+        journal.note("search", "world", world)
+    journal.note("search", "material", material)
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*before, *now}):
+        if name not in now:
+            yield f"{name}: is gone, was {before[name]}"
+        elif name not in before:
+            yield f"{name}: is new, {now[name]}"
+        elif before[name] != now[name]:
+            yield f"{name}: was {before[name]}, now {now[name]}"
+
+
+def _edited(before: Mapping[str, str], now: Data) -> Iterator[str]:
+    for name, text in before.items():
+        if name in now and now[name] != text:
+            yield f"{name.removesuffix('_text')}: {_first_difference(str(text), str(now[name]))}"
+
+
+def _first_difference(before: str, now: str) -> str:
+    """Of two texts, by the first line in which they differ."""
+    pairs = enumerate(zip_longest(before.splitlines(), now.splitlines(), fillvalue=""), start=1)
+    for number, (old, new) in pairs:
+        if old != new:
+            return f"line {number} was {short(old)}, now {short(new)}"
+    return "its ends of lines are others"
+
+
+def _told(search: str, changes: list[str]) -> str:
+    more = [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
+    return (
+        f"what decides the outcomes of {search} has changed since it began "
+        f"({'; '.join([*changes[:SHOWN], *more])}): restore it and repeat the command, or begin "
+        "another search (another study name, or fresh=true to start over)"
+    )

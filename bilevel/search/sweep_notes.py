@@ -1,0 +1,69 @@
+"""What the searches of one command leave for it, on this machine or on others: codes and plans."""
+
+import json
+import os
+import sys
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bilevel.visible import visible
+
+if TYPE_CHECKING:
+    from bilevel.search.dry_run import Plan
+
+PLACE = "BILEVEL_NOTES"  # names the folder that they are left in
+
+
+def folder(given: Sequence[str]) -> "tempfile.TemporaryDirectory[str]":
+    """For a sweep where its jobs see it too, which may run on other machines of a cluster."""
+    here = Path.cwd()
+    shared = {"-m", "--multirun"} & set(given) and os.access(here, os.W_OK)
+    return tempfile.TemporaryDirectory(prefix=".bilevel-", dir=here if shared else None)
+
+
+def wanted() -> bool:
+    """Whether a command is there that reads them."""
+    place = os.environ.get(PLACE)
+    return place is not None and Path(place).is_dir()
+
+
+def scheduled() -> bool:
+    """Whether what this process prints goes to a log of its own, as submitit's jobs' does."""
+    return "SUBMITIT_FOLDER" in os.environ
+
+
+def leave_code(code: int, line: str) -> None:
+    """Says how a search ended, here and, where that is somewhere else, to who began the sweep."""
+    print(visible(line), file=sys.stderr)
+    _leave("code", [code, line if scheduled() else ""])
+
+
+def leave_plan(plan: "Plan") -> None:
+    _leave("plan", asdict(plan))
+
+
+def codes(place: str) -> set[int]:
+    """Of the searches that did not end well; those that ended elsewhere are told."""
+    notes: list[list[object]] = _left(place, "code")
+    for line in sorted(str(line) for _, line in notes if line):
+        print(visible(line), file=sys.stderr)
+    return {int(str(code)) for code, _ in notes}
+
+
+def plans(place: str) -> "list[Plan]":
+    from bilevel.search.dry_run import Plan
+
+    return [Plan(**one) for one in _left(place, "plan")]
+
+
+def _leave(kind: str, note: object) -> None:
+    if wanted():
+        (Path(os.environ[PLACE]) / f"{uuid.uuid4().hex}.{kind}").write_text(json.dumps(note))
+
+
+def _left(place: str, kind: str) -> list[Any]:
+    return [json.loads(note.read_text()) for note in sorted(Path(place).glob(f"*.{kind}"))]

@@ -1,0 +1,9 @@
+from .estimates import Interval as Interval
+from .estimates import difference_interval as difference_interval
+from .estimates import hedges_g as hedges_g
+from .estimates import holm as holm
+from .estimates import interval as interval
+from .permutation import permutation_test as permutation_test
+from .planning import seeds_needed as seeds_needed
+from .power import power as power
+from .power import seeds_for as seeds_for

@@ -1,0 +1,39 @@
+"""What came up from a search is told as what it is."""
+
+import pytest
+from hydra.errors import InstantiationException
+
+from bilevel.config.overrides import told_by
+from bilevel.errors import BilevelError, ConfigError, JournalError, TaskError
+
+
+def raised(first: Exception, then: Exception, *, caused: bool) -> Exception:
+    """An error that was raised from another one, or while that one was being handled."""
+    try:
+        try:
+            raise first
+        except Exception as error:
+            if caused:
+                raise then from error
+            raise then  # noqa: B904  it is what is tested
+    except Exception as error:
+        return error
+
+
+def test_an_error_that_was_handled_before_is_not_the_one_that_is_told() -> None:
+    full = OSError(28, "No space left on device", "journal.jsonl")
+    told = told_by(raised(ConfigError("no noise was measured"), full, caused=False))
+    assert type(told) is BilevelError
+    assert "No space left on device" in str(told)
+    assert "the same command continues" in str(told)
+    hidden = raised(JournalError("handled"), ValueError("no number"), caused=False)
+    told = told_by(raised(hidden, InstantiationException("cannot make it"), caused=True))
+    assert isinstance(told, ConfigError)
+    assert str(told) == "cannot make it"
+
+
+@pytest.mark.parametrize("wrapped", [InstantiationException("in x"), OSError("in y")])
+def test_an_error_of_ours_behind_another_one_is_told(wrapped: Exception) -> None:
+    ours = TaskError("no corpus")
+    assert told_by(raised(ours, wrapped, caused=True)) is ours
+    assert told_by(ours) is ours
