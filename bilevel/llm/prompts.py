@@ -9,7 +9,7 @@ from string import Template
 from bilevel.visible import visible
 
 _FOLDER = Path(__file__).with_name("prompts")
-_ROOT = Path(__file__).parents[2]
+_PACKAGE = Path(__file__).parents[1]
 BESIDE = ("baselines/*.md",)  # prompts of other people's searches
 RENDERING = (
     *("llm/prompts.py", "llm/tables.py", "loop/behaviour.py"),
@@ -73,8 +73,8 @@ def render_of(name: str, values: Mapping[str, str]) -> str:
 def version() -> str:
     """Identifies how questions are put: the prompt files and the code that fills them in. Results
     under different versions are not compared."""
-    files = [*_FOLDER.glob("*.md"), *(f for place in BESIDE for f in _ROOT.glob(place))]
-    files += [_ROOT / "bilevel" / name for name in RENDERING]
+    files = [*_FOLDER.glob("*.md"), *(f for place in BESIDE for f in _PACKAGE.glob(place))]
+    files += [_PACKAGE / name for name in RENDERING]
     texts = (f"{file.name}\x00{file.read_text(encoding='utf-8')}" for file in sorted(files))
     return digest(*texts)
 
