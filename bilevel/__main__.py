@@ -3,11 +3,19 @@
 import difflib
 import importlib
 import sys
+from pathlib import Path
 
 from bilevel.commands import COMMANDS
 from bilevel.visible import visible
 
 DEFAULT = "run"
+
+
+def program() -> int:
+    """The console script `bilevel`: like `python -m bilevel`, it finds modules that lie where it
+    was started."""
+    sys.path.insert(0, str(Path.cwd()))
+    return main()
 
 
 def main() -> int:

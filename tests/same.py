@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
 from bilevel.journal import projection, read
 

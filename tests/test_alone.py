@@ -10,7 +10,7 @@ import pytest
 
 from bilevel.commands.replay import main as replay
 from bilevel.commands.sync import main as sync
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.search.from_journal import exactly, rebuilt
 from bilevel.tracking.store import Store
 from tests.faults.commands import Commands

@@ -9,7 +9,8 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from bilevel.commands.run import help_text
-from bilevel.config.checks import CONF, RULES, check
+from bilevel.config.checks import RULES, check
+from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.credit import Credit, credit, shared
 from bilevel.search.from_journal import exactly, rebuilt
 from bilevel.trace import Proposal

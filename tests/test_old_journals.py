@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.journal import Journal
 from bilevel.search.from_journal import exactly, rebuilt
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.options import line, quoted, unquoted
 from bilevel.tracking.store import Store
 from tests.faults.commands import ROOT, Commands

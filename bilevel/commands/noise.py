@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
-from bilevel.config.checks import CONF, check
+from bilevel.config.checks import check
 from bilevel.config.command_line import command, console
+from bilevel.config.files import CONF
 from bilevel.config.options import split
 from bilevel.config.overrides import composed
 from bilevel.errors import BadInput, ConfigError, TaskError, TrackingError

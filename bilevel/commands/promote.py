@@ -17,8 +17,8 @@ from typing import Any
 
 from bilevel import syntax
 from bilevel.admission.lint import linted
-from bilevel.config.checks import CONF
 from bilevel.config.command_line import command
+from bilevel.config.files import CONF
 from bilevel.config.options import options, words
 from bilevel.errors import BadInput
 from bilevel.journal import read
@@ -34,8 +34,8 @@ LIBRARY = (Path(__file__).parents[1] / "mechanisms").resolve()
 REQUIRED = ("study", "arm", "seed", "mechanism")
 DEFAULTS = {
     "results": "mlruns",
-    "to": str(CONF.parent / "mechanisms"),
-    "conf": str(CONF / "mechanisms"),
+    "to": "mechanisms",
+    "conf": "conf/mechanisms",
 }
 WIDTH = 100
 STAND_IN = (

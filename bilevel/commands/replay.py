@@ -13,8 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bilevel.config.checks import CONF, check
+from bilevel.config.checks import check
 from bilevel.config.command_line import command, console
+from bilevel.config.files import CONF
 from bilevel.config.options import quoted, split
 from bilevel.errors import BadInput
 from bilevel.journal import JOURNAL, Recording, read

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bilevel.commands import COMMANDS
-from bilevel.config.checks import CONF
 from bilevel.config.command_line import check_machine
+from bilevel.config.files import CONF
 from bilevel.errors import BadInput, BilevelError, ConfigError
 from bilevel.search import sweep_notes as notes
 from bilevel.visible import visible

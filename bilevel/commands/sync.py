@@ -18,8 +18,8 @@ from hydra.utils import instantiate
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from bilevel.config.checks import CONF
 from bilevel.config.command_line import command
+from bilevel.config.files import CONF
 from bilevel.config.options import quoted, split
 from bilevel.config.overrides import TOLD, told_by
 from bilevel.errors import BadInput, ConfigError, TrackingError

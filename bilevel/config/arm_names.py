@@ -4,13 +4,14 @@ folders, tags and reports, and never a control that is none."""
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from bilevel.config.checks import CONF
+from bilevel.config import files
 from bilevel.errors import ConfigError
 
 GROUPS = ("inner", "outer", "baseline", "mechanisms")
@@ -22,24 +23,27 @@ def bound(config: DictConfig, hydra: Any) -> DictConfig:
     """A job's configuration under the name that what it composes has; an arm without a language
     model keeps none, whatever its sweep has. Raises ConfigError for a baseline that nobody asks."""
     given, choices = _lists(hydra.overrides.task), hydra.runtime.choices
+    sources = hydra.runtime.config_sources
+    folders = [Path(source.path) for source in sources if source.schema == "file"]
     [arm, *more] = _chosen("arm", choices, [given])
     if more:
         raise ConfigError(f"arm=[{', '.join([arm, *more])}]: expected one; several are a sweep: -m")
-    own = _composed("arm", arm)
-    experiments = [_composed("experiment", e) for e in _chosen("experiment", choices, [given])]
-    sources = [given, *reversed(experiments), own]
-    chosen = {group: _chosen(group, choices, sources) for group in GROUPS}
+    own = _composed("arm", arm, folders)
+    named = _chosen("experiment", choices, [given])
+    experiments = [_composed("experiment", name, folders) for name in named]
+    listed = [given, *reversed(experiments), own]
+    chosen = {group: _chosen(group, choices, listed) for group in GROUPS}
     for group in [group for group in GROUPS if not chosen[group]]:
         raise ConfigError(f"{group}=[]: expected a choice; {group}=none is one")
-    _check_baseline(config, chosen)
-    usual = {**_composed("", "config"), **own}
+    _check_baseline(config, chosen, folders)
+    usual = {**_composed("", "config", folders), **own}
     other = [name for group in GROUPS if chosen[group] != usual[group] for name in chosen[group]]
     made = config.copy()
     OmegaConf.set_struct(made, False)
     left_out = [f"without-{_NO_NAME.sub('_', name)}" for name in dict.fromkeys(config.without)]
     made.arm = _short("-".join([config.arm, *other, *left_out]))
     if not other and own.get("llm") == ["none"]:
-        made.llm = OmegaConf.load(CONF / "llm" / "none.yaml")
+        made.llm = OmegaConf.load(files.CONF / "llm" / "none.yaml")
     OmegaConf.set_struct(made, True)
     return made
 
@@ -68,10 +72,11 @@ def _lists(overrides: Sequence[str]) -> dict[str, list[str]]:
     return {key: _names(value) for key, value in values.items() if isinstance(value, list)}
 
 
-def _composed(group: str, name: str) -> dict[str, list[str]]:
-    """What a file under conf/ chooses of which group."""
+def _composed(group: str, name: str, folders: Sequence[Path]) -> dict[str, list[str]]:
+    """What a configuration file chooses of which group."""
     made: dict[str, list[str]] = {}
-    defaults = OmegaConf.select(OmegaConf.load(CONF / group / f"{name}.yaml"), "defaults")
+    file = files.found(group, name, folders)
+    defaults = file and OmegaConf.select(OmegaConf.load(file), "defaults")
     for entry in defaults or ():
         for key, value in entry.items() if isinstance(entry, DictConfig) else ():
             made[str(key).removeprefix("override ").removeprefix("/")] = _names(value)
@@ -82,7 +87,9 @@ def _names(value: Any) -> list[str]:
     return [*map(str, value)] if isinstance(value, list | ListConfig) else [str(value)]
 
 
-def _check_baseline(config: DictConfig, chosen: Mapping[str, list[str]]) -> None:
+def _check_baseline(
+    config: DictConfig, chosen: Mapping[str, list[str]], folders: Sequence[Path]
+) -> None:
     wanted, used = (
         OmegaConf.select(config, f"{group}.proposer._target_") for group in ("baseline", "inner")
     )
@@ -90,7 +97,7 @@ def _check_baseline(config: DictConfig, chosen: Mapping[str, list[str]]) -> None
         return
     baseline, inner = (", ".join(chosen[group]) for group in ("baseline", "inner"))
     arm = f"arm={baseline} (or inner=baseline)"
-    choose = arm if (CONF / "arm" / f"{baseline}.yaml").exists() else "inner=baseline"
+    choose = arm if files.found("arm", baseline, folders) else "inner=baseline"
     raise ConfigError(f"baseline={baseline} is not asked where inner={inner}: choose {choose}")
 
 

@@ -1,15 +1,13 @@
-"""Where configurations lie, and the check of their values before anything is opened or made."""
+"""The check of settings before anything is opened or made."""
 
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from bilevel.errors import ConfigError
 from bilevel.loop import rules
 
-CONF = (Path(__file__).parents[1] / "conf").resolve()
 GROUPS = (
     "search",
     "rules",

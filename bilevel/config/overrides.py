@@ -12,6 +12,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bilevel.config import files
 from bilevel.config.former_names import current
 from bilevel.errors import BilevelError, ConfigError
 
@@ -23,8 +24,10 @@ KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)"
 TWICE = re.compile(r"Multiple values for (\S+)\.|(\S+) appears more than once")
 
 
-def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigError:
+def explain(error: Exception, conf: Path, arguments: Sequence[str]) -> ConfigError:
     """What was given, what is wrong with it, and the valid choices."""
+    own, overrides = files.given(arguments)
+    folders = (conf, *own)
     causes: list[BaseException] = [error]
     while (cause := causes[-1].__cause__) is not None:
         causes.append(cause)
@@ -36,12 +39,12 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigErr
         for given in (o.removeprefix("+") for o in overrides if o.startswith(f"+{group}=")):
             return ConfigError(f"{group} has a choice already; write {given}")
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return _no_such_choice(error.missing_cfg_file, conf)
+        return _no_such_choice(error.missing_cfg_file, folders)
     named = KEY.search(str(error))
     if named is None:
         return ConfigError(str(error) if "\n" in str(error).strip() else text)
     key = named[1].split("=")[0].lstrip("+~")
-    config = _composed(conf, [o for o in overrides if o.split("=")[0].lstrip("+~") != key])
+    config = _composed(folders, [o for o in overrides if o.split("=")[0].lstrip("+~") != key])
     if config is None or key in _keys(config):
         return ConfigError(text)
     valid = _near(key, config)
@@ -51,12 +54,13 @@ def explain(error: Exception, conf: Path, overrides: Sequence[str]) -> ConfigErr
 
 
 def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The settings that overrides stand for, as the main command composes them. Raises ConfigError
-    as `explain` words it."""
+    """The settings that overrides, and folders with a user's own files, stand for, as the main
+    command composes them. Raises ConfigError as `explain` words it."""
+    own, given = files.given(overrides)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base=None):
-            return plain(compose("config", overrides=list(overrides)))
+            return plain(compose("config", overrides=[*files.searched(own), *given]))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf, overrides) from None
 
@@ -67,12 +71,13 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return {str(key): current(value) for key, value in made.items() if key != "hydra"}
 
 
-def _no_such_choice(missing: str, conf: Path) -> ConfigError:
+def _no_such_choice(missing: str, folders: Sequence[Path]) -> ConfigError:
     group, _, choice = missing.removesuffix(".yaml").rpartition("/")
-    if not (conf / group).is_dir() or not group:
-        groups = ", ".join(sorted(f.name for f in conf.iterdir() if f.is_dir()))
-        return ConfigError(f"there is no group {group or choice!r}; valid: {groups}")
-    valid = sorted(file.stem for file in (conf / group).glob("*.yaml"))
+    groups = files.groups(folders)
+    if group not in groups:
+        known = ", ".join(groups)
+        return ConfigError(f"there is no group {group or choice!r}; valid: {known}")
+    valid = files.choices(group, folders)
     close = difflib.get_close_matches(choice, valid, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return ConfigError(f"{group}={choice} does not exist; {hint}Valid: {', '.join(valid)}")
@@ -82,12 +87,14 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _composed(conf: Path, overrides: Sequence[str]) -> DictConfig | None:
+def _composed(folders: Sequence[Path], overrides: Sequence[str]) -> DictConfig | None:
     """The configuration without the override that is wrong, if the rest is right."""
+    conf, *own = folders
+    rest = [o for o in overrides if not o.startswith("-")]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base=None):
-            return compose("config", overrides=[o for o in overrides if not o.startswith("-")])
+            return compose("config", overrides=[*files.searched(own), *rest])
     except (HydraException, OmegaConfBaseException):
         return None
 

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from bilevel.baselines.claw_multibatch import ROLES, ClawMultibatch
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError, SpaceError
 from bilevel.loop.loop import Loop

@@ -11,8 +11,8 @@ import pytest
 from bilevel.baselines.evoscientist import EvoScientist
 from bilevel.baselines.memory import FAILED, FEASIBLE, STRATEGY, Idea, Strategy
 from bilevel.commands.replay import main
-from bilevel.config.checks import CONF
 from bilevel.config.checks import check as checked
+from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
 from bilevel.errors import BilevelError, ConfigError, SpaceError
 from bilevel.journal import projection, read

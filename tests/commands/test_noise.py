@@ -8,7 +8,7 @@ import pytest
 from hydra.utils import instantiate
 
 from bilevel.commands.noise import main
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
 from bilevel.errors import ConfigError
 from bilevel.randomness import keyed

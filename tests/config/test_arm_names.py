@@ -12,7 +12,8 @@ from bilevel.commands.promote import main as promote
 from bilevel.commands.replay import main as replay
 from bilevel.commands.sync import main as sync
 from bilevel.config.arm_names import LONGEST, _short
-from bilevel.config.checks import CONF, RULES
+from bilevel.config.checks import RULES
+from bilevel.config.files import CONF
 from bilevel.search.from_journal import exactly, rebuilt
 from bilevel.tracking.store import Store
 from tests.commands.test_run import bilevel
@@ -73,7 +74,7 @@ def test_the_name_says_what_was_changed(
 def test_an_experiment_that_changes_a_group_counts_the_same(tmp_path: Path) -> None:
     for part in ("bilevel", "conf", "mechanisms"):
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(CONF.parent / part, tmp_path / part, ignore=ignored)
+        shutil.copytree(CONF.parent / part, tmp_path / part, symlinks=True, ignore=ignored)
     for name, choice in {"one": "tabu", "two": "[tabu, placebo]", "three": "none"}.items():
         text = f"# @package _global_\ndefaults:\n  - override /mechanisms: {choice}\n"
         (tmp_path / "conf" / "experiment" / f"{name}.yaml").write_text(text)

@@ -8,7 +8,7 @@ import yaml
 from hydra.utils import get_object
 
 from bilevel import baselines, mechanisms
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.former_names import FORMER, LIBRARIES, TARGET, current
 from bilevel.errors import StudyMismatch
 from bilevel.search.identity import Identity

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.journal import Journal, projection, read
 from bilevel.levels.segment import Segment

@@ -9,7 +9,7 @@ import pytest
 from hydra.utils import instantiate
 
 from bilevel.admission.verdict import Admission, Verdict
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
 from bilevel.journal import Journal
 from bilevel.levels import inventor

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.errors import JournalError
 from bilevel.journal import Journal, read
 from bilevel.llm import prompts, versions

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.report.comparisons import (
     CHECK,
     CHECKED,

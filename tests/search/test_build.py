@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
 from bilevel.journal import Journal
 from bilevel.loop.loop import Loop

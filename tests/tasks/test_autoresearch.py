@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bilevel.config.checks import CONF, check
+from bilevel.config.checks import check
+from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError, TaskError
 from bilevel.tasks.autoresearch import Autoresearch

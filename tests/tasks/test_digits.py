@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from hydra import compose, initialize_config_dir
 
-from bilevel.config.checks import CONF, check
+from bilevel.config.checks import check
+from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.tasks.command import CommandTask
 from bilevel.trace import Proposal

@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from bilevel.config.checks import CONF
+from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.errors import StudyMismatch
 from bilevel.journal import Journal

@@ -1,0 +1,40 @@
+"""Where configuration files lie: those that come with the platform, and those of a user."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+CONF = (Path(__file__).parents[1] / "conf").resolve()
+OPTIONS = ("--config-dir", "-cd")  # Hydra's, for a user's own folder beside that one
+
+
+def given(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
+    """The folders that the arguments add, absolute, and the other arguments."""
+    folders, others, rest = [], [], list(arguments)
+    while rest:
+        name, sign, value = rest.pop(0).partition("=")
+        if name not in OPTIONS:
+            others.append(f"{name}{sign}{value}")
+        elif sign or rest:
+            folders.append(Path(value if sign else rest.pop(0)).resolve())
+    return tuple(folders), others
+
+
+def searched(folders: Sequence[Path]) -> list[str]:
+    """The override that has Hydra look there too."""
+    places = ", ".join(f"'file://{folder}'" for folder in folders)
+    return [f"hydra.searchpath=[{places}]"] if folders else []
+
+
+def groups(folders: Sequence[Path]) -> list[str]:
+    return sorted({f.name for folder in folders for f in folder.iterdir() if f.is_dir()})
+
+
+def choices(group: str, folders: Sequence[Path]) -> list[str]:
+    """The names that a group can have."""
+    return sorted({file.stem for folder in folders for file in (folder / group).glob("*.yaml")})
+
+
+def found(group: str, name: str, folders: Sequence[Path]) -> Path | None:
+    """The first of these files, in the order in which Hydra looks for them."""
+    places = (folder / group / f"{name}.yaml" for folder in folders)
+    return next((place for place in places if place.exists()), None)
