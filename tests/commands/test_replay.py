@@ -11,10 +11,14 @@ import pytest
 from rich.console import Console
 
 from bilevel.commands.replay import main, replay
+from bilevel.config.files import CONF
 from bilevel.errors import BadInput, JournalError
 from bilevel.journal import projection, read
 from bilevel.llm.client import ChatClient
+from bilevel.llm.prompts import Prompt
 from bilevel.search.difference import Difference
+from bilevel.search.from_journal import rebuilt
+from bilevel.search.run import search as go_on
 from bilevel.tasks.surrogate import Surrogate
 from tests.kills import Kill, Run, Searches
 
@@ -163,6 +167,26 @@ def test_without_a_mechanism_recorded_answers_are_used_until_they_no_longer_fit(
     other = data_of(journal(here, "tabu.without-tabu", "s.replays"))
     kinds = ("reply", "outcome", "trial")
     assert [e for e in plain if e["kind"] in kinds] == [e for e in other if e["kind"] in kinds]
+
+
+def test_where_prompts_were_worded_otherwise_answers_are_found_by_place_and_only_for_this_search(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = Prompt.render
+    monkeypatch.setattr(Prompt, "render", lambda self, **v: f"{rendered(self, **v)}\nThank you.\n")
+    replies = [e for e in data_of(journal(here, "level1_5")) if e["kind"] == "reply"]
+    _, said = run("study=s", "arm=level1_5", "seed=1")
+    assert "is reproduced to the last digit: 20 trials" in said
+    assert f"{len(replies)} questions were put in other words" in said
+    placebo = Path(__file__).parents[2] / "mechanisms" / "placebo.py"
+    found, _ = run("study=s", "arm=level1_5", "seed=1", f"with={placebo}", "tracking=none")
+    assert found is not None
+    assert found.answers_live >= len(replies)  # another search: no answer to another question
+    path = journal(here, "level1_5")
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[: len(lines) // 2]))
+    with pytest.raises(JournalError, match="recorded for another request; the code or the prompts"):
+        go_on(rebuilt(path, CONF, ["results=mlruns", "tracking=none"]))
 
 
 def test_a_placebo_put_in_changes_nothing_and_asks_nobody(here: Path, offline: None) -> None:
