@@ -1,7 +1,6 @@
 """From a reply's text to checked data: whatever a model writes ends as a value or a reason."""
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -11,6 +10,7 @@ import jsonschema
 from jsonschema.exceptions import ValidationError
 
 from bilevel.errors import SpaceError
+from bilevel.strict_json import decoder
 
 MAX_DEPTH = 24
 MAX_SCHEMA_CHARS = 20_000
@@ -51,33 +51,7 @@ class ReplyError(ValueError):
     """Why a reply cannot be used, in words that the model is told."""
 
 
-def _no_constant(name: str) -> float:
-    raise ReplyError(f"{name} is not JSON; use a finite number")
-
-
-def _finite(literal: str) -> float:
-    number = float(literal)
-    if not math.isfinite(number):
-        raise ReplyError(f"the number {literal[:40]} is too large")
-    return number
-
-
-def _whole(literal: str) -> int:
-    if len(literal) > 40:
-        raise ReplyError(f"the number {literal[:20]}... is too large")
-    return int(literal)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise ReplyError("a name occurs twice in one JSON object")
-    return made
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole
-)
+_DECODER = decoder(ReplyError, longest=40, unique=True)
 
 
 def extract(text: str) -> dict[str, Any]:

@@ -1,20 +1,19 @@
 """Frames between a host and its worker: a length, then JSON of bounded size and depth."""
 
 import json
-import math
 import os
 import select
 import struct
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from bilevel.sandbox.failures import BadFrame, TimeLimit, WorkerDied
+from bilevel.strict_json import decoder
 
 MAX_BYTES = 8 << 20  # that a worker may send
 MAX_TOLD_BYTES = 64 << 20  # that it may be sent: a whole trace, where it has to begin again
 MAX_DEPTH = 48
-MAX_NUMERAL = 400
 SOON_S = 0.0002  # most answers are there by then; whoever sleeps for them wakes up late
 ENDED = "the worker ended without an answer"
 _HEAD = struct.Struct(">I")
@@ -60,25 +59,8 @@ def _shallow(message: object) -> None:
     raise ValueError(f"nested more than {MAX_DEPTH} deep")
 
 
-def _constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(numeral: str) -> float:
-    number = float(numeral)
-    if not math.isfinite(number):
-        raise ValueError(f"{numeral[:40]} is not a finite number")
-    return number
-
-
-def _whole(numeral: str) -> int:
-    if len(numeral) > MAX_NUMERAL:
-        raise ValueError(f"a numeral of {len(numeral)} digits")
-    return int(numeral)
-
-
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
-_DECODER = json.JSONDecoder(parse_constant=_constant, parse_float=_finite, parse_int=_whole)
+_DECODER = decoder()
 
 
 def until(deadline: float) -> Left:
