@@ -23,7 +23,7 @@ from bilevel.space import SearchSpace
 from bilevel.tasks.surrogate import PARAMETERS, Surrogate
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 60
+LIMIT_S = 180  # on a busy machine too
 LOCKED = "DEVICE_BATCH_SIZE"
 
 
