@@ -8,7 +8,11 @@ STUDY ?= demo
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test nightly check bench ui clean
+WORDS := mechanism view trace space parameters errors journal
+ROOMS := loop proposers levels admission tasks search report statistics tracking llm sandbox workers
+OTHERS := $(filter-out %__init__.py %smac_facade.py,$(wildcard mechanisms/*.py baselines/*.py))
+API := $(addprefix bilevel.,$(WORDS) $(ROOMS) $(subst /,.,$(OTHERS:.py=)))
+.PHONY: help install run test nightly check bench docs ui clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -33,6 +37,10 @@ check: $(STAMP)
 
 bench: $(STAMP)  ## speed, as ratios measured in one run
 	$(BIN)/python -m tests.bench
+
+docs: $(STAMP)  ## the public names and what they take and give, as pages in docs/api
+	$(BIN)/python -m pdoc --no-search --output-directory docs/api $(API)
+	@echo "open docs/api/index.html"
 
 ui: $(STAMP)  ## the MLflow page, at PORT=5000
 	$(BIN)/python -m bilevel ui port=$(PORT)
