@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from bilevel.frozen import frozen
+from bilevel.invention import Invention
 from bilevel.space import Config, canonical
 
 
@@ -37,7 +38,7 @@ class Proposal:
 
     `problem` tells why a proposer's reply could not be used: the trial is charged and fails.
     `rejected` is set by a mechanism that drops a candidate in review, as the reason why.
-    `mechanism` is what level 2 proposes: plain data that `bilevel.levels.invention` describes.
+    `mechanism` is what level 2 proposes, whether the gates let it in or not.
     """
 
     changes: Mapping[str, object]
@@ -46,10 +47,10 @@ class Proposal:
     prompt: str = ""
     problem: str = ""
     rejected: str = ""
-    mechanism: Mapping[str, Any] = field(default_factory=dict)
+    mechanism: Invention | None = None
 
     def __post_init__(self) -> None:
-        _freeze(self, "changes", "mechanism")
+        _freeze(self, "changes")
 
     def reject(self, reason: str) -> Self:
         return replace(self, rejected=reason)
@@ -61,7 +62,7 @@ class Proposal:
             "origin": self.origin,
             "prompt": self.prompt,
             "problem": self.problem,
-            **({"mechanism": dict(self.mechanism)} if self.mechanism else {}),
+            **({"mechanism": self.mechanism.to_json()} if self.mechanism else {}),
         }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from bilevel.invention import Admission, Attempt, GateVerdict, Invention
 from bilevel.loop.acceptance import Greedy
 from bilevel.loop.loop import Loop
 from bilevel.loop.pipeline import Pipeline
@@ -74,3 +75,18 @@ def loop(*changes: dict[str, object], mechanisms: Sequence[Any] = (), **rest: An
         "pipeline": Pipeline(mechanisms),
     }
     return Loop(**{**arguments, **rest})
+
+
+def invention(
+    name: str,
+    source: str,
+    *,
+    carrier: str = "code",
+    hooks: tuple[str, ...] = ("propose",),
+    admitted: bool = True,
+) -> Invention:
+    """What a session came to with its first text, as far as attaching and judging read it."""
+    verdicts = (GateVerdict("parse", True, "it is Python"), GateVerdict("lint", admitted, "so"))
+    admission = Admission(admitted, verdicts, name, carrier, hooks)
+    attempts = (Attempt(source, admission),)
+    return Invention(name, carrier, attempts=attempts, problem=admission.problem)

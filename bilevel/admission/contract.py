@@ -12,10 +12,10 @@ from itertools import zip_longest
 from typing import Any
 
 from bilevel.admission.asking import Double
+from bilevel.admission.refusal import Refused, quoted
 from bilevel.admission.situations import ROUNDS, Situation
 from bilevel.admission.told import blamed, told, unmade
 from bilevel.admission.twins import Twins
-from bilevel.admission.verdict import Refused, quoted
 from bilevel.errors import SpaceError
 from bilevel.loop.acceptance import Greedy
 from bilevel.loop.pipeline import Pipeline

@@ -7,12 +7,13 @@ from bilevel.admission.contract import contract
 from bilevel.admission.fitted import Fitted
 from bilevel.admission.lint import Declared, linted
 from bilevel.admission.reading import parsed
+from bilevel.admission.refusal import Refused, quoted
 from bilevel.admission.rehearsal import rehearsed
 from bilevel.admission.situations import situations
 from bilevel.admission.told import unmade
 from bilevel.admission.twins import Twins
-from bilevel.admission.verdict import Admission, Refused, Verdict, quoted
 from bilevel.errors import ConfigError
+from bilevel.invention import Admission, GateVerdict
 from bilevel.mechanism import HOOKS
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, WorkerDied
@@ -33,11 +34,11 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
     view get the same verdict. Raises SandboxUnavailable where nothing can confine the source, and
     SandboxError where not even a harmless one can be started.
     """
-    passed: list[Verdict] = []
+    passed: list[GateVerdict] = []
     declared = Declared("", "", (), "")
 
     def through(reason: str) -> None:
-        passed.append(Verdict(GATES[len(passed)], True, reason))
+        passed.append(GateVerdict(GATES[len(passed)], True, reason))
 
     with contextlib.ExitStack() as workers:
 
@@ -59,7 +60,7 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
             through(rehearsed(source, twins, view, task))
         except Refused as refusal:
             reason = quoted(str(refusal), MAX_REASON)
-            passed.append(Verdict(GATES[len(passed)], False, reason))
+            passed.append(GateVerdict(GATES[len(passed)], False, reason))
     return Admission(
         passed[-1].passed, tuple(passed), declared.name, declared.carrier, declared.hooks
     )

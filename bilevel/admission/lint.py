@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bilevel.admission.names import Finding, chance, imports, tricks
-from bilevel.admission.verdict import Refused
+from bilevel.admission.refusal import Refused
 from bilevel.mechanism import CARRIERS, HOOKS, Mechanism
 
 NAME = re.compile(r"[\w.-]{1,80}")

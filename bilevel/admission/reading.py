@@ -4,7 +4,7 @@ import ast
 import warnings
 
 from bilevel import syntax
-from bilevel.admission.verdict import Refused, quoted
+from bilevel.admission.refusal import Refused, quoted
 
 MAX_CHARS = 20_000
 MAX_LINES = 400

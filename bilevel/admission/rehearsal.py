@@ -14,10 +14,10 @@ from statistics import fmean
 from bilevel.admission.asking import Double
 from bilevel.admission.contract import begin
 from bilevel.admission.fitted import Fitted
+from bilevel.admission.refusal import Refused
 from bilevel.admission.resampling import Resampling
 from bilevel.admission.told import blamed, told
 from bilevel.admission.twins import Twins
-from bilevel.admission.verdict import Refused
 from bilevel.loop.acceptance import Greedy
 from bilevel.loop.activations import Effect, HookCall
 from bilevel.loop.loop import Loop

@@ -2,7 +2,7 @@
 
 import re
 
-from bilevel.admission.verdict import Refused, quoted
+from bilevel.admission.refusal import Refused, quoted
 from bilevel.sandbox.failures import MechanismRaised
 
 _LINE = re.compile(r" ?\(line (\d+)\)$")

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from bilevel import syntax
 from bilevel.admission.names import unsteady
-from bilevel.admission.verdict import Refused
+from bilevel.admission.refusal import Refused
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism
 from bilevel.sandbox.hosted import ELSEWHERE, HERE, Surroundings
 

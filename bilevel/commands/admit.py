@@ -10,11 +10,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bilevel.admission import Admission, admit
+from bilevel.admission import admit
 from bilevel.admission.shipped import loaded, names
 from bilevel.config.command_line import command
 from bilevel.config.options import options
 from bilevel.errors import BadInput
+from bilevel.invention import Admission
 from bilevel.sandbox.hosted import LAYERS, Limits
 from bilevel.visible import visible
 

@@ -21,6 +21,7 @@ from bilevel.config.command_line import command
 from bilevel.config.files import CONF
 from bilevel.config.options import options, words
 from bilevel.errors import BadInput
+from bilevel.invention import Invention
 from bilevel.journal import read
 from bilevel.llm import prompts
 from bilevel.search.from_journal import exactly, journal_of, rebuilt
@@ -57,7 +58,7 @@ class Witness(NullTracker):
 
     def trial(self, record: TrialRecord) -> None:
         if record.trial.proposal.mechanism:
-            self.sessions[record.trial.proposal.mechanism["name"]] = record
+            self.sessions[record.trial.proposal.mechanism.name] = record
 
     def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
         self.records = {record.name: record for record in records}
@@ -82,7 +83,7 @@ def promoted(arguments: Sequence[str]) -> Promoted:
     _check(name, to, conf)
     model = next(entry["data"] for entry in read(path) if entry["key"] == "model")
     said = _account(witness, session, model, complete)
-    source = session.trial.proposal.mechanism["source"]
+    source = _invention(session).source
     text = _with_docstring(source, [*_described(session), *said])
     kind = linted(syntax.parse(source)).kind
     config = f"{name}:\n  _target_: {_module(to)}.{name}.{kind}\n"
@@ -93,14 +94,20 @@ def promoted(arguments: Sequence[str]) -> Promoted:
 
 def _chosen(witness: Witness, name: str) -> TrialRecord:
     """The session that invented it. Raises BadInput, naming those that can be promoted."""
-    made = {n: s.trial.proposal.mechanism for n, s in witness.sessions.items()}
-    admitted = ", ".join(n for n, m in made.items() if m["admitted"]) or "none"
+    made = {name: _invention(session) for name, session in witness.sessions.items()}
+    admitted = ", ".join(n for n, m in made.items() if m.admitted) or "none"
     if name not in made:
         raise BadInput(f"mechanism={name}: this search invented and admitted: {admitted}")
-    if not made[name]["admitted"]:
-        problem = made[name]["problem"]
+    if not made[name].admitted:
+        problem = made[name].problem
         raise BadInput(f"mechanism={name} was not admitted ({problem}); admitted: {admitted}")
     return witness.sessions[name]
+
+
+def _invention(session: TrialRecord) -> Invention:
+    made = session.trial.proposal.mechanism
+    assert made is not None  # a witness keeps no other sessions
+    return made
 
 
 def _check(name: str, to: Path, conf: Path) -> None:
@@ -141,9 +148,9 @@ def _write(files: Mapping[Path, str]) -> None:
 
 def _described(session: TrialRecord) -> list[str]:
     """The text's own docstring, or else what was specified."""
-    made = session.trial.proposal.mechanism
-    own = ast.get_docstring(syntax.parse(made["source"]))
-    return own.split("\n\n") if own else [f"{made['name']}: {made['behaviour']}"]
+    made = _invention(session)
+    own = ast.get_docstring(syntax.parse(made.source))
+    return own.split("\n\n") if own else [f"{made.name}: {made.behaviour}"]
 
 
 def _account(
@@ -152,20 +159,20 @@ def _account(
     """What the search knows of the mechanism, a paragraph each."""
     assert witness.search is not None  # told before the first trial
     search, trial = witness.search, session.trial
-    made, first = trial.proposal.mechanism, int(trial.outcome.metrics["first_trial"])
-    suggested = "suggested" if made["domain_in_prompt"] else "did not suggest"
+    made, first = _invention(session), int(trial.outcome.metrics["first_trial"])
+    suggested = "suggested" if made.domain_in_prompt else "did not suggest"
     unfinished = "" if complete else " The search had not ended."
     paragraphs = [
         f"Written by {model['model']} ({model['name']}) in study={search.study} "
         f"arm={search.arm} seed={search.seed} on task {search.task}, in session {trial.number} of "
         f"level {session.level:g}, after trial {first - 1}.{unfinished}",
         STAND_IN if search.stand_in else "",
-        f"Domain: {made['domain']} (the prompt {suggested} it). Carrier: {made['carrier']}. Texts "
-        f"until one was admitted: {len(made['attempts'])}.",
-        f"Bottleneck, as the model saw it: {made['bottleneck']}",
-        f"Behaviour, as specified: {made['behaviour']}",
+        f"Domain: {made.domain} (the prompt {suggested} it). Carrier: {made.carrier}. Texts "
+        f"until one was admitted: {len(made.attempts)}.",
+        f"Bottleneck, as the model saw it: {made.bottleneck}",
+        f"Behaviour, as specified: {made.behaviour}",
         f"Prompts, by digest: {_prompts(session)}.",
-        _activity(witness.records.get(made["name"])),
+        _activity(witness.records.get(made.name)),
         f"Judgement of {trial.outcome.notes.get('judgement', '').strip()}; {trial.decision} "
         "(one segment of one search: no evidence).",
     ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 
+from bilevel.invention import Invention
 from bilevel.loop.activations import COIN
 from bilevel.loop.loop import Loop
 from bilevel.mechanism import Mechanism
@@ -31,9 +32,9 @@ class Attaching:
         self._coin = coin
         self._instead = instead
 
-    def attach(self, loop: Loop, mechanism: Mapping[str, Any]) -> str:
+    def attach(self, loop: Loop, mechanism: Invention | None) -> str:
         """The name under which it is attached; empty where there is nothing to attach."""
-        if not mechanism or not mechanism["admitted"] or self._instead == "nothing":
+        if mechanism is None or not mechanism.admitted or self._instead == "nothing":
             return ""
         made = self._made(mechanism)
         name, seed = made.name, loop.seed
@@ -44,10 +45,11 @@ class Attaching:
         loop.pipeline.attach(made, len(loop.trace), coin if self._coin else None)
         return name
 
-    def _made(self, mechanism: Mapping[str, Any]) -> Mechanism:
-        name, carrier, hooks = (mechanism[key] for key in ("name", "carrier", "hooks"))
+    def _made(self, mechanism: Invention) -> Mechanism:
+        name = mechanism.name
         if self._instead is None:
-            return proxy(mechanism["source"], name, carrier, hooks, self._limits)
+            described = name, mechanism.carrier, mechanism.hooks
+            return proxy(mechanism.source, *described, self._limits)
         made: Mechanism = instantiate(self._instead)
         made.name = f"{made.name}_for_{name}"  # type: ignore[misc]
         return made

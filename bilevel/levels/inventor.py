@@ -11,11 +11,11 @@ from typing import Any
 
 from bilevel import mechanism, parameters, space, trace
 from bilevel import view as view_module
-from bilevel.admission import Admission, admit
+from bilevel.admission import admit
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
 from bilevel.admission.told import blamed
-from bilevel.levels.invention import Attempt, Invention, suggested, told
+from bilevel.invention import Admission, Attempt, Invention
 from bilevel.llm import prompts
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
@@ -32,6 +32,7 @@ from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
 ORIGIN = "inventor"
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
+_WORD = re.compile(r"[a-z]{5,}")
 TEXT = {"type": "string", "minLength": 1}
 JOINS = (
     "A mechanism that is admitted joins those attached, in this order, for the rest of the search; "
@@ -80,8 +81,7 @@ class Inventor:
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         """One proposal; what a session came to is its `mechanism`, whether admitted or not."""
         made = self._session(view, brief)
-        data = made.to_json()
-        return [Proposal({}, told(data)[:MAX_HYPOTHESIS], ORIGIN, mechanism=data)]
+        return [Proposal({}, made.summary[:MAX_HYPOTHESIS], ORIGIN, mechanism=made)]
 
     def _session(self, view: View, brief: Brief) -> Invention:
         shown = self._shown(view)
@@ -236,14 +236,14 @@ def _outlined(module: Any) -> str:
 def _taken(view: View) -> list[str]:
     """The names of mechanisms that exist, or were tried."""
     attached = [standing.name for standing in view.innermost.mechanisms()]
-    tried = [t.proposal.mechanism["name"] for t in view.trace if t.proposal.mechanism]
+    tried = [t.proposal.mechanism.name for t in view.trace if t.proposal.mechanism]
     return list(dict.fromkeys(filter(None, [*attached, *tried])))
 
 
 def _sources(view: View) -> dict[str, str]:
     """The texts of the mechanisms that were proposed, by name."""
     made = [trial.proposal.mechanism for trial in view.trace if trial.proposal.mechanism]
-    return {mechanism["name"]: mechanism["source"] for mechanism in made}
+    return {mechanism.name: mechanism.source for mechanism in made}
 
 
 def _attached(standings: Sequence[Standing], sources: Mapping[str, str]) -> str:
@@ -267,12 +267,12 @@ def _before(view: View) -> str:
         made = trial.proposal.mechanism
         if not made:
             continue
-        passed = f" (text {len(made['attempts'])} passed every gate; {trial.decision}"
+        passed = f" (text {len(made.attempts)} passed every gate; {trial.decision}"
         gain = trial.outcome.metrics.get("mechanism_gain")
         if gain is not None:
             passed += f"; its rounds gained {gain:+.6f} each over those without it, by the coin"
-        became = f"{passed})" if made["admitted"] else ""
-        lines.append(f"- {made['name'] or 'nothing'}: {told(made)}{became}")
+        became = f"{passed})" if made.admitted else ""
+        lines.append(f"- {made.name or 'nothing'}: {made.summary}{became}")
     return "\n".join(lines) or "none"
 
 
@@ -313,6 +313,13 @@ _SPECIFY = record(
     }
 )
 _GENERATE = record({"source": TEXT})
+
+
+def suggested(domain: str, prompt: str) -> bool:
+    """Whether every word of five letters or more that names the domain stands in the prompt."""
+    known = set(_WORD.findall(prompt.lower()))
+    named = _WORD.findall(domain.lower())
+    return bool(named) and all(word in known for word in named)
 
 
 def _critique(ideas: int) -> dict[str, Any]:

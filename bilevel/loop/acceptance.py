@@ -59,7 +59,8 @@ class Gain(Acceptance):
         self._by = tuple(by)
 
     def accept(self, view: View, trial: Trial) -> bool:
-        if trial.value is None or not trial.proposal.mechanism.get("admitted"):
+        proposed = trial.proposal.mechanism
+        if trial.value is None or proposed is None or not proposed.admitted:
             return trial.value is not None
         found = trial.outcome.metrics
         if COIN in self._by and found.get("mechanism_gain", 0.0) <= 0:

@@ -21,7 +21,7 @@ from bilevel.workers.job import scrubbed_environment
 
 WORDS = (
     *("errors", "frozen", "randomness", "parameters", "space", "trace", "credit"),
-    *("view", "mechanism", "strict_json"),
+    *("view", "mechanism", "invention", "strict_json"),
 )
 INSIDE = (*("failures", "frames", "wire", "picture", "clocks", "syscalls", "warming", "worker"),)
 ENVIRONMENT = {

@@ -13,6 +13,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
+from bilevel.invention import Admission, Attempt, GateVerdict, Invention
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple
 from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Failure, FailureKind, Objective, Outcome, Proposal, Trial
@@ -22,6 +23,7 @@ Packed = Any
 _RECORDS: tuple[type[Any], ...] = (
     *(Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple, SearchSpace),
     *(Failure, Objective, Outcome, Proposal, Trial, Answer, Brief, About),
+    *(Invention, Attempt, Admission, GateVerdict),
 )
 _ENUMS: tuple[type[Enum], ...] = (Decision, FailureKind)
 _FIELDS = {

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bilevel.invention import GateVerdict, Invention
 from bilevel.journal import projection
 from bilevel.parameters import Value
 from bilevel.space import canonical
@@ -107,16 +108,16 @@ def _acted(hooks: Sequence[Mapping[str, Any]]) -> str:
     return json.dumps(sorted(map(list, told))) if told else ""
 
 
-def _research_tags(mechanism: Mapping[str, Any]) -> Tags:
+def _research_tags(mechanism: Invention | None) -> Tags:
     if not mechanism:
         return {}
     return {
-        "mechanism": mechanism["name"],
-        "domain": _cut(mechanism["domain"], _TAG_CHARS),
-        "domain_in_prompt": str(mechanism["domain_in_prompt"]).lower(),
-        "admitted": str(mechanism["admitted"]).lower(),
-        "attempts": str(len(mechanism["attempts"])),
-        "problem": _cut(mechanism["problem"], _TAG_CHARS),
+        "mechanism": mechanism.name,
+        "domain": _cut(mechanism.domain, _TAG_CHARS),
+        "domain_in_prompt": str(mechanism.domain_in_prompt).lower(),
+        "admitted": str(mechanism.admitted).lower(),
+        "attempts": str(len(mechanism.attempts)),
+        "problem": _cut(mechanism.problem, _TAG_CHARS),
     }
 
 
@@ -194,22 +195,20 @@ def trial_files(record: TrialRecord) -> dict[str, str]:
     return files
 
 
-def _research_files(mechanism: Mapping[str, Any]) -> dict[str, str]:
+def _research_files(mechanism: Invention | None) -> dict[str, str]:
     """What a level-2 session came to: every text it wrote, with the verdict of every gate."""
     if not mechanism:
         return {}
-    files = {"research.json": json.dumps(dict(mechanism), indent=1)}
-    for number, attempt in enumerate(mechanism["attempts"], start=1):
-        files[f"attempts/{number:02d}.py"] = attempt["source"]
-        verdicts = map(_verdict, attempt["admission"]["verdicts"])
+    files = {"research.json": json.dumps(mechanism.to_json(), indent=1)}
+    for number, attempt in enumerate(mechanism.attempts, start=1):
+        files[f"attempts/{number:02d}.py"] = attempt.source
+        verdicts = map(_verdict, attempt.admission.verdicts)
         files[f"attempts/{number:02d}.txt"] = "".join(verdicts)
     return files
 
 
-def _verdict(verdict: Mapping[str, Any]) -> str:
-    return (
-        f"{'passed' if verdict['passed'] else 'REFUSED'} {verdict['gate']}: {verdict['reason']}\n"
-    )
+def _verdict(verdict: GateVerdict) -> str:
+    return f"{'passed' if verdict.passed else 'REFUSED'} {verdict.gate}: {verdict.reason}\n"
 
 
 def mechanism_name(record: MechanismRecord) -> str:

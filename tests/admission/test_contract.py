@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from bilevel.admission.contract import contract
+from bilevel.admission.refusal import Refused
 from bilevel.admission.situations import LONG, ROUNDS, Situation
 from bilevel.admission.twins import Twins
-from bilevel.admission.verdict import Refused
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.hosted import Limits, Surroundings
 from bilevel.view import NO_SETTINGS, View

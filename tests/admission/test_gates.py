@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.admission import GATES, Admission, admit
+from bilevel.admission import GATES, admit
 from bilevel.admission.gates import _imported
 from bilevel.admission.lint import Declared
+from bilevel.admission.refusal import Refused
 from bilevel.admission.shipped import loaded, names, read, written
-from bilevel.admission.verdict import Refused
 from bilevel.errors import BadInput
+from bilevel.invention import Admission
 from bilevel.sandbox import hosted
 from bilevel.sandbox.failures import SandboxUnavailable
 from bilevel.sandbox.hosted import HERE, Limits

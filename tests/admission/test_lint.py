@@ -6,7 +6,7 @@ import pytest
 
 from bilevel.admission.lint import linted
 from bilevel.admission.reading import parsed
-from bilevel.admission.verdict import Refused
+from bilevel.admission.refusal import Refused
 from bilevel.mechanism import CARRIERS, HOOKS
 from tests.admission.support import HEAD, curated, mine
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bilevel.admission.reading import MAX_CHARS, MAX_DEPTH, MAX_LINES, parsed
-from bilevel.admission.verdict import Refused
+from bilevel.admission.refusal import Refused
 from tests.admission.support import mine
 
 

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import pytest
 
 from bilevel.admission.fitted import Fitted
+from bilevel.admission.refusal import Refused
 from bilevel.admission.rehearsal import TRIALS, rehearsed
 from bilevel.admission.twins import Twins
-from bilevel.admission.verdict import Refused
 from bilevel.errors import BudgetExhausted
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Proposal, Trial

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.admission import GATES, Admission
+from bilevel.admission import GATES
 from bilevel.commands.admit import main
+from bilevel.invention import Admission
 from bilevel.sandbox.hosted import CONFINING, missing
 from tests.admission.support import mine
 

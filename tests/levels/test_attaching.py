@@ -1,9 +1,8 @@
 """What is attached for an admitted mechanism: itself, by a coin, something else, or nothing."""
 
-from typing import Any
-
 import pytest
 
+from bilevel.invention import Invention
 from bilevel.levels.attaching import Attaching
 from bilevel.levels.segment import Segment
 from bilevel.loop.acceptance import Always, Gain
@@ -11,7 +10,7 @@ from bilevel.loop.loop import Loop
 from bilevel.sandbox.hosted import Limits
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
-from tests.helpers import loop
+from tests.helpers import invention, loop
 
 UNSAFE = Limits("unsafe")
 PLACEBO = {"_target_": "bilevel.mechanisms.placebo.Placebo"}
@@ -28,15 +27,9 @@ class Noting(Mechanism):
 """
 
 
-def made(name: str = "noting", admitted: bool = True) -> dict[str, Any]:
-    """What a session came to, as far as attaching reads it."""
-    return {
-        "name": name,
-        "carrier": "prompt",
-        "hooks": ["brief"],
-        "admitted": admitted,
-        "source": SOURCE.format(name=name),
-    }
+def made(name: str = "noting", admitted: bool = True) -> Invention:
+    source = SOURCE.format(name=name)
+    return invention(name, source, carrier="prompt", hooks=("brief",), admitted=admitted)
 
 
 class Inventing:
@@ -44,7 +37,7 @@ class Inventing:
 
     settings = NO_SETTINGS
 
-    def __init__(self, *mechanisms: dict[str, Any]) -> None:
+    def __init__(self, *mechanisms: Invention | None) -> None:
         self._left = iter(mechanisms)
 
     def propose(self, view: View, brief: Brief) -> list[Proposal]:
@@ -52,7 +45,7 @@ class Inventing:
 
 
 def searched(
-    attached: Attaching, *mechanisms: dict[str, Any], gain: bool = False, seed: int = 0
+    attached: Attaching, *mechanisms: Invention | None, gain: bool = False, seed: int = 0
 ) -> tuple[Loop, Loop]:
     """Segments of ten trials, after the first each with the next mechanism."""
     inner = loop(*DOWN, trials=10 * (1 + len(mechanisms)), seed=seed)
@@ -73,7 +66,7 @@ def tosses(inner: Loop, name: str = "noting") -> list[str]:
 
 
 def test_what_was_admitted_is_attached_and_what_was_not_is_not() -> None:
-    inner, outer = searched(Attaching(UNSAFE), made(), {}, made("refused", admitted=False))
+    inner, outer = searched(Attaching(UNSAFE), made(), None, made("refused", admitted=False))
     [noting] = inner.pipeline.known
     assert (noting.name, noting.carrier, noting.source()) == (
         "noting", "prompt", SOURCE.format(name="noting"),
@@ -91,7 +84,7 @@ def test_on_probation_a_coin_decides_and_gain_keeps_or_detaches() -> None:
     """A mechanism without effect earns more or less by chance: both happen over seeds."""
     kept = set()
     for seed in range(6):
-        inner, outer = searched(Attaching(UNSAFE, coin=True), made(), {}, gain=True, seed=seed)
+        inner, outer = searched(Attaching(UNSAFE, coin=True), made(), None, gain=True, seed=seed)
         flips = tosses(inner)
         assert len(flips) == 10  # on probation, and not after it
         ons = flips.count("on")

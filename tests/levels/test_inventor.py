@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from bilevel import mechanism, parameters, space, trace, view
-from bilevel.admission.verdict import Admission, Verdict
+from bilevel.invention import Admission, GateVerdict
 from bilevel.journal import Journal, projection, read
 from bilevel.levels import inventor
 from bilevel.levels.attaching import Attaching
-from bilevel.levels.invention import suggested
-from bilevel.levels.inventor import Inventor
+from bilevel.levels.inventor import Inventor, suggested
 from bilevel.levels.segment import Segment
 from bilevel.llm.scripted.families import FAMILIES
 from bilevel.loop import loop as loops
@@ -69,11 +68,13 @@ SESSION = (EXPLORED, CRITICISED, specified(), written())
 
 
 def refused(reason: str) -> Admission:
-    return Admission(False, (Verdict("parse", True, "4 lines"), Verdict("lint", False, reason)))
+    return Admission(
+        False, (GateVerdict("parse", True, "4 lines"), GateVerdict("lint", False, reason))
+    )
 
 
 def passed(name: str = "scouts") -> Admission:
-    return Admission(True, (Verdict("dry run", True, "fine"),), name, "prompt", ("brief",))
+    return Admission(True, (GateVerdict("dry run", True, "fine"),), name, "prompt", ("brief",))
 
 
 class Gates:
@@ -124,7 +125,9 @@ def searched(
 
 
 def invented(outer: Loop, trial: int = 1) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(json.dumps(outer.trace[trial].proposal.mechanism))
+    proposed = outer.trace[trial].proposal.mechanism
+    assert proposed is not None
+    made: dict[str, Any] = json.loads(json.dumps(proposed.to_json()))
     return made
 
 

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from bilevel.loop.loop import Loop
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Objective, Outcome, Proposal, Trial
 from bilevel.view import View
-from tests.helpers import Parabola, loop
+from tests.helpers import Parabola, invention, loop
 
 
 class Watching(Mechanism):
@@ -216,7 +215,7 @@ def test_by_how_much_its_own_trials_were_ahead(direction: str, own: float, ahead
 
 def judged_trial(ran: Loop, admitted: bool, value: float | None = 0.1, **metrics: float) -> Trial:
     base: Trial = ran.trace[0]
-    made: dict[str, Any] = {"admitted": admitted}
+    made = invention("mine", "", admitted=admitted)
     outcome = base.outcome if value is None else Outcome(value, metrics=metrics)
     return replace(base, proposal=Proposal({}, mechanism=made), outcome=outcome)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hydra.utils import instantiate
 
-from bilevel.admission.verdict import Admission, Verdict
 from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
+from bilevel.invention import Admission, GateVerdict
 from bilevel.journal import Journal
 from bilevel.levels import inventor
 from bilevel.llm.scripted import respond
@@ -26,7 +26,7 @@ FENCED = re.compile(r"```.*?```", re.S)
 SHORT = 60  # characters of a line that may well stand twice
 HEADERS = ("| trial ", "| --- ")  # two tables may be of one form
 ROWS = 4  # lines of code that may well stand twice
-NOTHING = Admission(False, (Verdict("lint", False, "line 3: no"),))
+NOTHING = Admission(False, (GateVerdict("lint", False, "line 3: no"),))
 TASKS = ("trap", "cpu_gpt")
 
 
