@@ -23,6 +23,9 @@ BEFORE = {
     "rules.turn": "proposer",
 }
 """What decided a search that was begun before these settings were there."""
+INVENTOR = "outer.levels.inventor.proposer"
+BEFORE_OF_INVENTORS = {f"{INVENTOR}.context": "source"}
+"""The same, where there is a level 2."""
 COMMAND_TASK = "bilevel.tasks.command.CommandTask"
 ITS_OWN = ("task.", "llm.")
 
@@ -56,12 +59,18 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     chosen = str(deciding.get("llm.name", "none"))
     settings = _today(conf, chosen, tuple(map(_added, overrides)))
     kept = {key: value for key, value in flat(settings) if is_free(key)}
-    made = _nested({**BEFORE, **deciding, **kept})
+    made = _nested({**_before(deciding), **deciding, **kept})
     if made["task"]["_target_"] == COMMAND_TASK:
         made["task"] = {**_script_name(entries), **made["task"]}
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
     check(made)
     return made
+
+
+def _before(deciding: Mapping[str, Any]) -> Settings:
+    """What is added to the settings of a search of before."""
+    inventing = f"{INVENTOR}._target_" in deciding
+    return {**BEFORE, **BEFORE_OF_INVENTORS} if inventing else BEFORE
 
 
 def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:

@@ -13,7 +13,7 @@ _ROOT = Path(__file__).parents[2]
 BESIDE = ("baselines/*.md",)  # prompts of other people's searches
 RENDERING = (
     *("llm/prompts.py", "llm/tables.py", "proposer.py", "best_of.py", "behaviour.py"),
-    *("levels/tuner.py", "levels/inventor.py", "tasks/outline.py"),
+    *("levels/tuner.py", "levels/inventor.py", "levels/context.py", "tasks/outline.py"),
 )
 
 
@@ -72,7 +72,7 @@ def render_of(name: str, values: Mapping[str, str]) -> str:
 def version() -> str:
     """Identifies how questions are put: the prompt files and the code that fills them in. Results
     under different versions are not compared."""
-    files = [*_FOLDER.glob("*.md"), *(f for place in BESIDE for f in _ROOT.glob(place))]
+    files = [*_FOLDER.rglob("*.md"), *(f for place in BESIDE for f in _ROOT.glob(place))]
     files += [_ROOT / "bilevel" / name for name in RENDERING]
     texts = (f"{file.name}\x00{file.read_text(encoding='utf-8')}" for file in sorted(files))
     return digest(*texts)

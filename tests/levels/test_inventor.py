@@ -140,7 +140,7 @@ def headings(prompt: str) -> list[str]:
 def test_four_calls_and_what_each_is_told(gates: Any) -> None:
     gates(passed())
     app = Canned(*SESSION)
-    searched(app)
+    searched(app, context="source")
     explore, critique, specify, generate = prompts(app)
     for module in (loops, mechanism):
         assert inspect.getsource(module).rstrip() in explore
