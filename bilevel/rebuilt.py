@@ -24,7 +24,7 @@ BEFORE = {
 }
 """What decided a search that was begun before these settings were there."""
 INVENTOR = "outer.levels.inventor.proposer"
-BEFORE_OF_INVENTORS = {f"{INVENTOR}.context": "source"}
+BEFORE_OF_LEVEL_2 = {f"{INVENTOR}.context": "source"}
 """The same, where there is a level 2."""
 COMMAND_TASK = "bilevel.tasks.command.CommandTask"
 ITS_OWN = ("task.", "llm.")
@@ -59,7 +59,7 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     chosen = str(deciding.get("llm.name", "none"))
     settings = _today(conf, chosen, tuple(map(_added, overrides)))
     kept = {key: value for key, value in flat(settings) if is_free(key)}
-    made = _nested({**_before(deciding), **deciding, **kept})
+    made = _nested({**BEFORE, **deciding, **_of_level_2(deciding), **kept})
     if made["task"]["_target_"] == COMMAND_TASK:
         made["task"] = {**_script_name(entries), **made["task"]}
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
@@ -67,10 +67,10 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     return made
 
 
-def _before(deciding: Mapping[str, Any]) -> Settings:
-    """What is added to the settings of a search of before."""
-    inventing = f"{INVENTOR}._target_" in deciding
-    return {**BEFORE, **BEFORE_OF_INVENTORS} if inventing else BEFORE
+def _of_level_2(deciding: Mapping[str, Any]) -> Settings:
+    """What its settings lack; it comes behind them, whose order is that of the levels."""
+    has_one = f"{INVENTOR}._target_" in deciding
+    return {k: v for k, v in BEFORE_OF_LEVEL_2.items() if has_one and k not in deciding}
 
 
 def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
@@ -69,6 +70,38 @@ def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> No
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
 def test_every_experiment_composes(experiment: str) -> None:
     assert plan(composed(f"+experiment={experiment}")).trials > 0
+
+
+def swept() -> list[tuple[str, str]]:
+    """Every experiment with each of its arms."""
+    found = []
+    for experiment in GROUPS["experiment"]:
+        written = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
+        arms = written.get("hydra", {}).get("sweeper", {}).get("params", {}).get("arm", "")
+        found += [(experiment, arm.strip()) for arm in arms.split(",") if arm.strip()]
+    return found
+
+
+@pytest.mark.parametrize(("experiment", "arm"), swept())
+def test_level_2_is_shown_source_in_the_paper_s_studies_only(experiment: str, arm: str) -> None:
+    task = ["task=cpu_gpt_code"] if arm in EDITORS else []
+    settings = composed(f"+experiment={experiment}", f"arm={arm}", *task)
+    check({**settings, "dry_run": True})
+    inventor = settings["outer"]["levels"].get("inventor")
+    inventing = {"bilevel", "level2", "bilevel_judged", "sham", "as_published"}
+    assert (inventor is not None) == (arm in inventing)
+    if inventor is not None:
+        wanted = "source" if experiment.startswith("paper") else "interface"
+        assert inventor["proposer"]["context"] == wanted
+
+
+def test_what_level_2_is_shown_can_be_set() -> None:
+    for overrides, wanted in (([], "interface"), (["outer.context=source"], "source")):
+        made = composed("arm=bilevel_judged", *overrides)["outer"]["levels"]["inventor"]
+        assert made["proposer"]["context"] == wanted
+    settings = composed("arm=level2", "task=trap", "outer.context=code")
+    with pytest.raises(ConfigError, match="context='code': expected one of interface, source"):
+        plan(settings)
 
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])
