@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from bilevel.app import help_text
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
+from bilevel.levels.context import CONTEXTS
 from bilevel.measured import with_measured_noise
 from bilevel.mechanism import Mechanism
 from bilevel.overrides import plain
@@ -95,13 +96,21 @@ def test_level_2_is_shown_source_in_the_paper_s_studies_only(experiment: str, ar
         assert inventor["proposer"]["context"] == wanted
 
 
-def test_what_level_2_is_shown_can_be_set() -> None:
+def test_what_level_2_is_shown_can_be_set_and_the_control_of_tokens_goes_by_it() -> None:
+    spent = []
     for overrides, wanted in (([], "interface"), (["outer.context=source"], "source")):
         made = composed("arm=bilevel_judged", *overrides)["outer"]["levels"]["inventor"]
         assert made["proposer"]["context"] == wanted
-    settings = composed("arm=level2", "task=trap", "outer.context=code")
-    with pytest.raises(ConfigError, match="context='code': expected one of interface, source"):
-        plan(settings)
+        control = composed("arm=level1_tokens", *overrides)["inner"]
+        spent.append(control["proposer"]["extra_tokens_a_trial"])
+        assert spent[-1] == control["as_bilevel"][wanted]
+    assert spent[0] < spent[1]
+    told = "context='code': expected interface or source"
+    for arm, key in (("level1", "outer"), ("level2", "outer.levels.inventor.proposer")):
+        with pytest.raises(ConfigError, match=told):
+            check(composed(f"arm={arm}", f"{key}.context=code"))
+    legal, expected = RULES["outer.context"]
+    assert all(legal(context) and context in expected for context in CONTEXTS)
 
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])
