@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
@@ -14,6 +15,7 @@ from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
+from bilevel.levels.context import CONTEXTS
 from bilevel.mechanism import Mechanism
 from bilevel.sandbox.hosted import LAYERS
 from bilevel.search.build import levels
@@ -70,6 +72,46 @@ def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> No
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
 def test_every_experiment_composes(experiment: str) -> None:
     assert plan(composed(f"+experiment={experiment}")).trials > 0
+
+
+def swept() -> list[tuple[str, str]]:
+    """Every experiment with each of its arms."""
+    found = []
+    for experiment in GROUPS["experiment"]:
+        written = yaml.safe_load((CONF / "experiment" / f"{experiment}.yaml").read_text())
+        arms = written.get("hydra", {}).get("sweeper", {}).get("params", {}).get("arm", "")
+        found += [(experiment, arm.strip()) for arm in arms.split(",") if arm.strip()]
+    return found
+
+
+@pytest.mark.parametrize(("experiment", "arm"), swept())
+def test_level_2_is_shown_source_in_the_paper_s_studies_only(experiment: str, arm: str) -> None:
+    task = ["task=cpu_gpt_code"] if arm in EDITORS else []
+    settings = composed(f"+experiment={experiment}", f"arm={arm}", *task)
+    check({**settings, "dry_run": True})
+    inventor = settings["outer"]["levels"].get("inventor")
+    inventing = {"bilevel", "level2", "bilevel_judged", "sham", "as_published"}
+    assert (inventor is not None) == (arm in inventing)
+    if inventor is not None:
+        wanted = "source" if experiment.startswith("paper") else "interface"
+        assert inventor["proposer"]["context"] == wanted
+
+
+def test_what_level_2_is_shown_can_be_set_and_the_control_of_tokens_goes_by_it() -> None:
+    spent = []
+    for overrides, wanted in (([], "interface"), (["outer.context=source"], "source")):
+        made = composed("arm=bilevel_judged", *overrides)["outer"]["levels"]["inventor"]
+        assert made["proposer"]["context"] == wanted
+        control = composed("arm=level1_tokens", *overrides)["inner"]
+        spent.append(control["proposer"]["extra_tokens_a_trial"])
+        assert spent[-1] == control["as_bilevel"][wanted]
+    assert spent[0] < spent[1]
+    told = "context='code': expected interface or source"
+    for arm, key in (("level1", "outer"), ("level2", "outer.levels.inventor.proposer")):
+        with pytest.raises(ConfigError, match=told):
+            check(composed(f"arm={arm}", f"{key}.context=code"))
+    legal, expected = RULES["outer.context"]
+    assert all(legal(context) and context in expected for context in CONTEXTS)
 
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])

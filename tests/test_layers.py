@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 WORDS = (
-    *("credit", "errors", "frozen", "mechanism", "parameters", "randomness", "space", "trace"),
+    *("credit", "errors", "frozen", "invention", "mechanism", "parameters", "randomness"),
+    *("space", "trace"),
     *("closable", "strict_json", "syntax", "view", "visible"),
 )
 """What mechanisms may import, and what needs nothing else; they need each other."""

@@ -55,5 +55,13 @@ def test_an_old_search_comes_out_again_from_its_journal(file: Path, tmp_path: Pa
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, **KERNELS})
 
 
+@pytest.mark.parametrize("arm", ["level1_5", "bilevel", "sham"])
+def test_level_2_was_shown_source_before_that_was_a_setting(arm: str, tmp_path: Path) -> None:
+    path = unpacked(JOURNALS / "a2dd99f" / f"{arm}-seed1.jsonl.gz", tmp_path)
+    made = rebuilt(path, CONF, [f"results={tmp_path}"])["outer"]["levels"]
+    shown = {name: spec["proposer"].get("context") for name, spec in made.items()}
+    assert shown == {"tuner": None, **({} if arm == "level1_5" else {"inventor": "source"})}
+
+
 def test_every_arm_of_the_first_version_is_here() -> None:
     assert len([file for file in FILES if file.parent.name == "a2dd99f"]) == 25

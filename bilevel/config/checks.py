@@ -62,6 +62,7 @@ CHECKOUT: Rule = (
     "the folder of a checkout, or its path in the environment variable AUTORESEARCH",
 )
 FACTOR: Rule = (lambda v: _number(v, 1e-6), "a positive number")
+CONTEXT: Rule = (lambda v: v in ("interface", "source"), "interface or source")
 LAYER: Rule = (_is_layer, "one of confined, sandlock, bwrap, unsafe")
 WORDS: Rule = (
     lambda v: isinstance(v, list) and all(isinstance(w, str) and w for w in v),
@@ -155,8 +156,10 @@ RULES: Mapping[str, Rule] = {
     "sandbox.start_s": SECONDS,
     "sandbox.memory_mib": COUNT,
     "sandbox.asks": SEED,
+    "outer.context": CONTEXT,
     "outer.levels.*.level": LEVEL,
     "outer.levels.*.every": COUNT,
+    "outer.levels.*.proposer.context": CONTEXT,
 }
 SECRET = {"llm.api_key_env", "task.environment"}
 NOT_WHERE_DRY = {"task.checkout"}  # what it costs is told without it

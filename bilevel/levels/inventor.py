@@ -4,29 +4,25 @@ Explore, critique, specify, generate, as in arXiv 2603.23420; then the gates of 
 while those refuse, the exact reason and another attempt.
 """
 
-import inspect
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bilevel import mechanism, parameters, space, trace
-from bilevel import view as view_module
 from bilevel.admission import admit
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
 from bilevel.admission.told import blamed
 from bilevel.invention import Admission, Attempt, Invention
+from bilevel.levels.context import INTERFACE, platform
 from bilevel.llm import prompts
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
 from bilevel.llm.tables import best_so_far, described, experiment, trial_table
-from bilevel.loop import loop
 from bilevel.loop.behaviour import described as behaviour
 from bilevel.loop.rules import ALTERNATE, PROPOSER
 from bilevel.mechanism import CARRIERS, HOOKS
 from bilevel.randomness import digest
 from bilevel.sandbox.hosted import Limits
-from bilevel.tasks.outline import outline
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
@@ -55,6 +51,8 @@ class Inventor:
     its authors called that a limitation. `repairs` is how often a refused text may be mended.
     `becomes` and `turn` (one of `loop.rules`) are what the prompts say becomes of a mechanism and
     of what it proposes; they have to fit how it is attached and how the loop takes turns.
+    `context` is what they show of the platform, one of `levels.context.CONTEXTS`.
+    Raises ConfigError.
     """
 
     settings = NO_SETTINGS
@@ -69,7 +67,9 @@ class Inventor:
         temperature: float | None = None,
         becomes: str = JOINS,
         turn: str = PROPOSER,
+        context: str = INTERFACE,
     ) -> None:
+        self._platform = platform(context)
         self._becomes = becomes
         self._turn = TURNS[turn]
         self._limits = limits
@@ -169,7 +169,7 @@ class Inventor:
 
     @property
     def _hooks(self) -> str:
-        return f"{_source(mechanism)}\n\n{self._turn}"
+        return f"{self._platform['hooks']}\n\n{self._turn}"
 
     def _shown(self, view: View) -> dict[str, str]:
         """What every call of a session is told of the search."""
@@ -186,9 +186,7 @@ class Inventor:
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
             "deciding": ", ".join(DECIDING),
-            "seen": _outlined(view_module),
-            "words": _outlined(trace),
-            "spaces": _outlined(space),
+            **{part: self._platform[part] for part in ("seen", "words", "spaces")},
         }
 
     def _seen(self, view: View, brief: Brief) -> dict[str, str]:
@@ -199,7 +197,7 @@ class Inventor:
         if self._domains:
             domains = f"Fields to draw from, among others: {', '.join(self._domains)}."
         return {
-            "loop": _source(loop),
+            "loop": self._platform["loop"],
             "facts": experiment(below.about, source=False),
             "baseline": "none" if baseline is None else f"{baseline:.6g}",
             "best": best_so_far(below),
@@ -217,20 +215,9 @@ class Inventor:
         return {
             "specification": "\n".join(lines),
             "hooks": self._hooks,
-            "view": _source(view_module),
-            "trace": _source(trace),
-            "space": f"{_source(space)}\n\n{_source(parameters)}",
+            **{part: self._platform[part] for part in ("view", "trace", "space")},
             "imports": ALLOWED_IMPORTS,
         }
-
-
-def _source(module: Any) -> str:
-    return prompts.fenced(inspect.getsource(module), "python")
-
-
-def _outlined(module: Any) -> str:
-    """What it offers, without how it does that."""
-    return prompts.fenced(outline(inspect.getsource(module)), "python")
 
 
 def _taken(view: View) -> list[str]:

@@ -14,7 +14,7 @@ BESIDE = ("baselines/*.md",)  # prompts of other people's searches
 RENDERING = (
     *("llm/prompts.py", "llm/tables.py", "loop/behaviour.py"),
     *("proposers/llm.py", "proposers/best_of.py", "levels/tuner.py", "levels/inventor.py"),
-    "tasks/outline.py",
+    *("levels/context.py", "tasks/outline.py"),
 )
 
 
@@ -73,7 +73,7 @@ def render_of(name: str, values: Mapping[str, str]) -> str:
 def version() -> str:
     """Identifies how questions are put: the prompt files and the code that fills them in. Results
     under different versions are not compared."""
-    files = [*_FOLDER.glob("*.md"), *(f for place in BESIDE for f in _PACKAGE.glob(place))]
+    files = [*_FOLDER.rglob("*.md"), *(f for place in BESIDE for f in _PACKAGE.glob(place))]
     files += [_PACKAGE / name for name in RENDERING]
     texts = (f"{file.name}\x00{file.read_text(encoding='utf-8')}" for file in sorted(files))
     return digest(*texts)

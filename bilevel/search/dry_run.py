@@ -20,7 +20,7 @@ SESSION_CALLS = 4  # explore, critique, specify, generate
 # also show what the task tells of itself, whose length is its own.
 CALL_TOKENS = (1340, 80)
 TUNER_TOKENS = (1450, 140)
-SESSION_TOKENS = (6200, 500)  # one call of a research session's
+SESSION_TOKENS = {"interface": (4000, 500), "source": (6200, 500)}  # a call of level 2, by context
 ABOUT_TOKENS = 3130  # of cpu_gpt's, for a task that cannot be made here
 
 
@@ -90,14 +90,16 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     extra = proposer.get("extra_tokens_a_trial", 0) * trials
     calls = round(trials * baseline.get("calls_a_trial", 1)) + extra // (prompt + reply)
     tunings = sessions = 0
+    session = (0, 0)
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
         if spec.get("attaching"):
             sessions += SESSION_CALLS * max(0, steps - 1)
+            session = SESSION_TOKENS[spec["proposer"]["context"]]
         elif "temperature" in spec["proposer"]:
             tunings += max(0, steps - 1)
     tuning = (TUNER_TOKENS[0] + about, TUNER_TOKENS[1])
-    kinds = ((calls, (prompt, reply)), (tunings, tuning), (sessions, SESSION_TOKENS))
+    kinds = ((calls, (prompt, reply)), (tunings, tuning), (sessions, session))
     tokens_in, tokens_out = (sum(count * tokens[way] for count, tokens in kinds) for way in (0, 1))
     return calls + tunings + sessions, tokens_in, tokens_out
 

@@ -23,6 +23,9 @@ BEFORE = {
     "rules.turn": "proposer",
 }
 """What decided a search that was begun before these settings were there."""
+INVENTOR = "outer.levels.inventor.proposer"
+BEFORE_OF_LEVEL_2 = {f"{INVENTOR}.context": "source"}
+"""The same, where there is a level 2."""
 COMMAND_TASK = "bilevel.tasks.CommandTask"
 ITS_OWN = ("task.", "llm.")
 
@@ -56,12 +59,18 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     chosen = str(deciding.get("llm.name", "none"))
     settings = _today(conf, chosen, tuple(map(_added, overrides)))
     kept = {key: value for key, value in flat(settings) if is_free(key)}
-    made = _nested({**BEFORE, **deciding, **kept})
+    made = _nested({**BEFORE, **deciding, **_of_level_2(deciding), **kept})
     if made["task"]["_target_"] == COMMAND_TASK:
         made["task"] = {**_script_name(entries), **made["task"]}
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
     check(made)
     return made
+
+
+def _of_level_2(deciding: Mapping[str, Any]) -> Settings:
+    """What its settings lack; it comes behind them, whose order is that of the levels."""
+    has_one = f"{INVENTOR}._target_" in deciding
+    return {k: v for k, v in BEFORE_OF_LEVEL_2.items() if has_one and k not in deciding}
 
 
 def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:

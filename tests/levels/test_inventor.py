@@ -143,7 +143,7 @@ def headings(prompt: str) -> list[str]:
 def test_four_calls_and_what_each_is_told(gates: Any) -> None:
     gates(passed())
     app = Canned(*SESSION)
-    searched(app)
+    searched(app, context="source")
     explore, critique, specify, generate = prompts(app)
     for module in (loops, mechanism):
         assert inspect.getsource(module).rstrip() in explore
@@ -170,6 +170,43 @@ def test_four_calls_and_what_each_is_told(gates: Any) -> None:
     for line in ("name: scouts", "hooks: brief, observe", "behaviour: It scouts before it dances."):
         assert f"\n{line}\n" in generate
     assert "numpy, scipy, sklearn" in generate
+
+
+def test_by_default_each_is_told_the_interface_and_no_source(gates: Any) -> None:
+    gates(passed())
+    app = Canned(*SESSION)
+    searched(app)
+    explore, critique, specify, generate = prompts(app)
+    for prompt in (explore, critique, specify, generate):
+        assert "class Mechanism:  # from bilevel.mechanism import Mechanism" in prompt
+        assert headings(prompt).count("Hooks for mechanisms") == 1
+        for module in (loops, mechanism, view, trace, space, parameters):
+            assert not (prompt.count("    return ") and str(module.__doc__) in prompt)
+            assert inspect.getsource(module).rstrip() not in prompt
+    assert "## The loop\n\nA search is one loop over one experiment." in explore
+    for prompt in (specify, generate):
+        for told in ("class View:", "class Trial:", "class SearchSpace:"):
+            assert told in prompt
+    assert ["Whole mechanisms" in heading for heading in headings(generate)].count(True) == 1
+    assert "Whole mechanisms" not in specify
+
+
+def test_questions_are_the_same_under_other_docstrings(
+    gates: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the interface is described; where the source is shown, that is what is shown."""
+    asked: dict[str, list[list[str]]] = {"interface": [], "source": []}
+    read = inspect.getsource
+    for text in ('"""', '"""Said otherwise: '):
+        monkeypatch.setattr(inspect, "getsource", lambda m, t=text: read(m).replace('"""', t, 1))
+        for context, found in asked.items():
+            gates(refused("no"), passed())
+            app = Canned(*SESSION)
+            searched(app, context=context)
+            assert len(app.requests) == 5
+            found.append(contents(app.requests))
+    assert asked["interface"][0] == asked["interface"][1]
+    assert asked["source"][0] != asked["source"][1]
 
 
 def test_questions_are_asked_under_keys_that_say_what_for(gates: Any, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_trials_and_time_are_what_is_charged() -> None:
     [
         *(("random", 0), ("tpe", 0), ("level1", 30), ("level1_5", 35), ("bilevel", 43)),
         *(("level2", 38), ("sham", 43), ("centaur", 10), ("optuna", 30), ("evoscientist", 72)),
-        *(("karpathy", 33), ("iid_llm", 30), ("level1_tokens", 43)),
+        *(("karpathy", 33), ("iid_llm", 30), ("level1_tokens", 39)),
     ],
 )
 def test_calls_are_those_of_every_level(arm: str, calls: int) -> None:
@@ -50,24 +50,26 @@ def test_more_tokens_are_counted_where_an_arm_spends_more() -> None:
 @pytest.mark.parametrize(
     ("task", "arm", "measured"),
     [
-        *(("trap", "level1", 44_978), ("trap", "bilevel", 112_469), ("trap", "level2", 98_867)),
+        *(("trap", "level1", 44_978), ("trap", "bilevel", 98_307), ("trap", "level2", 84_397)),
         *(("cpu_gpt", "level1", 135_333), ("cpu_gpt", "level1_5", 164_273)),
-        *(("cpu_gpt", "sham", 206_674), ("cpu_gpt", "evoscientist", 97_846)),
+        *(("cpu_gpt", "sham outer.context=source", 206_674), ("cpu_gpt", "evoscientist", 97_846)),
         *(("cpu_gpt", "claw_refine", 56_483), ("trap", "claw_refine", 47_877)),
     ],
 )
 def test_tokens_are_about_those_that_searches_of_30_trials_spent(
     task: str, arm: str, measured: int
 ) -> None:
-    made = plan(composed(f"task={task}", f"arm={arm}"))
+    made = plan(composed(f"task={task}", *f"arm={arm}".split()))
     assert measured / 1.3 < made.tokens_in + made.tokens_out < measured * 1.3
     assert not made.guessed
 
 
+@pytest.mark.parametrize("context", ["interface", "source"])
 @pytest.mark.parametrize("task", ["trap", "cpu_gpt"])
-def test_the_control_of_tokens_is_planned_with_those_of_bilevel(task: str) -> None:
+def test_the_control_of_tokens_is_planned_with_those_of_bilevel(task: str, context: str) -> None:
     control, treated = (
-        plan(composed(f"task={task}", f"arm={a}")) for a in ("level1_tokens", "sham")
+        plan(composed(f"task={task}", f"arm={a}", f"outer.context={context}"))
+        for a in ("level1_tokens", "sham")
     )
     both = [made.tokens_in + made.tokens_out for made in (control, treated)]
     assert both[0] == pytest.approx(both[1], rel=0.15)

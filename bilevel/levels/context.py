@@ -1,0 +1,66 @@
+"""What whoever writes a mechanism is shown of the platform: its interface in words, or its source.
+
+A description stays as it is when the code behind it is written otherwise, so that a recorded
+search is asked the same questions, and says nothing that a mechanism has no use for.
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from bilevel import mechanism, parameters, space, trace, view
+from bilevel.errors import ConfigError
+from bilevel.llm import prompts
+from bilevel.loop import loop
+from bilevel.tasks.outline import outline
+
+INTERFACE, SOURCE = "interface", "source"
+CONTEXTS = (INTERFACE, SOURCE)
+DESCRIBED: Mapping[str, tuple[str, ...]] = {
+    "loop": ("loop",),
+    "hooks": ("hooks",),
+    "seen": ("view",),
+    "words": ("trace",),
+    "spaces": ("space",),
+    "view": ("view",),
+    "trace": ("trace",),
+    "space": ("space", "limits", "examples"),
+}
+"""The parts that prompts ask for by name, and the files of the description that each is made of."""
+
+
+def platform(context: str) -> Mapping[str, str]:
+    """The text of every part: descriptions (`interface`), or the modules themselves (`source`, as
+    in arXiv 2603.23420, whose outer loop reads the code of the inner one). Raises ConfigError."""
+    if context not in CONTEXTS:
+        raise ConfigError(f"context={context!r}: expected one of {', '.join(CONTEXTS)}")
+    return _sources() if context == SOURCE else _descriptions()
+
+
+def _descriptions() -> dict[str, str]:
+    return {
+        part: "\n\n".join(prompts.render(f"interface/{name}").strip() for name in names)
+        for part, names in DESCRIBED.items()
+    }
+
+
+def _sources() -> dict[str, str]:
+    return {
+        "loop": _source(loop),
+        "hooks": _source(mechanism),
+        "seen": _outlined(view),
+        "words": _outlined(trace),
+        "spaces": _outlined(space),
+        "view": _source(view),
+        "trace": _source(trace),
+        "space": f"{_source(space)}\n\n{_source(parameters)}",
+    }
+
+
+def _source(module: Any) -> str:
+    return prompts.fenced(inspect.getsource(module), "python")
+
+
+def _outlined(module: Any) -> str:
+    """What it offers, without how it does that."""
+    return prompts.fenced(outline(inspect.getsource(module)), "python")
