@@ -159,7 +159,7 @@ def _arm(kill: Kill) -> None:
     from bilevel import journal as journals
     from bilevel.levels import attaching
     from bilevel.llm.client import ChatClient
-    from bilevel.sandbox.hosted import Hosted
+    from bilevel.sandbox.worker_handle import WorkerHandle
     from bilevel.tasks.surrogate import Surrogate
     from bilevel.tracking.store import Store
     from bilevel.workers.pool import _ServerProcess
@@ -179,7 +179,7 @@ def _arm(kill: Kill) -> None:
     elif kill.point == "call":
         _strike(ChatClient, "complete", kill.share, due)
     elif kill.point == "gate":
-        _strike(Hosted, "call", kill.share, due)  # the first ones are of a session's gates
+        _strike(WorkerHandle, "call", kill.share, due)  # the first ones are of a session's gates
     elif kill.point == "hook":
         _strike_attached(attaching, kill.share, due)
     elif kill.point == "fork":

@@ -17,7 +17,7 @@ from bilevel.errors import ConfigError
 from bilevel.journal import Journal
 from bilevel.levels.context import CONTEXTS
 from bilevel.mechanism import Mechanism
-from bilevel.sandbox.hosted import LAYERS
+from bilevel.sandbox.worker_handle import LAYERS
 from bilevel.search.build import levels
 from bilevel.search.dry_run import plan
 from bilevel.search.seed_noise import with_measured_noise

@@ -11,7 +11,7 @@ from bilevel.errors import SpaceError
 from bilevel.journal import Journal
 from bilevel.levels.segment import Segment
 from bilevel.levels.tuner import LLMTuner
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop.acceptance import Always, Greedy
@@ -87,7 +87,7 @@ class TestEveryTask:
 
 def asker(seed: int) -> tuple[Asker, Session]:
     client = scripted_client(name="scripted", model="scripted", base_url=None)
-    session = Session(client, Journal(None), Ledger(), seed)
+    session = Session(client, Journal(None), CallLedger(), seed)
     return session.asker, session
 
 

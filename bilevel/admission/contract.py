@@ -12,9 +12,9 @@ from itertools import zip_longest
 from typing import Any
 
 from bilevel.admission.asking import Double
+from bilevel.admission.hook_errors import blamed, told, unmade
 from bilevel.admission.refusal import Refused, quoted
 from bilevel.admission.situations import ROUNDS, Situation
-from bilevel.admission.told import blamed, told, unmade
 from bilevel.admission.twins import Twins
 from bilevel.errors import SpaceError
 from bilevel.loop.acceptance import Greedy

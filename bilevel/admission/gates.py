@@ -5,19 +5,19 @@ from collections.abc import Collection
 
 from bilevel.admission.contract import contract
 from bilevel.admission.fitted import Fitted
+from bilevel.admission.hook_errors import unmade
 from bilevel.admission.lint import Declared, linted
 from bilevel.admission.reading import parsed
 from bilevel.admission.refusal import Refused, quoted
 from bilevel.admission.rehearsal import rehearsed
 from bilevel.admission.situations import situations
-from bilevel.admission.told import unmade
 from bilevel.admission.twins import Twins
 from bilevel.errors import ConfigError
 from bilevel.invention import Admission, GateVerdict
 from bilevel.mechanism import HOOKS
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, WorkerDied
-from bilevel.sandbox.hosted import Limits, Surroundings
+from bilevel.sandbox.worker_handle import Limits, Surroundings
 from bilevel.view import View
 
 MAX_REASON = 3_000  # characters; exceptions may say anything

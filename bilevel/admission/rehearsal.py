@@ -14,9 +14,9 @@ from statistics import fmean
 from bilevel.admission.asking import Double
 from bilevel.admission.contract import begin
 from bilevel.admission.fitted import Fitted
+from bilevel.admission.hook_errors import blamed, told
 from bilevel.admission.refusal import Refused
 from bilevel.admission.resampling import Resampling
-from bilevel.admission.told import blamed, told
 from bilevel.admission.twins import Twins
 from bilevel.loop.acceptance import Greedy
 from bilevel.loop.activations import Effect, HookCall

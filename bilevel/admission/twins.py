@@ -12,7 +12,7 @@ from bilevel import syntax
 from bilevel.admission.names import unsteady
 from bilevel.admission.refusal import Refused
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism
-from bilevel.sandbox.hosted import ELSEWHERE, HERE, Surroundings
+from bilevel.sandbox.worker_handle import ELSEWHERE, HERE, Surroundings
 
 T = TypeVar("T")
 SHOWN = 4  # places in a reason

@@ -16,7 +16,7 @@ from bilevel.config.command_line import command
 from bilevel.config.options import options
 from bilevel.errors import BadInput
 from bilevel.invention import Admission
-from bilevel.sandbox.hosted import LAYERS, Limits
+from bilevel.sandbox.worker_handle import LAYERS, Limits
 from bilevel.visible import visible
 
 USAGE = (

@@ -33,7 +33,7 @@ def _whole(value: object, least: int) -> bool:
 
 
 def _is_layer(value: object) -> bool:
-    from bilevel.sandbox.hosted import LAYERS  # --help does without
+    from bilevel.sandbox.worker_handle import LAYERS  # --help does without
 
     return value in LAYERS
 

@@ -11,7 +11,7 @@ from bilevel.loop.loop import Loop
 from bilevel.mechanism import Mechanism
 from bilevel.randomness import keyed
 from bilevel.sandbox.confined_mechanism import proxy
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 
 
 class Attaching:

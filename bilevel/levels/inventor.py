@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bilevel.admission import admit
+from bilevel.admission.hook_errors import blamed
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
-from bilevel.admission.told import blamed
 from bilevel.invention import Admission, Attempt, Invention
 from bilevel.levels.context import INTERFACE, platform
 from bilevel.llm import prompts
@@ -22,7 +22,7 @@ from bilevel.loop.behaviour import described as behaviour
 from bilevel.loop.rules import ALTERNATE, PROPOSER
 from bilevel.mechanism import CARRIERS, HOOKS
 from bilevel.randomness import digest
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 

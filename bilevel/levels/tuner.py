@@ -79,7 +79,7 @@ def records(view: View, gains: str = "joint") -> dict[str, Record]:
 
 
 @dataclass(frozen=True)
-class Limits:
+class TunerLimits:
     """What a tuner may do in one cycle; the defaults are the paper's (arXiv 2603.23420)."""
 
     min_tries: int = 3
@@ -141,7 +141,7 @@ class LLMTuner:
         if gains not in COUNTED:
             raise ConfigError(f"tuner: gains={gains}: expected one of {', '.join(COUNTED)}")
         self._gains = gains
-        self._limits = Limits(min_tries, max_freezes, min_active)
+        self._limits = TunerLimits(min_tries, max_freezes, min_active)
         self._history_shown = history_shown
         self._temperature = temperature
 

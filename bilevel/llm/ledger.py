@@ -79,7 +79,7 @@ class Totals:
 
 
 @dataclass
-class Ledger:
+class CallLedger:
     """The calls of one search in order, held against its caps."""
 
     caps: Caps = field(default_factory=Caps)

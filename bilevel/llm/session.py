@@ -11,7 +11,7 @@ from bilevel.journal import VOLATILE, Data, Journal
 from bilevel.llm import prompts
 from bilevel.llm.completion import MAX_REPLY_CHARS, TOO_LARGE, Completion
 from bilevel.llm.endpoint import Endpoint
-from bilevel.llm.ledger import Call, Ledger, Message
+from bilevel.llm.ledger import Call, CallLedger, Message
 from bilevel.llm.reply import ReplyError, checked, plain_schema
 from bilevel.llm.request import REPLY, request_of
 from bilevel.llm.unusable import Unusable
@@ -64,7 +64,7 @@ class Session(Closable):
     """Every question that a search asks its model, at whatever level, goes through here."""
 
     def __init__(
-        self, client: Client, journal: Journal, ledger: Ledger, seed: int, title: str = ""
+        self, client: Client, journal: Journal, ledger: CallLedger, seed: int, title: str = ""
     ) -> None:
         self.client = client
         self.ledger = ledger

@@ -58,7 +58,7 @@ class HookCall:
         }
 
 
-class Ledger:
+class ActivationLedger:
     """All hook calls of one loop, in order."""
 
     def __init__(self, probation: int = 10) -> None:

@@ -7,7 +7,7 @@ from bilevel.mechanism import HOOKS, Mechanism
 Coin = Callable[[int], bool]  # whether a mechanism acts in the round that decides this trial
 
 
-class Roster:
+class Attachments:
     """`left_out` are names that are never attached: a search without them, otherwise the same."""
 
     def __init__(self, left_out: Collection[str] = ()) -> None:

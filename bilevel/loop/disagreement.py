@@ -4,13 +4,13 @@ from typing import NoReturn
 
 from bilevel.errors import JournalError
 from bilevel.journal import Journal
-from bilevel.loop.activations import Effect, Ledger
+from bilevel.loop.activations import ActivationLedger, Effect
 
 SHOWN_CHARS = 200
 
 
 def blamed(
-    error: JournalError, journal: Journal, ledger: Ledger, level: float, trial: int
+    error: JournalError, journal: Journal, ledger: ActivationLedger, level: float, trial: int
 ) -> NoReturn:
     """Raises the error, or in its place who answered otherwise in the round, if anybody did."""
     for number in (trial - 1, trial):
@@ -19,7 +19,7 @@ def blamed(
         for row, was in zip(ledger.of_trial(number), calls, strict=False):
             now = row.to_json()
             if any(now[name] != was[name] for name in ("mechanism", "hook")):
-                break  # another roster: whoever is attached differs, not what they answer
+                break  # other attachments: who is there differs, not what they answer
             if (now["effect"], was["effect"]) == (Effect.NONE, Effect.DECISION):
                 continue  # this round has not come to what it decided
             if any(now[name] != was[name] for name in ("effect", "did", "error")):

@@ -11,8 +11,8 @@ from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 
 T = TypeVar("T")
-Verdict = tuple[Effect, str, str]  # the effect, what was done, what would have been done without
-NO_EFFECT: Verdict = (Effect.NONE, "", "")
+Account = tuple[Effect, str, str]  # the effect, what was done, what would have been done without
+NO_EFFECT: Account = (Effect.NONE, "", "")
 MAX_CANDIDATES = 256  # of one call; in a review, besides those that were given
 MAX_TEXT_CHARS = 4_000  # of a hypothesis, or of why a candidate is rejected
 MAX_CHANGES_CHARS = 256 << 10  # of one candidate: a whole training script fits
@@ -142,7 +142,7 @@ def briefed(view: View, given: Brief, made: object) -> Brief:
     return brief
 
 
-def decision(changed: bool, did: str, without: str) -> Verdict:
+def decision(changed: bool, did: str, without: str) -> Account:
     return (Effect.DECISION, did, without) if changed else NO_EFFECT
 
 

@@ -1,4 +1,4 @@
-"""Calls one hook of a mechanism: its error caught, a stop journalled, a row in the ledger."""
+"""HookCalls one hook of a mechanism: its error caught, a stop journalled, a row in the ledger."""
 
 import time
 from collections import Counter
@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from bilevel.errors import BudgetExhausted, EndpointError, JournalError
 from bilevel.journal import Journal
-from bilevel.loop.activations import Effect, HookCall, Ledger
-from bilevel.loop.hook_answers import NO_EFFECT, Verdict
-from bilevel.loop.interrupted import Questions, ask_again
+from bilevel.loop.activations import ActivationLedger, Effect, HookCall
+from bilevel.loop.hook_answers import NO_EFFECT, Account
+from bilevel.loop.interrupted import InterruptedQuestions, ask_again
 from bilevel.mechanism import Mechanism
 from bilevel.sandbox.failures import STOPS, SandboxUnavailable
 from bilevel.view import View
@@ -18,11 +18,14 @@ T = TypeVar("T")
 STOPPED = "stopped"  # what the journal calls a hook that ran out of time or memory
 
 
-class Calls:
+class HookCalls:
     """The hook calls of one loop."""
 
     def __init__(
-        self, ledger: Ledger, journal: Journal, clock: Callable[[], float] = time.perf_counter
+        self,
+        ledger: ActivationLedger,
+        journal: Journal,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._ledger = ledger
         self._journal = journal
@@ -35,7 +38,7 @@ class Calls:
         hook: str,
         view: View,
         call: Callable[[View], T],
-        judge: Callable[[T], Verdict],
+        judge: Callable[[T], Account],
         *,
         trial: int | None = None,
     ) -> T | None:
@@ -60,7 +63,7 @@ class Calls:
         return answer
 
     def _once(self, mechanism: Mechanism, name: str, view: View, call: Callable[[View], T]) -> T:
-        """Calls are executed again from a journal and compared, but for those that ran out of
+        """HookCalls are executed again from a journal and compared, but for those that ran out of
         time or memory: another execution might have more of them, so they fail as they did."""
         key = f"{name}/{self._made[name]}"
         self._made[name] += 1
@@ -70,7 +73,7 @@ class Calls:
             self._journal.once(STOPPED, key, dict)
             mechanism.close()
             raise STOPS[stopped["kind"]](stopped["message"])
-        questions = Questions(view)
+        questions = InterruptedQuestions(view)
         try:
             return call(questions.view)
         except tuple(STOPS.values()) as stop:

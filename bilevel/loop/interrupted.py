@@ -15,7 +15,7 @@ from bilevel.view import Answer, Ask, View
 Check = Callable[[Any], Any]
 
 
-class Questions:
+class InterruptedQuestions:
     """Listens to the questions of one call; `asked` is plain data, in order, with what the check
     said of each reply."""
 

@@ -1,4 +1,4 @@
-"""Calls the attached mechanisms at each step and records what each one changed."""
+"""HookCalls the attached mechanisms at each step and records what each one changed."""
 
 import logging
 import time
@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 
 from bilevel.credit import shared
 from bilevel.journal import Journal
-from bilevel.loop.activations import COIN, Effect, HookCall, Ledger, Liveness
-from bilevel.loop.attachments import Coin, Roster
+from bilevel.loop.activations import COIN, ActivationLedger, Effect, HookCall, Liveness
+from bilevel.loop.attachments import Attachments, Coin
 from bilevel.loop.hook_answers import (
     NO_EFFECT,
-    Verdict,
+    Account,
     briefed,
     decision,
     listed,
@@ -22,7 +22,7 @@ from bilevel.loop.hook_answers import (
     shown,
     verdict_of,
 )
-from bilevel.loop.hook_calls import Calls
+from bilevel.loop.hook_calls import HookCalls
 from bilevel.loop.rounds import Cause, Fresh, Review, Round, Turns, left
 from bilevel.loop.rules import HOOK, Rules
 from bilevel.mechanism import Mechanism
@@ -50,10 +50,10 @@ class Pipeline:
         rules: Rules | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.ledger = Ledger(probation)
+        self.ledger = ActivationLedger(probation)
         self.rules = rules or Rules()
-        self._roster = Roster(left_out)
-        self._calls = Calls(self.ledger, journal or Journal(None), clock)
+        self._attachments = Attachments(left_out)
+        self._calls = HookCalls(self.ledger, journal or Journal(None), clock)
         self._parent_by = ""  # the mechanism without which this round would build on another trial
         self._turns = Turns(self.rules.turn)
         for mechanism in mechanisms:
@@ -61,40 +61,40 @@ class Pipeline:
 
     @property
     def attached(self) -> tuple[Mechanism, ...]:
-        return self._roster.attached
+        return self._attachments.attached
 
     @property
     def known(self) -> tuple[Mechanism, ...]:
         """Every mechanism that was ever attached, in order."""
-        return self._roster.known
+        return self._attachments.known
 
     def attach(self, mechanism: Mechanism, trial: int, coin: Coin | None = None) -> None:
         """From this trial on, in the rounds that the coin picks; the trace it sees is the whole
         one. Raises ValueError where it could not be told apart, or would never be called."""
-        self._roster.attach(mechanism, trial, coin)
+        self._attachments.attach(mechanism, trial, coin)
 
     def detach(self, name: str, trial: int) -> None:
         """From this trial on."""
-        self._roster.detach(name, trial)
+        self._attachments.detach(name, trial)
 
     def keep(self, name: str) -> None:
         """Its probation is over: from now on without a coin."""
-        self._roster.keep(name)
+        self._attachments.keep(name)
 
     def until(self, name: str) -> int | None:
         """The trial from which on it was attached no more, if it was detached."""
-        return self._roster.until(name)
+        return self._attachments.until(name)
 
     def liveness(self, name: str, trial: int) -> Liveness:
-        return self.ledger.liveness(name, trials=trial - self._roster.since(name))
+        return self.ledger.liveness(name, trials=trial - self._attachments.since(name))
 
     def standings(self, trace: Trace) -> list[Standing]:
         """Every mechanism that was ever attached: what the ledger and its trials say of it."""
         return [self._standing(mechanism, trace) for mechanism in self.known]
 
     def _standing(self, mechanism: Mechanism, trace: Trace) -> Standing:
-        name, since = mechanism.name, self._roster.since(mechanism.name)
-        own, proposers = shared(name, trace, since, self._roster.until(name))
+        name, since = mechanism.name, self._attachments.since(mechanism.name)
+        own, proposers = shared(name, trace, since, self._attachments.until(name))
         return Standing(
             name=name,
             carrier=mechanism.carrier,
@@ -109,24 +109,24 @@ class Pipeline:
 
     def close(self) -> None:
         """Ends what the mechanisms hold; their records stay."""
-        for mechanism in self._roster.known:
+        for mechanism in self._attachments.known:
             mechanism.close()
 
     def begin(self, view: View) -> None:
         """Before a round: coins are flipped, and written down."""
-        for name, on in self._roster.toss(view.trial).items():
+        for name, on in self._attachments.toss(view.trial).items():
             self.ledger.add(HookCall(view.trial, name, COIN, Effect.NONE, "on" if on else "off"))
 
     def parent(self, view: View, default: Trial | None) -> Trial | None:
         """The trial to build on; with several opinions the last one counts."""
         opinions: list[tuple[str, Trial | None]] = [("", default)]
-        for mechanism in self._roster.acting("parent"):
+        for mechanism in self._attachments.acting("parent"):
             before = opinions[-1][1]
 
             def call(v: View, m: Mechanism = mechanism) -> Trial | None:
                 return numbered(view, m.parent(v))
 
-            def judge(named: Trial | None, before: Trial | None = before) -> Verdict:
+            def judge(named: Trial | None, before: Trial | None = before) -> Account:
                 return self._at_the_hook(number_of(named or before), number_of(before))
 
             named = self._calls.call(mechanism, "parent", view, call, judge)
@@ -141,13 +141,13 @@ class Pipeline:
         return chosen
 
     def brief(self, view: View, brief: Brief) -> Brief:
-        for mechanism in self._roster.acting("brief"):
+        for mechanism in self._attachments.acting("brief"):
             given = brief
 
             def call(v: View, m: Mechanism = mechanism, b: Brief = given) -> Brief:
                 return briefed(v, b, m.brief(v, b))
 
-            def judge(made: Brief, given: Brief = given) -> Verdict:
+            def judge(made: Brief, given: Brief = given) -> Account:
                 same = made.trials is given.trials or [*made.trials] == [*given.trials]
                 if same and made.text == given.text:
                     return NO_EFFECT
@@ -163,12 +163,12 @@ class Pipeline:
     def propose(self, view: View) -> list[Proposal]:
         """Extra candidates, under their mechanisms' names; `tried` tells what came of them."""
         extra: list[Proposal] = []
-        for mechanism in self._roster.acting("propose"):
+        for mechanism in self._attachments.acting("propose"):
 
             def call(v: View, m: Mechanism = mechanism) -> Sequence[Proposal]:
                 return proposed(m.name, m.propose(v))
 
-            def judge(made: Sequence[Proposal]) -> Verdict:
+            def judge(made: Sequence[Proposal]) -> Account:
                 return Effect.NONE, listed(made) if made else "", ""
 
             made = self._calls.call(mechanism, "propose", view, call, judge) or ()
@@ -178,7 +178,7 @@ class Pipeline:
     def review(self, view: View, candidates: Sequence[Proposal], batch: int) -> list[Review]:
         """What each mechanism made of the candidates, one after the other."""
         reviews: list[Review] = []
-        for mechanism in self._roster.acting("review"):
+        for mechanism in self._attachments.acting("review"):
             given = tuple(left(candidates, reviews)[0])
 
             def call(
@@ -186,7 +186,7 @@ class Pipeline:
             ) -> Sequence[Proposal]:
                 return reviewed(m.name, v, given, m.review(v, given))
 
-            def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Verdict:
+            def judge(made: Sequence[Proposal], given: Sequence[Proposal] = given) -> Account:
                 first = [c for c in made if not c.rejected][:batch]
                 changed = [c.changes for c in first] != [c.changes for c in given[:batch]]
                 return self._at_the_hook(listed(first), listed(given[:batch]), changed)
@@ -217,13 +217,13 @@ class Pipeline:
     def accept(self, view: View, trial: Trial, default: bool) -> bool:
         """The first opinion counts; later ones are heard without effect."""
         opinions: list[tuple[str, bool]] = []
-        for mechanism in self._roster.acting("accept"):
+        for mechanism in self._attachments.acting("accept"):
 
             def call(v: View, m: Mechanism = mechanism) -> bool | None:
                 opinion = m.accept(v, trial)
                 return None if opinion is None else of_kind(opinion, bool)
 
-            def judge(opinion: bool | None, heard: bool = not opinions) -> Verdict:
+            def judge(opinion: bool | None, heard: bool = not opinions) -> Account:
                 if opinion is None or not heard:
                     return NO_EFFECT
                 return self._at_the_hook(verdict_of(opinion), verdict_of(default))
@@ -238,7 +238,7 @@ class Pipeline:
 
     def observe(self, view: View, trial: Trial) -> None:
         """Tells everyone, and detaches whoever has failed too often."""
-        for mechanism in self._roster.acting("observe"):
+        for mechanism in self._attachments.acting("observe"):
 
             def call(v: View, m: Mechanism = mechanism) -> None:
                 m.observe(v, trial)
@@ -257,7 +257,7 @@ class Pipeline:
                 )
                 self.detach(mechanism.name, len(view.trace))
 
-    def _at_the_hook(self, did: str, without: str, changed: bool | None = None) -> Verdict:
+    def _at_the_hook(self, did: str, without: str, changed: bool | None = None) -> Account:
         """A hook's effect as it is judged at the hook: under another rule, only later."""
         changed = did != without if changed is None else changed
         return decision(changed and self.rules.live == HOOK, did, without)

@@ -15,9 +15,9 @@ from bilevel.frozen import frozen
 from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.sandbox import replies, spare
 from bilevel.sandbox.failures import BadFrame, MechanismRaised, SandboxError
-from bilevel.sandbox.hosted import HERE, Hosted, Limits, Surroundings
-from bilevel.sandbox.showing import Showing, given, shown_again
+from bilevel.sandbox.view_updates import ViewUpdates, given, shown_again
 from bilevel.sandbox.wire import pack
+from bilevel.sandbox.worker_handle import HERE, Limits, Surroundings, WorkerHandle
 from bilevel.space import canonical
 from bilevel.view import Answer, View
 
@@ -46,15 +46,15 @@ class ConfinedMechanism(Mechanism, Closable):
         self._source, self._limits, self._surroundings = source, limits, surroundings
         self._arguments = pack(arguments)
         self._state = NO_STATE
-        self._hosted: Hosted | None = None
-        self._showing = Showing()
+        self._worker: WorkerHandle | None = None
+        self._updates = ViewUpdates()
         self.kills: Counter[str] = Counter()
         self.lost: tuple[str, ...] = ()
 
     def close(self) -> None:
         """Ends the worker; the next call starts another one."""
-        if self._hosted is not None:
-            self._hosted.close()
+        if self._worker is not None:
+            self._worker.close()
 
     def source(self) -> str:
         return self._source
@@ -67,17 +67,18 @@ class ConfinedMechanism(Mechanism, Closable):
 
     def begin(self, state: str = NO_STATE) -> None:
         """Makes the mechanism anew, with this state or none. Raises SandboxError."""
-        if self._hosted is None or not self._hosted.open:
-            self._hosted, self._showing = spare.take(self._limits, self._surroundings), Showing()
+        if self._worker is None or not self._worker.open:
+            self._worker = spare.take(self._limits, self._surroundings)
+            self._updates = ViewUpdates()
         self._state = state
-        self._load(self._hosted)
+        self._load(self._worker)
 
     def _call(self, hook: str, view: View, *things: Any) -> Any:
         """Raises SandboxError, and whatever the search's model raises when it is asked."""
         try:
             hosted = self.worker
             request = self._request(hook, view, things)
-            reply = hosted.call(request, Wishes(view, self._limits.asks))
+            reply = hosted.call(request, ViewServices(view, self._limits.asks))
             self._remember(reply)
             return _understood(hook, view, things, reply.answer)
         except (MechanismRaised, TypeError, ValueError):
@@ -87,22 +88,22 @@ class ConfinedMechanism(Mechanism, Closable):
             raise
 
     @property
-    def worker(self) -> Hosted:
+    def worker(self) -> WorkerHandle:
         """Holds the mechanism, as it was after its last good answer."""
-        if self._hosted is None or not self._hosted.open:
+        if self._worker is None or not self._worker.open:
             self.begin(self._state)
-        assert self._hosted is not None
-        return self._hosted
+        assert self._worker is not None
+        return self._worker
 
     def _request(self, hook: str, view: View, things: tuple[Any, ...]) -> dict[str, Any]:
         try:
-            shown = self._showing.view(view)
+            shown = self._updates.view(view)
             return {"hook": hook, "view": shown, "given": given(view.trace, *things)}
         except TypeError:
             self.close()  # it was not shown what `_showing` believes
             raise
 
-    def _load(self, hosted: Hosted) -> replies.Described:
+    def _load(self, hosted: WorkerHandle) -> replies.Described:
         request = {
             "source": self._source,
             "arguments": self._arguments,
@@ -121,7 +122,7 @@ class ConfinedMechanism(Mechanism, Closable):
             self._state, self.lost = NO_STATE, ("everything: more than can be kept",)
 
 
-class Wishes:
+class ViewServices:
     """What a worker may ask of the host in one call."""
 
     def __init__(self, view: View, asks: int) -> None:
@@ -131,7 +132,7 @@ class Wishes:
             self._views.append(self._views[-1].below)
         self._asks, self._renders = asks, MAX_RENDERS
 
-    def granted(self, wish: replies.Reply, hosted: Hosted) -> Mapping[str, Any]:
+    def granted(self, wish: replies.Reply, hosted: WorkerHandle) -> Mapping[str, Any]:
         """Raises BadFrame for what nobody may ask, and whatever the search's model raises."""
         try:
             if isinstance(wish, replies.Rendering):
@@ -152,7 +153,7 @@ class Wishes:
         own = self._purpose
         return purpose if f"{purpose}/".startswith(f"{own}/") else f"{own}/{purpose}"
 
-    def _rendered(self, wish: replies.Rendering, hosted: Hosted) -> dict[str, Any]:
+    def _rendered(self, wish: replies.Rendering, hosted: WorkerHandle) -> dict[str, Any]:
         view = self._view(wish.depth)
         if self._renders <= 0:
             raise _Refused(f"view.render: at most {MAX_RENDERS} times in one call")
@@ -166,7 +167,7 @@ class Wishes:
         finally:
             hosted.computed(time.thread_time() - started)
 
-    def _asked(self, wish: replies.Asking, hosted: Hosted) -> dict[str, Any]:
+    def _asked(self, wish: replies.Asking, hosted: WorkerHandle) -> dict[str, Any]:
         view = self._view(wish.depth)
         if self._asks <= 0:
             raise _Refused("the model may not be asked more often in one call")
@@ -245,9 +246,9 @@ def confine(
     """
     limits = limits or Limits()
     first = ConfinedMechanism(source, arguments or {}, limits, surroundings)
-    first._hosted = spare.take(limits, surroundings)
+    first._worker = spare.take(limits, surroundings)
     try:
-        told = first._load(first._hosted)
+        told = first._load(first._worker)
         return _named(first, told.name, told.carrier, told.hooks)
     except (SandboxError, ConfigError):
         first.close()

@@ -7,22 +7,22 @@ the processor from each other.
 import atexit
 import os
 
-from bilevel.sandbox.hosted import HERE, Hosted, Limits, Surroundings, chosen
+from bilevel.sandbox.worker_handle import HERE, Limits, Surroundings, WorkerHandle, chosen
 
-_spares: dict[int, tuple[Limits, Hosted]] = {}
+_spares: dict[int, tuple[Limits, WorkerHandle]] = {}
 """By process: a fork does not talk to the worker of its parent."""
 
 
-def take(limits: Limits, surroundings: Surroundings = HERE) -> Hosted:
+def take(limits: Limits, surroundings: Surroundings = HERE) -> WorkerHandle:
     """A worker that holds nothing yet. Raises SandboxUnavailable, WorkerDied."""
     chosen(limits.layer)
     if surroundings != HERE:
-        return Hosted(limits, surroundings)
+        return WorkerHandle(limits, surroundings)
     kept_for, kept = _spares.pop(os.getpid(), (None, None))
     if kept is not None and (kept_for != limits or not kept.alive):
         kept.close()
         kept = None
-    taken = kept or Hosted(limits)
+    taken = kept or WorkerHandle(limits)
     taken.once_answered = lambda: _prepare(limits)
     return taken
 
@@ -30,7 +30,7 @@ def take(limits: Limits, surroundings: Surroundings = HERE) -> Hosted:
 def _prepare(limits: Limits) -> None:
     """The next one, where there is none: started when nobody waits for the one before it."""
     if os.getpid() not in _spares:
-        _spares[os.getpid()] = (limits, Hosted(limits))
+        _spares[os.getpid()] = (limits, WorkerHandle(limits))
 
 
 def close() -> None:

@@ -17,10 +17,10 @@ from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.sandbox import clocks
 from bilevel.sandbox.failures import BadFrame
 from bilevel.sandbox.frames import Channel
-from bilevel.sandbox.picture import Picture
 from bilevel.sandbox.syscalls import confine_calls
 from bilevel.sandbox.warming import warm
 from bilevel.sandbox.wire import pack, plain, unpack
+from bilevel.sandbox.worker_views import WorkerViews
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
 
@@ -80,7 +80,7 @@ class Worker:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._picture = Picture(self._render, self._asker)
+        self._picture = WorkerViews(self._render, self._asker)
         self._mechanism: Mechanism | None = None
         self._id = ""
 

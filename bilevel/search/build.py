@@ -17,7 +17,7 @@ from bilevel.loop.loop import Loop, Observer
 from bilevel.loop.pipeline import Pipeline
 from bilevel.loop.rules import Rules
 from bilevel.parameters import Text, Value
-from bilevel.sandbox.hosted import chosen
+from bilevel.sandbox.worker_handle import chosen
 from bilevel.search.identity import Identity, identify
 from bilevel.space import Config
 from bilevel.tasks.base import Task

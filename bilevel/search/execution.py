@@ -20,7 +20,7 @@ from bilevel.config.checks import without_passwords
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.journal import JOURNAL, VOLATILE, Journal, projection
 from bilevel.llm import versions
-from bilevel.llm.ledger import Call, Ledger
+from bilevel.llm.ledger import Call, CallLedger
 from bilevel.llm.recorded import Silent
 from bilevel.llm.session import Client, Session
 from bilevel.loop.activations import Effect
@@ -63,7 +63,7 @@ class Execution:
         self._journal = journal
         self._tracker = tracker
         self._observers = observers
-        self._calls = Ledger()
+        self._calls = CallLedger()
         self._versions: Mapping[str, str] = {}
         self._llm, self._whose = settings["llm"]["name"], ""
         self._seen = 0
@@ -134,7 +134,7 @@ class Execution:
         stack.callback(client.close)
         endpoint = client.endpoint
         endpoint.check()
-        self._calls = Ledger(endpoint.caps)
+        self._calls = CallLedger(endpoint.caps)
         whose = {"name": endpoint.name, "model": endpoint.model}
         journal.note("search", "model", {**whose, "temperature": endpoint.temperature})
         self._versions = versions.kept(journal, versions.today(client))

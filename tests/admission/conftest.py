@@ -7,7 +7,7 @@ import pytest
 from bilevel.admission.fitted import Fitted
 from bilevel.admission.shipped import loaded
 from bilevel.admission.situations import Situation, situations
-from bilevel.sandbox.hosted import CONFINING, Limits, missing
+from bilevel.sandbox.worker_handle import CONFINING, Limits, missing
 from bilevel.view import View
 
 

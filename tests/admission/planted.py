@@ -9,7 +9,7 @@ import sys
 
 from bilevel.admission import admit
 from bilevel.admission.shipped import loaded
-from bilevel.sandbox.hosted import CONFINING, Limits, missing
+from bilevel.sandbox.worker_handle import CONFINING, Limits, missing
 from tests.admission.support import HEAD, mine
 
 BOX = f"""import random

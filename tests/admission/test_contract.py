@@ -11,7 +11,7 @@ from bilevel.admission.refusal import Refused
 from bilevel.admission.situations import LONG, ROUNDS, Situation
 from bilevel.admission.twins import Twins
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
-from bilevel.sandbox.hosted import Limits, Surroundings
+from bilevel.sandbox.worker_handle import Limits, Surroundings
 from bilevel.view import NO_SETTINGS, View
 from tests.admission.support import HEAD, mine
 

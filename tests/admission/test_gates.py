@@ -14,9 +14,9 @@ from bilevel.admission.refusal import Refused
 from bilevel.admission.shipped import loaded, names, read, written
 from bilevel.errors import BadInput
 from bilevel.invention import Admission
-from bilevel.sandbox import hosted
+from bilevel.sandbox import worker_handle
 from bilevel.sandbox.failures import SandboxUnavailable
-from bilevel.sandbox.hosted import HERE, Limits
+from bilevel.sandbox.worker_handle import HERE, Limits
 from bilevel.trace import Trace
 from bilevel.view import View
 from tests.admission.support import curated, mine
@@ -176,7 +176,7 @@ def test_a_worker_that_fails_at_the_start_is_told_as_what_it_is(
 def test_a_machine_without_a_wall_is_no_fault_of_the_source(
     view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosted, "missing", lambda layer: f"{layer} is not here")
+    monkeypatch.setattr(worker_handle, "missing", lambda layer: f"{layer} is not here")
     with pytest.raises(SandboxUnavailable, match="sandlock is not here; bwrap is not here"):
         admit(mine(PROPOSE), view, Limits())
 

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop.loop import Loop
@@ -87,7 +87,7 @@ def search(
         config["inner"] = {**config["inner"], "batch": batch}
     kept = journal or Journal(None)
     client = scripted_client(name="scripted", model="scripted", base_url=None)
-    with Session(client, kept, Ledger(), seed) as session:
+    with Session(client, kept, CallLedger(), seed) as session:
         loops = levels(
             config,
             Surrogate("trap", noise_sd),

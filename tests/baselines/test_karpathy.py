@@ -11,7 +11,7 @@ import pytest
 from bilevel.baselines.karpathy import SCHEMA, Karpathy
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal, projection, read
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.reply import checked
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.scripted.editing import CRASHES
@@ -61,7 +61,7 @@ def search(seed: int, trials: int, journal: Journal | None = None) -> Loop:
     """The arm with the stand-in model."""
     task, kept = Judged(), journal or Journal(None)
     client = scripted_client(name="scripted", model="scripted", base_url=None)
-    with Session(client, kept, Ledger(), seed) as session:
+    with Session(client, kept, CallLedger(), seed) as session:
         made = Loop(
             task=task,
             proposer=Karpathy(task.space),
@@ -209,7 +209,7 @@ def test_what_cannot_be_used_is_told_and_charged(reply: Any, told: str) -> None:
 
 def test_a_reply_that_does_not_match_is_asked_for_again() -> None:
     """By the stand-in, through the session: the repair round is a charged call."""
-    ledger, task = Ledger(), Judged()
+    ledger, task = CallLedger(), Judged()
     client = scripted_client(name="scripted", model="scripted", base_url=None)
     with Session(client, Journal(None), ledger, 6) as session:
         ran = Loop(

@@ -1,7 +1,7 @@
 """The language model without search: independent samples, and a sequence that keeps all."""
 
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop.loop import Loop
@@ -14,7 +14,7 @@ def ran(arm: str, trials: int = 15) -> tuple[Loop, list[str]]:
     """A search and the first prompt of each of its trials."""
     journal = Journal(None)
     client = scripted_client(name="scripted", model="scripted", base_url=None)
-    with Session(client, journal, Ledger(), 1) as session:
+    with Session(client, journal, CallLedger(), 1) as session:
         config = {**configured(arm), "search": {"trials": trials}}
         made = levels(
             config, Surrogate("trap"), journal=journal, asker=session.asker, observers=[]

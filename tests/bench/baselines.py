@@ -16,7 +16,7 @@ from hydra.utils import instantiate
 
 from bilevel.config.overrides import plain
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.search.build import levels
@@ -60,7 +60,7 @@ def run(arm: str, landscape: str, seed: int, trials: int, overrides: Sequence[st
     task = instantiate(config["task"], _convert_="all")
     client = scripted_client(name="scripted", model="scripted", base_url=None)
     journal = Journal(None)
-    with Session(client, journal, Ledger(), seed) as session:
+    with Session(client, journal, CallLedger(), seed) as session:
         loops = levels(config, task, journal=journal, asker=session.asker, observers=[])
         loops[-1].run()
         calls = session.ledger.calls

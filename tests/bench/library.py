@@ -19,7 +19,7 @@ import yaml
 from hydra.utils import instantiate
 
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop.acceptance import Greedy
@@ -67,7 +67,7 @@ def made(name: str) -> Mechanism:
 def run(arm: str, landscape: str, seed: int, trials: int) -> Ran:
     task = Surrogate(landscape)
     client = scripted_client(name="scripted", model="scripted", base_url=None)
-    with Session(client, Journal(None), Ledger(), seed) as session:
+    with Session(client, Journal(None), CallLedger(), seed) as session:
         loop = Loop(
             task=task,
             proposer=LLMProposer(task.space),

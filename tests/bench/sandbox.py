@@ -9,7 +9,7 @@ from bilevel.loop.acceptance import Greedy
 from bilevel.loop.loop import Loop
 from bilevel.sandbox import spare
 from bilevel.sandbox.confined_mechanism import confine
-from bilevel.sandbox.hosted import CONFINING, Limits, missing
+from bilevel.sandbox.worker_handle import CONFINING, Limits, missing
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal
 

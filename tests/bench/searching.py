@@ -8,7 +8,7 @@ from unittest import mock
 
 from bilevel.baselines.random_search import RandomSearch
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop.acceptance import Greedy
@@ -40,7 +40,7 @@ def fsyncs_per_trial(path: Path) -> float:
     forced = mock.Mock(side_effect=os.fdatasync)
     client = scripted_client(name="scripted", model="scripted", base_url=None)
     with Journal(path) as journal, mock.patch("bilevel.journal.os.fdatasync", forced):
-        session = Session(client, journal, Ledger(), seed=1)
+        session = Session(client, journal, CallLedger(), seed=1)
         loop = Loop(
             task=task,
             proposer=LLMProposer(task.space),

@@ -10,7 +10,7 @@ import pytest
 from bilevel.admission import GATES
 from bilevel.commands.admit import main
 from bilevel.invention import Admission
-from bilevel.sandbox.hosted import CONFINING, missing
+from bilevel.sandbox.worker_handle import CONFINING, missing
 from tests.admission.support import mine
 
 SOURCES = Path(__file__).parent / "sandbox" / "sources"

@@ -7,7 +7,7 @@ from bilevel.levels.attaching import Attaching
 from bilevel.levels.segment import Segment
 from bilevel.loop.acceptance import Always, Gain
 from bilevel.loop.loop import Loop
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 from tests.helpers import invention, loop
@@ -71,7 +71,7 @@ def test_what_was_admitted_is_attached_and_what_was_not_is_not() -> None:
     assert (noting.name, noting.carrier, noting.source()) == (
         "noting", "prompt", SOURCE.format(name="noting"),
     )  # fmt: skip
-    assert inner.pipeline._roster.since("noting") == 11
+    assert inner.pipeline._attachments.since("noting") == 11
     assert inner.pipeline.ledger.counts("noting") == {"brief.prompt": 30}
     assert "nothing to compare" in outer.trace[1].outcome.notes["judgement"]
     assert outer.trace[1].outcome.metrics["on_trials"] == 10.0
@@ -107,7 +107,7 @@ def test_the_coin_is_fair_and_of_its_own_for_every_mechanism_and_seed() -> None:
         attached = Attaching(UNSAFE, coin=True)
         for name in ("one", "two"):
             attached.attach(inner, made(name))
-            coin = inner.pipeline._roster._coins[name]
+            coin = inner.pipeline._attachments._coins[name]
             flips[seed, name] = [coin(trial) for trial in range(50)]
     every = [flip for row in flips.values() for flip in row]
     assert sum(every) / len(every) == pytest.approx(0.5, abs=0.03)  # four sd of 4000 flips

@@ -30,7 +30,7 @@ from bilevel.loop.loop import Loop
 from bilevel.loop.pipeline import Pipeline
 from bilevel.sandbox import replies
 from bilevel.sandbox.confined_mechanism import MAX_RENDERS, confine
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from bilevel.tasks.surrogate import Surrogate
 from tests.helpers import Listed
 from tests.levels.interface import Said, declared, fences, missing, problems

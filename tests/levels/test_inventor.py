@@ -20,7 +20,7 @@ from bilevel.llm.scripted.families import FAMILIES
 from bilevel.loop import loop as loops
 from bilevel.loop.acceptance import Always
 from bilevel.loop.loop import Loop
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Trial
 from bilevel.view import View

@@ -7,7 +7,7 @@ import pytest
 
 from bilevel.errors import ConfigError
 from bilevel.levels.segment import Segment
-from bilevel.levels.tuner import Limits, LLMTuner, Record, records
+from bilevel.levels.tuner import LLMTuner, Record, TunerLimits, records
 from bilevel.llm.scripted import respond
 from bilevel.loop.acceptance import Always, Greedy
 from bilevel.loop.behaviour import since_gain
@@ -63,7 +63,7 @@ def test_limits(
     cut: list[str],
 ) -> None:
     reply = wants(freeze=freeze, unfreeze=unfreeze)
-    assert Limits().apply(reply, before, KNOWN) == (after, cut)
+    assert TunerLimits().apply(reply, before, KNOWN) == (after, cut)
 
 
 def test_records_of_a_trace() -> None:
@@ -85,7 +85,7 @@ def test_a_gain_of_several_together_is_none_of_each() -> None:
     assert (alone["X"].tries, alone["X"].gains) == (3, 0)
     assert (alone["X"].joint, alone["X"].joint_gains) == (1, 1)
     assert (alone["BATCH"].tries, alone["BATCH"].joint, alone["BATCH"].failures) == (0, 2, 1)
-    freeze = Limits(min_active=1)
+    freeze = TunerLimits(min_active=1)
     assert freeze.apply(wants(freeze=["X"]), (), together)[0] == []
     assert freeze.apply(wants(freeze=["X", "BATCH"]), (), alone)[0] == ["X"]
 
@@ -229,6 +229,6 @@ def test_a_search_on_two_levels_with_the_stand_in() -> None:
 def test_a_space_too_small_to_freeze_anything() -> None:
     space = SearchSpace(tuple(Float(f"P{i}", 0, 1, 0.5) for i in range(3)))
     known = {p.name: Record(tries=9) for p in space.active}
-    after, cut = Limits().apply(wants(freeze=["P0"]), (), known)
+    after, cut = TunerLimits().apply(wants(freeze=["P0"]), (), known)
     assert not after
     assert "fewer than 4" in cut[0]

@@ -7,7 +7,7 @@ from typing import Any
 from bilevel.journal import Journal
 from bilevel.llm.client import ChatClient
 from bilevel.llm.endpoint import Endpoint
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.session import Session
 
 KEY = "sk-super-secret-0123456789"
@@ -77,7 +77,7 @@ def session(
     **config: Any,
 ) -> Session:
     made = client(app, **config)
-    return Session(made, journal or Journal(None), Ledger(made.endpoint.caps), seed)
+    return Session(made, journal or Journal(None), CallLedger(made.endpoint.caps), seed)
 
 
 def reply(**fields: Any) -> str:

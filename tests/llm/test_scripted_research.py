@@ -14,7 +14,7 @@ import pytest
 from bilevel.baselines.random_search import RandomSearch
 from bilevel.errors import BadInput
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.reply import checked
 from bilevel.llm.scripted import respond, scripted_client
 from bilevel.llm.scripted.breakages import BREAKAGES, CHANCE
@@ -30,9 +30,9 @@ from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tup
 from bilevel.proposers.llm import LLMProposer
 from bilevel.randomness import keyed
 from bilevel.sandbox.confined_mechanism import confine
-from bilevel.sandbox.hosted import CONFINING, Limits, missing
 from bilevel.sandbox.trusted_mechanism import load
 from bilevel.sandbox.wire import pack
+from bilevel.sandbox.worker_handle import CONFINING, Limits, missing
 from bilevel.space import SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import Surrogate
@@ -350,7 +350,7 @@ def test_confined_it_searches_alike_and_a_loop_without_end_is_ended() -> None:
 def searched(mechanism: Mechanism | None, landscape: str, seed: int, trials: int = 30) -> Loop:
     task = Surrogate(landscape)
     client = scripted_client(name="scripted", model="scripted")
-    with Session(client, Journal(None), Ledger(), seed) as session:
+    with Session(client, Journal(None), CallLedger(), seed) as session:
         loop = Loop(
             task=task,
             proposer=LLMProposer(task.space),

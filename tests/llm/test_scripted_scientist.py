@@ -11,7 +11,7 @@ from bilevel.baselines.directions import Direction, Questions
 from bilevel.baselines.memory import FAILED, FEASIBLE, Idea
 from bilevel.baselines.situation import situation
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.reply import checked
 from bilevel.llm.scripted import respond
 from bilevel.llm.scripted.reading import read
@@ -34,7 +34,7 @@ CLIENT = client(respond, api_key_env=None, temperature=0.7)
 def at(seed: int, trials: Sequence[Trial] = (BASELINE,)) -> View:
     """A view whose questions the stand-in answers, as another search's for another seed."""
     made = view(trials, space=GPT, seed=seed)
-    asker = Session(CLIENT, Journal(None), Ledger(), seed).asker
+    asker = Session(CLIENT, Journal(None), CallLedger(), seed).asker
     return replace(made, asker=asker, purpose="propose/0")
 
 
@@ -133,7 +133,7 @@ class TestLookingBack:
             assert BATCH in idea.root_cause
 
     def test_some_first_reflections_are_too_short(self) -> None:
-        ledger = Ledger()
+        ledger = CallLedger()
         for seed in range(150):
             asker = Session(CLIENT, Journal(None), ledger, seed).asker
             made = replace(view([BASELINE], space=GPT, seed=seed), asker=asker)

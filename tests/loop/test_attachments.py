@@ -7,7 +7,7 @@ import pytest
 
 from bilevel.loop.acceptance import NoiseAware
 from bilevel.loop.activations import COIN, Effect
-from bilevel.loop.attachments import Roster
+from bilevel.loop.attachments import Attachments
 from bilevel.loop.loop import Loop
 from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import HOOKS, Mechanism
@@ -66,13 +66,13 @@ def with_inherited_defaults() -> Mechanism:
 )
 def test_what_would_never_be_called_cannot_be_attached(make: Any) -> None:
     with pytest.raises(ValueError, match="it would never be called: its class overrides none of"):
-        Roster().attach(make(), trial=0)
+        Attachments().attach(make(), trial=0)
     with pytest.raises(ValueError, match="never be called"):
         Pipeline([make()])
 
 
 def test_a_name_is_taken_for_good() -> None:
-    roster = Roster()
+    roster = Attachments()
     roster.attach(doing("accept"), trial=0)
     roster.detach("it", 3)
     with pytest.raises(ValueError, match="needs a name not in: it; got 'it'"):
@@ -90,7 +90,7 @@ def test_what_is_left_out_leaves_no_trace() -> None:
     assert with_it.pipeline.known == ()
     assert with_it.pipeline.ledger.rows() == ()
     with pytest.raises(ValueError, match="never be called"):
-        Roster(left_out=("it",)).attach(doing(), trial=0)
+        Attachments(left_out=("it",)).attach(doing(), trial=0)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -144,7 +144,7 @@ def test_attached_in_the_middle_it_is_called_from_the_next_round_on() -> None:
     ran.run(2)
     ran.pipeline.attach(doing("review"), trial=len(ran.trace))
     ran.run(2)
-    assert ran.pipeline._roster.since("it") == 3
+    assert ran.pipeline._attachments.since("it") == 3
     assert called(ran) == {3: ["review"], 4: ["review"]}
     ran.pipeline.detach("it", len(ran.trace))
     ran.pipeline.attach(doing("brief", name="other"), trial=len(ran.trace))

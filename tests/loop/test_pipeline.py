@@ -17,7 +17,7 @@ from bilevel.loop.loop import Loop
 from bilevel.loop.pipeline import Pipeline
 from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.sandbox.confined_mechanism import proxy
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 from tests.helpers import Listed, loop

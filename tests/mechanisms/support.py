@@ -10,7 +10,7 @@ from typing import Any
 
 from bilevel import mechanisms
 from bilevel.journal import Journal
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.scripted.minimal import instance
 from bilevel.llm.session import Session
@@ -70,7 +70,7 @@ def search(
     searched = Surrogate(task) if isinstance(task, str) else task
     client = scripted_client(name="scripted", model="scripted", base_url=None)
     kept = journal or Journal(None)
-    with Session(client, kept, Ledger(), seed) as session:
+    with Session(client, kept, CallLedger(), seed) as session:
         made = Loop(
             task=searched,
             proposer=LLMProposer(searched.space),

@@ -10,7 +10,7 @@ from typing import Any
 
 from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.failures import SandboxUnavailable
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from tests.helpers import loop
 
 HEAD = """

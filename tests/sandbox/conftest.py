@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.sandbox.hosted import CONFINING, missing
+from bilevel.sandbox.worker_handle import CONFINING, missing
 
 ORDINARY_USER = 65534
 

@@ -12,7 +12,7 @@ from bilevel.baselines.random_search import RandomSearch
 from bilevel.errors import BudgetExhausted, ConfigError
 from bilevel.journal import Journal
 from bilevel.levels.segment import Segment
-from bilevel.llm.ledger import Ledger
+from bilevel.llm.ledger import CallLedger
 from bilevel.llm.scripted import scripted_client
 from bilevel.llm.session import Session
 from bilevel.loop.acceptance import Greedy
@@ -23,7 +23,7 @@ from bilevel.mechanism import Mechanism
 from bilevel.proposers.llm import LLMProposer
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import MechanismRaised, SandboxError
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Proposal
 from bilevel.view import Answer, Ask
@@ -50,7 +50,7 @@ def searched(mechanism: Mechanism, seed: int = 3) -> Loop:
         trials=12,
         seed=seed,
         pipeline=Pipeline([mechanism]),
-        asker=Session(client, Journal(None), Ledger(), seed).asker,
+        asker=Session(client, Journal(None), CallLedger(), seed).asker,
     )
     made.run()
     return made

@@ -9,7 +9,7 @@ import pytest
 from bilevel.mechanism import Mechanism
 from bilevel.mechanisms import shared
 from bilevel.sandbox.confined_mechanism import confine
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from tests.mechanisms.support import classes, search
 
 # a text that a model writes is whole; what these share with each other is put before it

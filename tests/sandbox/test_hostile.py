@@ -8,7 +8,7 @@ import pytest
 
 from bilevel.errors import BilevelError, ConfigError
 from bilevel.loop.activations import Effect
-from bilevel.sandbox import hosted, processor, spare
+from bilevel.sandbox import processor, spare, worker_handle
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import (
     BadFrame,
@@ -19,7 +19,7 @@ from bilevel.sandbox.failures import (
     TimeLimit,
     WorkerDied,
 )
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from tests.helpers import loop
 
 # the channel is found as hostile code would find it, through the garbage collector
@@ -232,7 +232,7 @@ def test_a_worker_goes_with_the_search(tmp_path: Path) -> None:
 
 
 def test_without_a_layer_it_refuses_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosted, "missing", lambda layer: f"{layer} is not here")
+    monkeypatch.setattr(worker_handle, "missing", lambda layer: f"{layer} is not here")
     with pytest.raises(SandboxUnavailable, match="sandbox=unsafe") as refused:
         confine(CODE.format(body="pass"))
     assert refused.value.exit_code == 2

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.sandbox import kept, spare
+from bilevel.sandbox import confined_process, spare
 from bilevel.sandbox.confined_mechanism import confine
-from bilevel.sandbox.hosted import CONFINING, Limits, missing
+from bilevel.sandbox.worker_handle import CONFINING, Limits, missing
 from tests.helpers import loop
 
 ROOT = Path(__file__).parents[2]
@@ -163,7 +163,7 @@ def test_the_search_and_a_bystander_stay_as_they_are(
 
 @pytest.mark.parametrize("layer", CONFINING)
 def test_its_users_processes_and_networks_are_its_own(layer: str) -> None:
-    if missing(layer) or (layer == "sandlock" and not kept.namespaces()):
+    if missing(layer) or (layer == "sandlock" and not confined_process.namespaces()):
         pytest.skip("no namespaces here")
     with confine(IDLE, limits=Limits(layer)) as idle:
         (*_, worker) = idle.worker.processes()
@@ -177,7 +177,7 @@ def test_where_there_are_no_namespaces_nobody_is_reached_either(
 ) -> None:
     if reason := missing("sandlock"):
         pytest.skip(reason)
-    monkeypatch.setattr(kept, "namespaces", lambda: False)
+    monkeypatch.setattr(confined_process, "namespaces", lambda: False)
     spare.close()
     before = outside(bystander.pid), outside(os.getpid())
     assert json.loads(attack("sandlock", [bystander.pid, os.getpid()])) == []

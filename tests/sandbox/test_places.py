@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.sandbox.kept import around
+from bilevel.sandbox.confined_process import around
 from bilevel.sandbox.places import inside, links, real
 
 ROOT = Path(__file__).parents[2]
@@ -18,7 +18,7 @@ LIBRARY = Path(sysconfig.get_paths()["purelib"])
 USE = """
 import sys
 from bilevel.sandbox.confined_mechanism import confine
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from tests.helpers import loop
 
 SOURCE = '''

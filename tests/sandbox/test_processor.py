@@ -10,8 +10,8 @@ import pytest
 from bilevel.sandbox import processor
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import TimeLimit
-from bilevel.sandbox.hosted import Limits
 from bilevel.sandbox.processor import Allowance, clocks, spent_s
+from bilevel.sandbox.worker_handle import Limits
 from tests.helpers import loop
 from tests.same import busy
 

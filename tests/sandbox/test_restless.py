@@ -9,8 +9,8 @@ import pytest
 
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import MechanismRaised, Restless
-from bilevel.sandbox.hosted import Limits
 from bilevel.sandbox.processor import REST_S, clocks, spent_s
+from bilevel.sandbox.worker_handle import Limits
 from bilevel.view import Answer, View
 from tests.helpers import loop
 

@@ -18,7 +18,7 @@ from bilevel.loop.hook_answers import MAX_BRIEF_CHARS, MAX_CANDIDATES
 from bilevel.loop.loop import MAX_REASONS_CHARS, Loop
 from bilevel.loop.pipeline import Pipeline
 from bilevel.sandbox.confined_mechanism import MAX_RENDERS, confine
-from bilevel.sandbox.hosted import Limits
+from bilevel.sandbox.worker_handle import Limits
 from tests.helpers import Listed, Parabola, loop
 from tests.llm.support import Canned, reply, session
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bilevel.sandbox import spare
-from bilevel.sandbox.hosted import CONFINING, Hosted, Limits, missing
+from bilevel.sandbox.worker_handle import CONFINING, Limits, WorkerHandle, missing
 
 pytestmark = pytest.mark.skipif(
     all(missing(layer) for layer in CONFINING), reason="; ".join(map(missing, CONFINING))
@@ -26,7 +26,7 @@ LOAD = {
 }
 
 
-def taken(limits: Limits | None = None) -> Hosted:
+def taken(limits: Limits | None = None) -> WorkerHandle:
     """One that has answered, so that the next one is started."""
     hosted = spare.take(limits or Limits())
     hosted.call(LOAD, limit_s=20)

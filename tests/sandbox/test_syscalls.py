@@ -13,8 +13,8 @@ import pytest
 
 from bilevel.sandbox import syscalls
 from bilevel.sandbox.confined_mechanism import confine
-from bilevel.sandbox.hosted import CONFINING, Limits, missing
 from bilevel.sandbox.syscalls import ARCHITECTURES, CALLS, NARROW, Architecture, program
+from bilevel.sandbox.worker_handle import CONFINING, Limits, missing
 from tests.helpers import loop
 
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50001, 0x50026

@@ -8,8 +8,8 @@ import pytest
 
 from bilevel.sandbox.confined_mechanism import ConfinedMechanism, confine
 from bilevel.sandbox.failures import MechanismRaised
-from bilevel.sandbox.hosted import Limits, Surroundings
 from bilevel.sandbox.warming import warm
+from bilevel.sandbox.worker_handle import Limits, Surroundings
 from tests.helpers import loop
 
 CODE = """

@@ -13,18 +13,18 @@ from typing import Any
 
 from bilevel.closable import Closable
 from bilevel.errors import TaskError
-from bilevel.sandbox.failures import WorkerDied
-from bilevel.sandbox.hosted import CONFINING, chosen
-from bilevel.sandbox.kept import (
+from bilevel.sandbox.confined_process import (
     ENVIRONMENT,
     GRACE_S,
     INSIDE,
     WORDS,
-    Kept,
-    Room,
+    ConfinedProcess,
+    Confinement,
     first_frame,
 )
+from bilevel.sandbox.failures import WorkerDied
 from bilevel.sandbox.places import elsewhere, libraries
+from bilevel.sandbox.worker_handle import CONFINING, chosen
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
 INSIDE_HERE = (
@@ -35,7 +35,7 @@ INSIDE_HERE = (
         "guarding",
         "operations",
         "prices",
-        "seat",
+        "script_runner",
         "seeding",
         "served",
     ),
@@ -80,8 +80,8 @@ class ConfinedRun(Closable):
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
         layer = chosen(bounds.layer)
-        room = Room(layer, VARIABLES, _present(PROCESSOR), DEVICES, hidden())
-        self._kept = Kept(room)
+        room = Confinement(layer, VARIABLES, _present(PROCESSOR), DEVICES, hidden())
+        self._kept = ConfinedProcess(room)
         given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=ERROR_CHUNKS)
         self._listener = threading.Thread(target=self._listen, daemon=True)

@@ -8,7 +8,8 @@ from bilevel.tasks.cpu_gpt import identity
 
 HERE = Path(__file__).parent
 WALL = (
-    *("boot", "frames", "hosted", "keeper", "kept", "places", "processor", "syscalls", "worker"),
+    *("boot", "confined_process", "frames", "keeper", "places", "processor", "syscalls"),
+    *("worker", "worker_handle"),
 )
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from bilevel.errors import BilevelError
 from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, TimeLimit
-from bilevel.sandbox.hosted import chosen
+from bilevel.sandbox.worker_handle import chosen
 from bilevel.tasks.cpu_gpt.coefficients import SECONDS_PER
 from bilevel.tasks.cpu_gpt.corpus import Corpus, open_corpus
 from bilevel.tasks.cpu_gpt.harness import TIME_LEN
@@ -34,10 +34,10 @@ from bilevel.tasks.cpu_gpt_code.confinement import Bounds, ConfinedRun, Ended, d
 from bilevel.tasks.cpu_gpt_code.counting import GRACE
 from bilevel.tasks.cpu_gpt_code.identity import evaluator_digest
 from bilevel.tasks.cpu_gpt_code.messages import Account, understood
+from bilevel.tasks.cpu_gpt_code.model_questions import ModelQuestions
 from bilevel.tasks.cpu_gpt_code.pace import Pace, Watch, too_long
-from bilevel.tasks.cpu_gpt_code.questions import Questions
 from bilevel.tasks.cpu_gpt_code.serving import Served
-from bilevel.tasks.cpu_gpt_code.verdict import FILE, Refused, Verdict
+from bilevel.tasks.cpu_gpt_code.verdict import FILE, RunRefused, Verdict
 from bilevel.trace import FailureKind
 
 ANSWERING_CPU_S = 10.0  # beside what training may use
@@ -104,7 +104,7 @@ class Judge:
         """Raises SandboxUnavailable, TaskError."""
         try:
             return self._verdict(self._value())
-        except Refused as error:
+        except RunRefused as error:
             return self._verdict(None, error.kind, error.reason)
         except TimeLimit:
             limit = f"not done after {self._options.limit_s:g} s and stopped"
@@ -129,13 +129,13 @@ class Judge:
             self._hashes["weights"] = hashlib.sha256(weights).hexdigest()
             if not self._served.tokens:
                 reason = "the script trained on nothing: it took no batch"
-                raise Refused(FailureKind.NO_METRIC, reason)
+                raise RunRefused(FailureKind.NO_METRIC, reason)
             ask = self._questions(trained, self._watch, self._served.account)
             found = scoring.answers(ask, chunks)
             self._watch.look()
         value = scoring.bits_per_byte(found, chunks, self._corpus.token_bytes())
         if not math.isfinite(value):
-            raise Refused(FailureKind.DIVERGENCE, f"the validation loss is {value}")
+            raise RunRefused(FailureKind.DIVERGENCE, f"the validation loss is {value}")
         with self._run(closed=True) as fresh:
             watch = Watch(fresh, self._pace, self._options.cpu_factor)
             ask = self._made_again(fresh, watch, state, weights)
@@ -152,8 +152,8 @@ class Judge:
             self._to_its_end(fresh, served, watch)
             understood(fresh.ask({"load": state}, weights)[0], "loaded")
             return self._questions(fresh, watch, served.account)
-        except Refused as error:
-            raise Refused(error.kind, f"{SECOND_RUN}: {error.reason}") from None
+        except RunRefused as error:
+            raise RunRefused(error.kind, f"{SECOND_RUN}: {error.reason}") from None
 
     def _run(self, *, closed: bool) -> ConfinedRun:
         order = {
@@ -182,7 +182,7 @@ class Judge:
 
     def _questions(self, run: ConfinedRun, watch: Watch, account: Account) -> scoring.Ask:
         """To a run whose script has ended; what it answers has to fit what it counted."""
-        questions = Questions(run, self._corpus.vocab_size, TIME_LEN)
+        questions = ModelQuestions(run, self._corpus.vocab_size, TIME_LEN)
 
         def ask(tokens: NDArray[np.int64]) -> NDArray[np.float32]:
             logits = questions.ask(tokens)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from bilevel.sandbox.failures import BadFrame
 from bilevel.tasks.cpu_gpt.cost import FEATURES, seconds
-from bilevel.tasks.cpu_gpt_code.verdict import Refused, cheated
+from bilevel.tasks.cpu_gpt_code.verdict import RunRefused, cheated
 from bilevel.trace import FailureKind
 
 SHOWN_CHARS = 4000
@@ -61,13 +61,13 @@ class Account:
 
 
 def understood(message: Mapping[str, Any], wanted: str) -> Any:
-    """What was asked for. Raises Refused with what the run says instead, or BadFrame."""
+    """What was asked for. Raises RunRefused with what the run says instead, or BadFrame."""
     if wanted in message:
         return message[wanted]
     if "over" in message:
         raise over(number(message["over"]))
     if "memory" in message:
-        raise Refused(FailureKind.OUT_OF_MEMORY, "the script wanted more than task.memory_mib")
+        raise RunRefused(FailureKind.OUT_OF_MEMORY, "the script wanted more than task.memory_mib")
     for said, why in FORBIDDEN.items():
         if said in message:
             given = {"what": message[said], "instead": message.get("instead")}
@@ -75,12 +75,12 @@ def understood(message: Mapping[str, Any], wanted: str) -> Any:
             raise cheated(why.format(**shown))
     for said, kind in SAID.items():
         if said in message:
-            raise Refused(kind, str(message[said])[:REASON_CHARS])
+            raise RunRefused(kind, str(message[said])[:REASON_CHARS])
     raise BadFrame(f"{str(list(message))[:200]} instead of {wanted}")
 
 
-def over(used_s: float) -> Refused:
-    return Refused(
+def over(used_s: float) -> RunRefused:
+    return RunRefused(
         FailureKind.TIMEOUT,
         f"over the budget: stopped after {used_s:.4g} modelled seconds; every operation of the "
         "script counts, before, in and after the loop over job.meter, which ends in time by itself",

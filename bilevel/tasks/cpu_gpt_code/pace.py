@@ -17,7 +17,7 @@ from bilevel.tasks.cpu_gpt import train
 from bilevel.tasks.cpu_gpt_code.books import streams
 from bilevel.tasks.cpu_gpt_code.confinement import ConfinedRun
 from bilevel.tasks.cpu_gpt_code.counting import Counter, table
-from bilevel.tasks.cpu_gpt_code.verdict import Refused
+from bilevel.tasks.cpu_gpt_code.verdict import RunRefused
 from bilevel.trace import FailureKind
 
 ROWS = 16  # a micro-batch of the unedited script
@@ -79,7 +79,7 @@ class Watch:
             self._looks_at = time.monotonic() + BETWEEN_S
 
     def look(self) -> None:
-        """Raises Refused where it took more than what it has booked explains, however slow the
+        """Raises RunRefused where it took more than what it has booked explains, however slow the
         machine is found to be now."""
         self.spent_s = self._run.cpu_s - self._began_s
         for measured in range(TIMES):
@@ -88,7 +88,7 @@ class Watch:
             self.allowed_s = self._pace.allows_s(self._modelled_s, self._calls, self._factor)
             if self.spent_s <= self.allowed_s:
                 return
-        raise Refused(FailureKind.TIMEOUT, too_long(self._factor))
+        raise RunRefused(FailureKind.TIMEOUT, too_long(self._factor))
 
 
 def too_long(factor: float) -> str:

@@ -5,7 +5,6 @@ import tempfile
 
 def serve() -> None:
     tempfile.tempdir = "/"  # torch asks for a place to write when it starts; there is none
+    from bilevel.tasks.cpu_gpt_code import script_runner
 
-    from bilevel.tasks.cpu_gpt_code import seat
-
-    seat.serve()
+    script_runner.serve()

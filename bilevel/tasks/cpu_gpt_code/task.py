@@ -10,7 +10,7 @@ from typing import Any
 
 from bilevel.errors import TaskError
 from bilevel.parameters import Text
-from bilevel.sandbox.hosted import chosen
+from bilevel.sandbox.worker_handle import chosen
 from bilevel.space import Config, SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.corpus import Corpus, DamagedCorpus, open_corpus

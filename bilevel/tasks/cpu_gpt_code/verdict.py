@@ -50,7 +50,7 @@ class Verdict:
         return cls(**{**fields, "kind": None if kind is None else FailureKind(kind)})
 
 
-class Refused(Exception):
+class RunRefused(Exception):
     """Why a run has no value, and of which kind that failure is."""
 
     def __init__(self, kind: FailureKind, reason: str) -> None:
@@ -59,6 +59,6 @@ class Refused(Exception):
         self.reason = reason
 
 
-def cheated(reason: str) -> Refused:
+def cheated(reason: str) -> RunRefused:
     """A run whose answers do not count, whatever they are."""
-    return Refused(FailureKind.INVALID_PROPOSAL, reason)
+    return RunRefused(FailureKind.INVALID_PROPOSAL, reason)

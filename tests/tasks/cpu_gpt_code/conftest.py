@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.sandbox.hosted import CONFINING, missing
+from bilevel.sandbox.worker_handle import CONFINING, missing
 from bilevel.tasks.cpu_gpt.corpus import Corpus
 from bilevel.tasks.cpu_gpt_code import judge
 from bilevel.tasks.cpu_gpt_code.verdict import FILE, Verdict

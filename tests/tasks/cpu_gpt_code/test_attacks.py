@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.sandbox.hosted import missing
+from bilevel.sandbox.worker_handle import missing
 from bilevel.tasks.cpu_gpt.corpus import Corpus
 from tests.tasks.cpu_gpt_code.attacks import ATTACKS, Attack
 from tests.tasks.cpu_gpt_code.conftest import judged

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bilevel.sandbox.hosted import CONFINING, missing
+from bilevel.sandbox.worker_handle import CONFINING, missing
 from bilevel.tasks.cpu_gpt.corpus import VALIDATION, Corpus
 from bilevel.tasks.cpu_gpt.identity import SCRIPT
 from bilevel.tasks.cpu_gpt_code import confinement, judge
-from bilevel.tasks.cpu_gpt_code.questions import UNTOLD
+from bilevel.tasks.cpu_gpt_code.model_questions import UNTOLD
 from bilevel.trace import FailureKind
 from tests.tasks.cpu_gpt_code.conftest import HEAD, TAIL, judged, script
 

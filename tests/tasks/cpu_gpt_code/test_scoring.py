@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bilevel.errors import TaskError
 from bilevel.tasks.cpu_gpt_code.scoring import Ask, Chunks, answers, bits_per_byte, check_past
-from bilevel.tasks.cpu_gpt_code.verdict import Refused
+from bilevel.tasks.cpu_gpt_code.verdict import RunRefused
 
 VOCAB, TIME = 11, 16
 Tokens = NDArray[np.int64]
@@ -97,7 +97,7 @@ def test_an_honest_model_passes_wherever_it_is_cut() -> None:
 
 @pytest.mark.parametrize("make", [peeking, remembering, learning, mixing], ids=lambda f: f.__name__)
 def test_what_depends_on_more_than_the_past_is_refused(make: Callable[[], Ask]) -> None:
-    with pytest.raises(Refused, match="same prediction for the same past"):
+    with pytest.raises(RunRefused, match="same prediction for the same past"):
         check(make(), make())
 
 
@@ -114,7 +114,7 @@ def silent_at_the_end(tokens: Tokens) -> Logits:
 
 @pytest.mark.parametrize("fresh", [honest(), silent, silent_at_the_end])
 def test_a_model_that_knows_it_is_checked_is_refused(fresh: Ask) -> None:
-    with pytest.raises(Refused, match="same prediction for the same past"):
+    with pytest.raises(RunRefused, match="same prediction for the same past"):
         check(peeking(), fresh)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bilevel.errors import SpaceError
-from bilevel.sandbox import hosted
+from bilevel.sandbox import worker_handle
 from bilevel.sandbox.failures import SandboxUnavailable
 from bilevel.tasks.cpu_gpt.corpus import TRAIN, Corpus, DamagedCorpus
 from bilevel.tasks.cpu_gpt.identity import SCRIPT as BASELINE
@@ -85,6 +85,6 @@ def test_the_journal_keeps_the_script() -> None:
 
 
 def test_it_is_not_run_without_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosted, "missing", lambda layer: f"no {layer}")
+    monkeypatch.setattr(worker_handle, "missing", lambda layer: f"no {layer}")
     with pytest.raises(SandboxUnavailable, match="no sandlock; no bwrap"):
         CpuGptCode(name="code", budget_s=1, limit_s=1).ready()

@@ -171,7 +171,7 @@ def limit_cpu(more_s: float) -> None:
 
 def _forget() -> None:
     """The counter's modules are known to nobody who asks for them by name."""
-    for name in ("books", "counting", "prices", "operations", "guarding", "seat"):
+    for name in ("books", "counting", "prices", "operations", "guarding", "script_runner"):
         sys.modules.pop(f"{__package__}.{name}", None)
         vars(sys.modules[__package__]).pop(name, None)
 

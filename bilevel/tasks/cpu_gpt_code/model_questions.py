@@ -15,7 +15,7 @@ from bilevel.sandbox.failures import BadFrame
 from bilevel.tasks.cpu_gpt.evaluate import CHUNKS_AT_ONCE
 from bilevel.tasks.cpu_gpt_code.confinement import ConfinedRun, Ended
 from bilevel.tasks.cpu_gpt_code.messages import number, understood
-from bilevel.tasks.cpu_gpt_code.verdict import Refused, cheated
+from bilevel.tasks.cpu_gpt_code.verdict import RunRefused, cheated
 from bilevel.trace import FailureKind
 
 UNTOLD = (
@@ -24,12 +24,12 @@ UNTOLD = (
 )
 
 
-class Questions:
+class ModelQuestions:
     """To one run, from its first to its last. `most_s_per_token` and `used_s` are modelled
     seconds, as the run counts them."""
 
     def __init__(self, run: ConfinedRun, vocab_size: int, time_len: int) -> None:
-        """Asks about random tokens. Raises Refused, SandboxError with what the run says."""
+        """Asks about random tokens. Raises RunRefused, SandboxError with what the run says."""
         self._run = run
         self._vocab_size = vocab_size
         self.most_s_per_token = self.used_s = 0.0
@@ -38,16 +38,16 @@ class Questions:
         )
 
     def ask(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Logits (rows, time, vocabulary) for tokens (rows, time). Raises Refused, and Ended with
-        an exit code and no word; time limits as they are."""
+        """Logits (rows, time, vocabulary) for tokens (rows, time). Raises RunRefused, and Ended
+        with an exit code and no word; time limits as they are."""
         try:
             return self._answered(tokens)
         except Ended as error:
             raise Ended(error.code, UNTOLD) from None
-        except Refused as error:
-            raise Refused(error.kind, UNTOLD) from None
+        except RunRefused as error:
+            raise RunRefused(error.kind, UNTOLD) from None
         except BadFrame:
-            raise Refused(FailureKind.INVALID_PROPOSAL, UNTOLD) from None
+            raise RunRefused(FailureKind.INVALID_PROPOSAL, UNTOLD) from None
 
     def _answered(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
         shape = [*tokens.shape, self._vocab_size]
@@ -57,7 +57,7 @@ class Questions:
         given = understood(message, "logits")
         if given != shape or len(raw) != size:
             reason = f"model(tokens {list(tokens.shape)}) gave {str(given)[:80]}, expected {shape}"
-            raise Refused(FailureKind.CRASH, reason)
+            raise RunRefused(FailureKind.CRASH, reason)
         spent_s = number(message.get("used_s"))
         if not spent_s > 0:
             raise cheated("the model predicts without one counted operation")

@@ -23,7 +23,9 @@ WORDS = (
     *("errors", "frozen", "randomness", "parameters", "space", "trace", "credit"),
     *("view", "mechanism", "invention", "strict_json"),
 )
-INSIDE = (*("failures", "frames", "wire", "picture", "clocks", "syscalls", "warming", "worker"),)
+INSIDE = (
+    *("failures", "frames", "wire", "worker_views", "clocks", "syscalls", "warming", "worker"),
+)
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "LC_ALL": "C.UTF-8",
@@ -36,7 +38,7 @@ HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Room:
+class Confinement:
     """What the process is given beside the interpreter and its libraries, and what of those is
     hidden from it: each file that is opened takes a little longer then."""
 
@@ -47,10 +49,10 @@ class Room:
     hidden: tuple[str, ...] = ()
 
 
-class Kept:
+class ConfinedProcess:
     """The process and its keeper. Its standard streams are whoever's who holds this."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Confinement) -> None:
         control, self._control = os.pipe()
         self._namespaces = room.layer == "sandlock" and namespaces()
         order = {

@@ -8,7 +8,7 @@ from bilevel.trace import Trace, Trial
 from bilevel.view import Brief, View
 
 
-class Showing:
+class ViewUpdates:
     """What one worker was shown: a new worker needs a new one."""
 
     def __init__(self) -> None:

@@ -15,6 +15,14 @@ from typing import Any, Protocol
 from bilevel.closable import Closable
 from bilevel.errors import ConfigError
 from bilevel.sandbox import replies, syscalls
+from bilevel.sandbox.confined_process import (
+    ENVIRONMENT,
+    INSIDE,
+    WORDS,
+    ConfinedProcess,
+    Confinement,
+    first_frame,
+)
 from bilevel.sandbox.failures import (
     BadFrame,
     MechanismRaised,
@@ -24,7 +32,6 @@ from bilevel.sandbox.failures import (
     WorkerDied,
 )
 from bilevel.sandbox.frames import Channel
-from bilevel.sandbox.kept import ENVIRONMENT, INSIDE, WORDS, Kept, Room, first_frame
 from bilevel.sandbox.processor import REST_S, Allowance, clocks, spent_s
 from bilevel.workers.job import without_addresses
 from bilevel.workers.stopping import await_own_signal, told_to_end
@@ -112,14 +119,14 @@ def _everywhere(said: str) -> str:
     return _LONG.sub("...", without_addresses(said))
 
 
-class Wishes(Protocol):
+class HostServices(Protocol):
     """Answers what a worker may ask of the host in the middle of a call."""
 
-    def granted(self, wish: replies.Reply, hosted: "Hosted") -> Mapping[str, Any]:
+    def granted(self, wish: replies.Reply, hosted: "WorkerHandle") -> Mapping[str, Any]:
         """Raises BadFrame for what may not be asked."""
 
 
-class Hosted(Closable):
+class WorkerHandle(Closable):
     """One worker process and its keeper; after a failure it is gone for good."""
 
     def __init__(self, limits: Limits, surroundings: Surroundings = HERE) -> None:
@@ -127,7 +134,7 @@ class Hosted(Closable):
         self._limits = limits
         environment = {**ENVIRONMENT, "PYTHONHASHSEED": str(surroundings.hash_seed)}
         layer = chosen(limits.layer)
-        self._kept = Kept(Room(layer, environment))
+        self._kept = ConfinedProcess(Confinement(layer, environment))
         given, told, _ = self._kept.streams
         self._channel = Channel(told.fileno(), given.fileno(), patient=False)
         self._open = True
@@ -159,7 +166,7 @@ class Hosted(Closable):
     def call(
         self,
         request: Mapping[str, Any],
-        wishes: "Wishes | None" = None,
+        wishes: "HostServices | None" = None,
         limit_s: float | None = None,
     ) -> replies.Answered:
         """The answer to one request; what the worker asks for meanwhile, `wishes` answer.

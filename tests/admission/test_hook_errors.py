@@ -2,7 +2,7 @@
 
 import pytest
 
-from bilevel.admission.told import KINDS, REMEDIES, blamed
+from bilevel.admission.hook_errors import KINDS, REMEDIES, blamed
 from bilevel.sandbox.failures import STOPS
 
 SOURCE = "one = 1\nraise ValueError(one)\n"

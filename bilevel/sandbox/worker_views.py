@@ -10,7 +10,7 @@ from bilevel.view import Ask, Asker, Brief, View
 Render = Callable[[int, Mapping[str, Any]], str]
 
 
-class Picture:
+class WorkerViews:
     """Keeps the trace and the spaces of every level; `render` and `ask` are the host's.
 
     A level is known by its depth: 0 is the loop that the mechanism hangs on, 1 the one below.
