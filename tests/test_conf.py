@@ -9,16 +9,17 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from bilevel.commands.run import help_text
-from bilevel.config.checks import CONF, RULES, check
+from bilevel.config.checks import CONF, check
 from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
 from bilevel.mechanism import Mechanism
-from bilevel.sandbox.hosted import LAYERS
+from bilevel.sandbox.hosted import LAYERS, Limits
 from bilevel.search.build import levels
 from bilevel.search.dry_run import plan
 from bilevel.search.seed_noise import with_measured_noise
-from bilevel.tasks import constants
+from bilevel.settings import settings_of
+from bilevel.tasks import CpuGptCode, constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.examples import digits
 from bilevel.tasks.surrogate import Surrogate
@@ -142,8 +143,9 @@ def test_a_script_s_settings_are_checked(overrides: list[str], told: str) -> Non
 
 
 def test_every_layer_of_the_sandbox_is_legal_and_named() -> None:
-    legal, expected = RULES["task.layer"]
-    assert all(legal(layer) and layer in expected for layer in LAYERS)
+    for component in (CpuGptCode, Limits):
+        said = settings_of(component)["layer"]
+        assert all(said.allows(layer) and layer in said.expected for layer in LAYERS)
 
 
 def test_a_dry_run_needs_no_checkout() -> None:

@@ -14,7 +14,7 @@ WORDS = (
 
 FLOORS = (
     WORDS,
-    ("journal", "statistics"),
+    ("journal", "settings", "statistics"),
     ("workers",),
     ("llm", "sandbox"),
     ("proposers", "tasks"),
