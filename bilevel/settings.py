@@ -68,8 +68,8 @@ class Setting:
 
     @property
     def expected(self) -> str:
-        """What a legal value is; empty where any value is."""
-        return next((one.words for one in self.said if isinstance(one, Expected)), "")
+        """What a legal value is, in the words that were added last; empty where any value is."""
+        return next((one.words for one in reversed(self.said) if isinstance(one, Expected)), "")
 
     def allows(self, value: object) -> bool:
         """A bool is no number, a text is none either, and numbers are finite."""

@@ -100,6 +100,11 @@ def test_no_message_shows_a_secret() -> None:
     assert settings_of(Mine)["limit_s"].shown("x") == "'x'"
 
 
+def test_words_of_ones_own_are_added_last() -> None:
+    annotation = Annotated[File, Expected("a folder")]
+    assert Setting("x", annotation, annotation.__metadata__).expected == "a folder"
+
+
 def test_a_mark_alone_allows_anything() -> None:
     assert Setting("x", Annotated[str | None, FREE], (FREE,)).allows(3)
 
