@@ -75,10 +75,12 @@ class Setting:
         """A bool is no number, a text is none either, and numbers are finite."""
         from pydantic import ValidationError  # --help does without
 
+        if not self.expected:
+            return True
         try:
             self._adapter.validate_python(value)
         except ValidationError:
-            return not self.expected
+            return False
         return True
 
     def shown(self, value: object) -> str:
@@ -99,7 +101,11 @@ class Setting:
 def settings_of(component: Callable[..., Any]) -> Mapping[str, Setting]:
     """The settings that a component describes, by name."""
     found: dict[str, Setting] = {}
-    for argument in inspect.signature(component).parameters.values():
+    try:
+        arguments = inspect.signature(component).parameters.values()
+    except ValueError:  # one that is built in
+        return found
+    for argument in arguments:
         annotation = _resolved(argument.annotation, component)
         said = getattr(annotation, "__metadata__", ())
         if any(isinstance(one, Expected | Mark | SharedIf) for one in said):

@@ -64,6 +64,7 @@ def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> No
         pytest.importorskip(choice)
     chosen = f"{group}={choice}"
     settings = with_measured_noise(composed(chosen, *NEEDED.get(chosen, [])))
+    check({**settings, "dry_run": True})
     assert plan(settings).others == 11
 
 

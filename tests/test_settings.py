@@ -106,7 +106,9 @@ def test_words_of_ones_own_are_added_last() -> None:
 
 
 def test_a_mark_alone_allows_anything() -> None:
+    """Also where the type is one that only the component knows."""
     assert Setting("x", Annotated[str | None, FREE], (FREE,)).allows(3)
+    assert Setting("x", Annotated[Mine, FREE], (FREE,)).allows({"_target_": "tests.Mine"})
 
 
 VALUES: tuple[Any, ...] = (

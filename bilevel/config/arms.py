@@ -8,11 +8,10 @@ from typing import Annotated, Any
 
 import yaml
 
-from bilevel.config.checks import CONF
+from bilevel.config.checks import CONF, ROLE
 from bilevel.errors import ConfigError
 from bilevel.settings import Name, Switch, Whole, one_of, settings_of
 
-ROLE = "role"
 CLASSICAL = "classical"
 KINDS = ("mechanism", CLASSICAL)
 
@@ -54,7 +53,13 @@ def roles() -> Mapping[str, Role]:
 
 def role_of(arm: str, told: str = "") -> Role:
     """As a run's tag tells it; without one, as the file of the arm does, if there is one."""
-    return role(json.loads(told), f"{arm}: {ROLE}") if told else roles().get(arm, Role())
+    if not told:
+        return roles().get(arm, Role())
+    try:
+        said = json.loads(told)
+    except ValueError:
+        said = told
+    return role(said, f"{arm}: {ROLE}")
 
 
 def role(said: Any, place: str) -> Role:

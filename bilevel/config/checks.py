@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bilevel.config.declared import declared
 from bilevel.errors import ConfigError
-from bilevel.settings import NOT_WHERE_DRY
 
 CONF = (Path(__file__).parents[1] / "conf").resolve()
 GROUPS = (
@@ -22,11 +20,14 @@ GROUPS = (
     "tracking",
     "sandbox",
 )
+ROLE = "role"  # what the file of an arm says of the arm, and no setting of its search
 PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def check(settings: Mapping[str, Any]) -> None:
     """Raises ConfigError that names the first wrong key, its value and what was expected."""
+    from bilevel.config.declared import declared  # --help does without
+
     for group in GROUPS:
         found: Any = settings
         for name in group.split("."):
@@ -47,6 +48,9 @@ def check(settings: Mapping[str, Any]) -> None:
 
 def not_given(settings: Mapping[str, Any]) -> list[str]:
     """What a plan does without, and is not given here."""
+    from bilevel.config.declared import declared
+    from bilevel.settings import NOT_WHERE_DRY
+
     return [
         key
         for key, value, said in declared(settings)

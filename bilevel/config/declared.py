@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pkgutil import resolve_name
+from importlib import import_module
 from typing import Annotated, Any
 
-from bilevel.errors import ConfigError
+from bilevel.errors import BilevelError, ConfigError
 from bilevel.llm.endpoint import Endpoint
 from bilevel.loop.rules import Rules
 from bilevel.settings import (
@@ -80,7 +80,7 @@ class Baseline:
     tokens_a_call: Annotated[Amount, FREE]
 
 
-GROUPS: Mapping[str, Callable[..., Any]] = {
+DESCRIBED: Mapping[str, Callable[..., Any]] = {
     "": Platform,
     "search": Search,
     "rules": Rules,
@@ -136,7 +136,7 @@ def _said_of(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Se
     """By the name of a setting in the group at this place. A group with a `proposer` holds some of
     the proposer's own."""
     key = ".".join(place)
-    group = GROUPS.get(key) or GROUPS.get(".".join((*place[:-1], "*")))
+    group = DESCRIBED.get(key) or DESCRIBED.get(".".join((*place[:-1], "*")))
     proposer = node.get("proposer")
     inside = proposer.get(TARGET) if isinstance(proposer, Mapping) else None
     found = dict(settings_of(component(inside, f"{key}.proposer"))) if inside else {}
@@ -147,12 +147,23 @@ def _said_of(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Se
 
 @cache
 def component(target: str, key: str) -> Callable[..., Any]:
-    """Whatever has this dotted name. Raises ConfigError where there is nothing."""
+    """Whatever has this dotted name. Raises ConfigError where there is nothing to call."""
+    first, *names = target.split(".")
     try:
-        found: Callable[..., Any] = resolve_name(target)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(
-            f"{key}.{TARGET}={target!r}: expected the dotted name of a class or a function that "
-            f"can be imported ({error})"
-        ) from error
+        found = import_module(first)
+        for place, name in enumerate(names, start=1):
+            if not hasattr(found, name):
+                import_module(".".join([first, *names[:place]]))
+            found = getattr(found, name)
+    except BilevelError:
+        raise
+    except Exception as error:  # whatever a module of somebody's own raises
+        raise ConfigError(f"{_wrong(key, target)} ({type(error).__name__}: {error})") from error
+    if not callable(found):
+        raise ConfigError(_wrong(key, target))
     return found
+
+
+def _wrong(key: str, target: str) -> str:
+    said = "the dotted name of a class or a function that can be imported"
+    return f"{key}.{TARGET}={target!r}: expected {said}"

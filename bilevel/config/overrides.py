@@ -12,7 +12,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bilevel.config.arms import ROLE
+from bilevel.config.checks import ROLE
 from bilevel.config.former_names import current
 from bilevel.errors import BilevelError, ConfigError
 

@@ -13,13 +13,14 @@ from bilevel.search.identity import identify
 
 
 def test_the_controls_come_in_their_places() -> None:
-    assert controls(roles()) == [
-        *("level1", "restart", "sham", "as_published", "level1_tokens"),
-        *("random", "tpe", "cmaes", "gp", "smac"),
-    ]
+    found = controls(roles())
+    assert found[0] == "level1"
+    kinds = [roles()[arm].control for arm in found]
+    assert kinds == sorted(kinds, reverse=True)  # classical ones come last
+    assert found.index("restart") < found.index("sham") < found.index("as_published")
     places = [roles()[arm].place for arm in controls(roles())]
     assert len({*places}) == len(places)
-    assert checks(roles()) == {"placebo": "level1"}
+    assert checks(roles())["placebo"] == "level1"
 
 
 @pytest.mark.parametrize("arm", roles())
@@ -41,6 +42,11 @@ def test_a_role_comes_back_from_its_tag() -> None:
     for one in (Role(), Role("classical", 3), Role(edits_texts=True), Role(checked_against="a")):
         assert role_of("anything", one.told()) == one
     assert Role().told() == "{}"
+
+
+def test_a_tag_that_no_version_wrote_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"sham: role='control=x': expected some of control"):
+        role_of("sham", "control=x")
 
 
 def test_without_a_tag_it_is_that_of_the_file_of_this_name() -> None:

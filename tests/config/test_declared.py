@@ -48,11 +48,27 @@ def test_one_that_says_nothing_is_not_checked() -> None:
     check(with_task(Silent, depth="anything"))
 
 
-def test_one_that_is_not_there_is_named() -> None:
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("bilevel.tasks.Missing", "ModuleNotFoundError: No module named 'bilevel.tasks.Missing'"),
+        ("nowhere.Mine", "No module named 'nowhere'"),
+        ("bilevel.tasks.Surrogate.missing", "No module named 'bilevel.tasks.Surrogate'"),
+        ("bilevel.tasks", "a class or a function that can be imported$"),
+    ],
+)
+def test_one_that_is_not_there_is_named(target: str, told: str) -> None:
     settings = composed(CONF, [])
-    settings["task"]["_target_"] = "bilevel.tasks.Missing"
-    with pytest.raises(ConfigError, match=r"task\._target_='bilevel\.tasks\.Missing': expected"):
+    settings["task"]["_target_"] = target
+    with pytest.raises(ConfigError, match=told) as caught:
         check(settings)
+    assert str(caught.value).startswith(f"task._target_='{target}': expected the dotted name")
+
+
+def test_one_that_is_built_in_says_nothing() -> None:
+    settings = composed(CONF, [])
+    settings["task"]["_target_"] = "builtins.dict"
+    check(settings)
 
 
 def test_a_task_of_ones_own_says_what_is_free() -> None:
