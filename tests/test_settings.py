@@ -101,7 +101,7 @@ def test_no_message_shows_a_secret() -> None:
 
 
 def test_words_of_ones_own_are_added_last() -> None:
-    annotation = Annotated[File, Expected("a folder")]
+    annotation: Any = Annotated[File, Expected("a folder")]
     assert Setting("x", annotation, annotation.__metadata__).expected == "a folder"
 
 
