@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bilevel.baselines.directions import Direction, Questions, feasible, notes
 from bilevel.baselines.episode import Episode, topic
@@ -18,6 +18,7 @@ from bilevel.llm.prompts import Prompt, cell
 from bilevel.llm.reply import MAX_HYPOTHESIS, by_name
 from bilevel.llm.schemas import TEXT, changes, record
 from bilevel.llm.tables import trial_table
+from bilevel.settings import FREE, SharedIf
 from bilevel.space import SearchSpace
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
@@ -54,8 +55,8 @@ class EvoScientist:
         self,
         space: SearchSpace,
         *,
-        memory: str = "search",
-        shared: SharedMemory | None = None,
+        memory: Annotated[str, SharedIf("study")] = "search",
+        shared: Annotated[SharedMemory | None, FREE] = None,
         episode_trials: int = 6,
         directions: int = 6,
         kept: int = 3,

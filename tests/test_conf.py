@@ -10,18 +10,20 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from bilevel.commands.run import help_text
-from bilevel.config.checks import RULES, check
+from bilevel.config.checks import check
+from bilevel.config.declared import Outer
 from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
 from bilevel.levels.context import CONTEXTS
 from bilevel.mechanism import Mechanism
-from bilevel.sandbox.worker_handle import LAYERS
+from bilevel.sandbox.worker_handle import LAYERS, Limits
 from bilevel.search.build import levels
 from bilevel.search.dry_run import plan
 from bilevel.search.seed_noise import with_measured_noise
-from bilevel.tasks import constants
+from bilevel.settings import settings_of
+from bilevel.tasks import CpuGptCode, constants
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.examples import digits
 from bilevel.tasks.surrogate import Surrogate
@@ -66,6 +68,7 @@ def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> No
         pytest.importorskip(choice)
     chosen = f"{group}={choice}"
     settings = with_measured_noise(composed(chosen, *NEEDED.get(chosen, [])))
+    check({**settings, "dry_run": True})
     assert plan(settings).others == 11
 
 
@@ -106,12 +109,13 @@ def test_what_level_2_is_shown_can_be_set_and_the_control_of_tokens_goes_by_it()
         spent.append(control["proposer"]["extra_tokens_a_trial"])
         assert spent[-1] == control["as_bilevel"][wanted]
     assert spent[0] < spent[1]
-    told = "context='code': expected interface or source"
+    told = "context='code': expected one of interface, source"
     for arm, key in (("level1", "outer"), ("level2", "outer.levels.inventor.proposer")):
         with pytest.raises(ConfigError, match=told):
             check(composed(f"arm={arm}", f"{key}.context=code"))
-    legal, expected = RULES["outer.context"]
-    assert all(legal(context) and context in expected for context in CONTEXTS)
+    said = settings_of(Outer)["context"]
+    assert said.expected == f"one of {', '.join(CONTEXTS)}"
+    assert all(said.allows(context) for context in CONTEXTS)
 
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])
@@ -185,8 +189,9 @@ def test_a_script_s_settings_are_checked(overrides: list[str], told: str) -> Non
 
 
 def test_every_layer_of_the_sandbox_is_legal_and_named() -> None:
-    legal, expected = RULES["task.layer"]
-    assert all(legal(layer) and layer in expected for layer in LAYERS)
+    for component in (CpuGptCode, Limits):
+        said = settings_of(component)["layer"]
+        assert all(said.allows(layer) and layer in said.expected for layer in LAYERS)
 
 
 def test_a_dry_run_needs_no_checkout() -> None:

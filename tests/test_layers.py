@@ -15,7 +15,7 @@ WORDS = (
 
 FLOORS = (
     WORDS,
-    ("journal", "statistics"),
+    ("journal", "settings", "statistics"),
     ("workers",),
     ("llm", "sandbox"),
     ("proposers", "tasks"),

@@ -6,14 +6,14 @@ while those refuse, the exact reason and another attempt.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from bilevel.admission import admit
 from bilevel.admission.hook_errors import blamed
 from bilevel.admission.lint import DECIDING
 from bilevel.admission.names import ALLOWED_IMPORTS
 from bilevel.invention import Admission, Attempt, Invention
-from bilevel.levels.context import INTERFACE, platform
+from bilevel.levels.context import CONTEXTS, INTERFACE, platform
 from bilevel.llm import prompts
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
@@ -23,6 +23,7 @@ from bilevel.loop.rules import ALTERNATE, PROPOSER
 from bilevel.mechanism import CARRIERS, HOOKS
 from bilevel.randomness import digest
 from bilevel.sandbox.worker_handle import Limits
+from bilevel.settings import one_of
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
@@ -67,7 +68,7 @@ class Inventor:
         temperature: float | None = None,
         becomes: str = JOINS,
         turn: str = PROPOSER,
-        context: str = INTERFACE,
+        context: Annotated[str, *one_of(CONTEXTS)] = INTERFACE,
     ) -> None:
         self._platform = platform(context)
         self._becomes = becomes

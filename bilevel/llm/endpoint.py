@@ -4,12 +4,25 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from bilevel.errors import ConfigError
 from bilevel.llm.dialect import FORMATS
 from bilevel.llm.faults import Place
 from bilevel.llm.ledger import Caps
+from bilevel.settings import (
+    FREE,
+    SECRET,
+    Amount,
+    Cap,
+    Count,
+    CountCap,
+    Seconds,
+    Variable,
+    Warmth,
+    WholeOrNone,
+)
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HIDDEN = "[the key]"
@@ -24,19 +37,19 @@ class Endpoint:
 
     name: str
     model: str
-    base_url: str | None
-    timeout_s: float = 120.0
-    api_key_env: str | None = None
-    max_attempts: int = 5
-    temperature: float | None = None
+    base_url: Annotated[str | None, FREE]
+    timeout_s: Annotated[Seconds, FREE] = 120.0
+    api_key_env: Annotated[Variable, FREE, SECRET] = None
+    max_attempts: Annotated[Count, FREE] = 5
+    temperature: Warmth = None
     structured: str = "json_schema"
     max_tokens: int | None = None
-    price_per_mtok_in: float = 0.0
-    price_per_mtok_out: float = 0.0
-    max_calls: int | None = None
-    max_total_tokens: int | None = None
-    max_usd: float | None = None
-    max_unusable: int | None = 8
+    price_per_mtok_in: Annotated[Amount, FREE] = 0.0
+    price_per_mtok_out: Annotated[Amount, FREE] = 0.0
+    max_calls: Annotated[CountCap, FREE] = None
+    max_total_tokens: Annotated[CountCap, FREE] = None
+    max_usd: Annotated[Cap, FREE] = None
+    max_unusable: Annotated[WholeOrNone, FREE] = 8
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bilevel.closable import Closable
 from bilevel.errors import ConfigError, EndpointRefused, Unrecorded
@@ -12,6 +12,7 @@ from bilevel.llm.client import Messages
 from bilevel.llm.completion import Completion
 from bilevel.llm.endpoint import Endpoint
 from bilevel.llm.request import REPLY, request_of
+from bilevel.settings import FREE
 
 PRICES = ("price_per_mtok_in", "price_per_mtok_out")
 _NOWHERE = "http://recorded.invalid/v1"
@@ -117,6 +118,6 @@ class Silent:
         return
 
 
-def recorded_client(*, journal: str, study: str, **config: Any) -> RecordedClient:
+def recorded_client(*, journal: Annotated[str, FREE], study: str, **config: Any) -> RecordedClient:
     """A client from the keys of conf/llm/replay.yaml; `study` is part of the journal's path."""
     return RecordedClient(Path(journal), **config)

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Protocol
 
 from bilevel.errors import ConfigError
+from bilevel.settings import Amount, Spread, Whole
 from bilevel.trace import Trial
 from bilevel.view import View
 
@@ -81,10 +82,10 @@ class NoiseAware(Acceptance):
 
     def __init__(
         self,
-        sd: float | None,
-        threshold_sds: float = 1.0,
-        lucky_sds: float = 2.0,
-        retests: int = 1,
+        sd: Spread,
+        threshold_sds: Amount = 1.0,
+        lucky_sds: Amount = 2.0,
+        retests: Whole = 1,
     ) -> None:
         if sd is None:
             raise ConfigError(

@@ -4,9 +4,13 @@ A rule that changes gets a new name, so that a journal is read under the rules i
 """
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from bilevel.settings import one_of
 
 OUTCOME, HOOK = "outcome", "hook"
 ALTERNATE, PROPOSER = "alternate", "proposer"
+LIVE, TURN = (OUTCOME, HOOK), (ALTERNATE, PROPOSER)
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,5 @@ class Rules:
     (`proposer`, until November 2026).
     """
 
-    live: str = OUTCOME
-    turn: str = ALTERNATE
-
-
-LIVE, TURN = (OUTCOME, HOOK), (ALTERNATE, PROPOSER)
+    live: Annotated[str, *one_of(LIVE)] = OUTCOME
+    turn: Annotated[str, *one_of(TURN)] = ALTERNATE

@@ -1,10 +1,11 @@
 """Every arm against the controls of its study, or the reason why there is no comparison."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from statistics import fmean
 
+from bilevel.config.arms import CLASSICAL, Role, checks, controls, role_of
 from bilevel.report.alike import refusal
 from bilevel.report.numbers import SearchRow
 from bilevel.statistics import estimates
@@ -14,15 +15,6 @@ from bilevel.statistics.planning import Seeds, seeds_needed
 from bilevel.statistics.power import ALPHA, seeds_to_reach
 from bilevel.trace import Objective
 
-# Searches without a language model. Each is a control, so that the strongest of them, which only
-# the results can tell, was among the tests that the correction counts.
-CLASSICAL = ("random", "tpe", "cmaes", "gp", "smac")
-# The arms that every other is compared with; a control, with those before it, but no classical
-# search with another one.
-CONTROLS = ("level1", "restart", "sham", "as_published", "level1_tokens", *CLASSICAL)
-# Level 1 by construction: as a control it would put every arm to the same test twice, and each
-# test makes the others' correction dearer. It is held against level 1, and nothing else.
-CHECK, CHECKED = "placebo", "level1"
 OUTCOMES: Mapping[str, Callable[[SearchRow], float | None]] = {
     "confirmed delta": lambda row: row.confirmed_delta,
     "delta": lambda row: row.delta,
@@ -74,11 +66,11 @@ def comparisons(rows: Sequence[SearchRow], objective: Objective) -> tuple[Compar
     """Arms that are no controls first; no pair is tested twice. An outcome that no search has is
     left out; the first that is there is the headline, and it alone is decided."""
     arms = {arm: list(group) for arm, group in groupby(rows, key=lambda row: row.arm)}
-    found: list[Comparison] = []
+    asked, found = pairs(roles_of(rows)), list[Comparison]()
     for outcome, of in OUTCOMES.items():
         if all(of(row) is None for row in rows):
             continue
-        matched = [_matched(outcome, arms[arm], arms[control]) for arm, control in pairs(arms)]
+        matched = [_matched(outcome, arms[arm], arms[control]) for arm, control in asked]
         tests = sum(isinstance(one, _Matched) for one in matched)
         made = [_tested(one, tests) if isinstance(one, _Matched) else one for one in matched]
         corrected = _corrected(made)
@@ -87,18 +79,27 @@ def comparisons(rows: Sequence[SearchRow], objective: Objective) -> tuple[Compar
     return tuple(found)
 
 
-def pairs(arms: Iterable[str]) -> list[tuple[str, str]]:
-    """(arm, control) for everything that is compared."""
-    known = list(arms)
-    controls = [arm for arm in CONTROLS if arm in known]
-    made = [(arm, c) for arm in known if arm not in (*controls, CHECK) for c in controls]
+def roles_of(rows: Sequence[SearchRow]) -> dict[str, Role]:
+    """By arm, as its first search tells it. A classical search is a control wherever it is, so that
+    the strongest, which only the results can tell, was among the tests that the correction
+    counts."""
+    found: dict[str, Role] = {}
+    for row in rows:
+        found.setdefault(row.arm, role_of(row.arm, row.role))
+    return found
+
+
+def pairs(roles: Mapping[str, Role]) -> list[tuple[str, str]]:
+    """(arm, control) for everything that is compared among these arms."""
+    known, held = controls(roles), checks(roles)
+    made = [(arm, c) for arm in roles if arm not in (*known, *held) for c in known]
     made += [
         (arm, c)
-        for place, arm in enumerate(controls)
-        for c in controls[:place]
-        if not {arm, c} <= {*CLASSICAL}
+        for place, arm in enumerate(known)
+        for c in known[:place]
+        if not roles[arm].control == roles[c].control == CLASSICAL
     ]
-    return made + [(CHECK, CHECKED)] * (CHECK in known and CHECKED in known)
+    return made + [(arm, against) for arm, against in held.items() if against in roles]
 
 
 def _matched(outcome: str, arm: list[SearchRow], control: list[SearchRow]) -> Comparison | _Matched:

@@ -48,6 +48,7 @@ class SearchRow:
     prompts: str = ""
     stand_in_version: str = ""
     noise_told: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ def search_row(search: Search) -> SearchRow:
         prompts=search.prompts,
         stand_in_version=search.stand_in_version,
         noise_told=search.noise_told,
+        role=search.role,
     )
 
 

@@ -9,9 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bilevel.config.arms import CLASSICAL, Role, checks, controls, role_of, roles
 from bilevel.report import published
 from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
-from bilevel.report.comparisons import CHECK, CHECKED, CLASSICAL, CONTROLS, Comparison
+from bilevel.report.comparisons import Comparison
 from bilevel.report.figures import Figure
 from bilevel.report.inventions import Invention
 from bilevel.report.numbers import ArmRow
@@ -48,10 +49,16 @@ class Findings:
     avoided: tuple[Avoided, ...]
     inventions: tuple[Invention, ...]
 
+    @property
+    def roles(self) -> dict[str, Role]:
+        """Of the study's arms, and of every other one."""
+        own = {one.arm: role_of(one.arm, one.role) for one in self.study.searches}
+        return {**roles(), **own}
+
 
 def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -> str:
     """The page; `links` are name -> address of what belongs to it."""
-    states = mechanism_states(found.study)
+    states, arms = mechanism_states(found.study), found.roles
     outcomes = list(dict.fromkeys(one.outcome for one in found.comparisons))
     return _template().render(
         found=found,
@@ -60,6 +67,9 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
         css=_text("page.css") + highlighting(),
         figures={figure.name: figure for figure in figures},
         links=links,
+        controls=controls(arms),
+        classical=controls(arms, [CLASSICAL]),
+        checks=checks(arms),
         outcomes=outcomes,
         versions=versions_told(found.study),
         states=sorted(states.items()),
@@ -92,10 +102,6 @@ def _template() -> "Template":
         "words": interval_words,
         "seeds_words": seeds_words,
         "published": published,
-        "controls": CONTROLS,
-        "classical": CLASSICAL,
-        "check": CHECK,
-        "checked": CHECKED,
         "reference": REFERENCE,
         "exact_pairs": EXACT_PAIRS,
         "fewest_seeds": FEWEST_SEEDS,

@@ -90,6 +90,7 @@ class Search:
     prompts: str = ""
     stand_in_version: str = ""
     noise_told: str = ""
+    role: str = ""
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def curve(self, metric: str) -> Mapping[int, float]:
@@ -172,6 +173,7 @@ def _search(tracked: "Tracked") -> Search:
         prompts=tags.get("prompts", ""),
         stand_in_version=tags.get("stand_in_version", ""),
         noise_told=tags.get("noise_told", ""),
+        role=tags.get("role", ""),
         curves=tracked.curves,
     )
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
 
+from bilevel.config.arms import CLASSICAL, controls
 from bilevel.report.alike import refusal
-from bilevel.report.comparisons import CLASSICAL, OUTCOMES
+from bilevel.report.comparisons import OUTCOMES, roles_of
 from bilevel.report.numbers import SearchRow
 from bilevel.trace import Objective
 
@@ -45,7 +46,7 @@ def strongest(rows: Sequence[SearchRow], objective: Objective) -> Strongest | No
     arms = {arm: list(group) for arm, group in groupby(rows, key=lambda row: row.arm)}
     values = {
         arm: fmean(known)
-        for arm in CLASSICAL
+        for arm in controls(roles_of(rows), [CLASSICAL])
         if (known := [v for row in arms.get(arm, ()) if (v := of(row)) is not None])
     }
     if not values:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from bilevel.closable import Closable
 from bilevel.errors import ConfigError
@@ -33,12 +33,14 @@ from bilevel.sandbox.failures import (
 )
 from bilevel.sandbox.frames import Channel
 from bilevel.sandbox.processor import REST_S, Allowance, clocks, spent_s
+from bilevel.settings import FREE, Count, Seconds, Whole, one_of
 from bilevel.workers.job import without_addresses
 from bilevel.workers.stopping import await_own_signal, told_to_end
 
 MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
+Layer = Annotated[str, *one_of(LAYERS)]
 LANDLOCK_ABI = 6
 _LONG = re.compile(r"(?<![\d.])\d{9,}")  # a number that is an address, or a time
 
@@ -50,11 +52,11 @@ class Limits:
     `call_s` and `start_s` are its processor's time, whatever else the machine has to do.
     """
 
-    layer: str = "confined"
-    call_s: float = 2.0
-    start_s: float = 20.0
-    memory_mib: int = 1024
-    asks: int = 2
+    layer: Annotated[Layer, FREE] = "confined"
+    call_s: Annotated[Seconds, FREE] = 2.0
+    start_s: Annotated[Seconds, FREE] = 20.0
+    memory_mib: Annotated[Count, FREE] = 1024
+    asks: Whole = 2
 
     def __post_init__(self) -> None:
         if self.layer not in LAYERS:

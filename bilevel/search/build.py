@@ -10,6 +10,7 @@ from typing import Any
 
 from hydra.utils import instantiate
 
+from bilevel.config.arms import roles
 from bilevel.errors import ConfigError
 from bilevel.journal import JOURNAL, Journal, Recording, held, mend, salvaged
 from bilevel.levels.segment import Segment
@@ -153,9 +154,11 @@ def _proposer(config: Mapping[str, Any], task: Task) -> Proposer:
     proposer: Proposer = instantiate(config["inner"]["proposer"])(task.space)
     texts = [p.name for p in task.space.active if isinstance(p, Text)]
     if texts and not getattr(proposer, "edits_texts", False):
+        editors = [f"arm={arm}" for arm, role in roles().items() if role.edits_texts]
         raise ConfigError(
             f"arm={config['arm']} proposes values of parameters, and task={task.name} is searched "
-            f"by editing {', '.join(texts)}: choose arm=karpathy, or task=cpu_gpt"
+            f"by editing {', '.join(texts)}: choose {' or '.join(editors)}, or a task with "
+            "parameters"
         )
     return proposer
 

@@ -16,6 +16,7 @@ import yaml
 from hydra.utils import instantiate
 from threadpoolctl import threadpool_limits
 
+from bilevel.config.arms import role_of
 from bilevel.config.checks import without_passwords
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.journal import JOURNAL, VOLATILE, Journal, projection
@@ -198,6 +199,7 @@ class Execution:
             prompts=self._versions.get("prompts", ""),
             stand_in_version=self._versions.get("stand_in", ""),
             noise_told=inner.view().about.noise,
+            role=role_of(identity.arm).told(),
         )
         try:
             if settings["fresh"]:

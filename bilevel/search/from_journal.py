@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.config.checks import check
+from bilevel.config.declared import is_free
 from bilevel.config.former_names import current
 from bilevel.config.overrides import composed
 from bilevel.errors import BadInput, JournalError, Unrecorded
 from bilevel.journal import JOURNAL, Data, Journal, read
 from bilevel.search.execution import Execution
-from bilevel.search.identity import flat, identify, is_free
+from bilevel.search.identity import flat, identify
 from bilevel.tracking import NullTracker, Tracker
 
 Settings = dict[str, Any]
@@ -48,17 +49,18 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     and from conf. Raises BadInput for an override that would make it another search."""
     entries = read(journal)
     deciding = header(entries, journal)
+    begun = _nested(deciding)
     arm, _, seed = journal.parent.name.rpartition("-seed")
     for override in overrides:
         key = override.partition("=")[0].lstrip("+~")
-        if not is_free(key):
+        if not is_free(begun, key):
             raise BadInput(
                 f"{override} would make it another search: a replay takes its settings from the "
                 "journal; give it to a new search instead, in another study"
             )
     chosen = str(deciding.get("llm.name", "none"))
     settings = _today(conf, chosen, tuple(map(_added, overrides)))
-    kept = {key: value for key, value in flat(settings) if is_free(key)}
+    kept = {key: value for key, value in flat(settings) if is_free(begun, key)}
     made = _nested({**BEFORE, **deciding, **_of_level_2(deciding), **kept})
     if made["task"]["_target_"] == COMMAND_TASK:
         made["task"] = {**_script_name(entries), **made["task"]}

@@ -6,59 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bilevel.config.declared import is_free, shared
 from bilevel.config.former_names import current
 from bilevel.errors import StudyMismatch, short
 from bilevel.space import canonical
 
-# What may differ between two commands that continue the same search: where it runs, is tracked and
-# shares what it learns, how patient it is, and what it may spend.
-FREE = {
-    "study",
-    "arm",
-    "seed",
-    "fresh",
-    "mend",
-    "dry_run",
-    "results",
-    "tracking",
-    "executor",
-    "sandbox.layer",
-    "sandbox.call_s",
-    "sandbox.start_s",
-    "sandbox.memory_mib",
-    "task.file",
-    "task.script_name",
-    "task.checkout",
-    "task.layer",
-    "llm.base_url",
-    "llm.journal",
-    "llm.timeout_s",
-    "llm.api_key_env",
-    "llm.max_attempts",
-    "llm.max_calls",
-    "llm.max_total_tokens",
-    "llm.max_usd",
-    "llm.max_unusable",
-    "llm.price_per_mtok_in",
-    "llm.price_per_mtok_out",
-    "baseline.calls_a_trial",
-    "baseline.tokens_a_call",
-    "baseline.proposer.shared",
-    "inner.proposer.shared",
-}
-
-# Settings by which the searches of a study learn from each other.
-SHARING = {"baseline.memory": "study"}
-
 
 @dataclass(frozen=True)
 class Identity:
-    """(study, arm, seed), and the resolved configuration that decides what happens."""
+    """(study, arm, seed), and the resolved configuration that decides what happens.
+    `dependent_seeds` is the setting by which a study's seeds are no independent repeats, or
+    nothing."""
 
     study: str
     arm: str
     seed: int
     deciding: Mapping[str, Any]
+    dependent_seeds: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -69,12 +33,6 @@ class Identity:
         """What decides of the task: name -> value."""
         task = "task."
         return {k.removeprefix(task): v for k, v in self.deciding.items() if k.startswith(task)}
-
-    @property
-    def dependent_seeds(self) -> str:
-        """The setting by which a study's seeds are no independent repeats, or nothing."""
-        shared = (f"{k}={v}" for k, v in SHARING.items() if self.deciding.get(k) == v)
-        return ", ".join(shared)
 
     @property
     def search(self) -> str:
@@ -105,13 +63,9 @@ def _told(deciding: Mapping[str, Any], key: str) -> str:
 
 def identify(settings: Mapping[str, Any]) -> Identity:
     """The identity of checked settings."""
-    deciding = {key: value for key, value in flat(settings) if not is_free(key)}
-    return Identity(settings["study"], settings["arm"], settings["seed"], deciding)
-
-
-def is_free(key: str) -> bool:
-    """Whether two commands that continue the same search may differ in it."""
-    return any(key == name or key.startswith(f"{name}.") for name in FREE)
+    deciding = {key: value for key, value in flat(settings) if not is_free(settings, key)}
+    dependent = ", ".join(shared(settings))
+    return Identity(settings["study"], settings["arm"], settings["seed"], deciding, dependent)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,11 +4,25 @@ import contextlib
 import hashlib
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bilevel.errors import TaskError
+from bilevel.settings import (
+    FREE,
+    NOT_WHERE_DRY,
+    SECRET,
+    Command,
+    Expected,
+    File,
+    Parameters,
+    Seconds,
+    Sha256,
+    Variable,
+    Variables,
+    Words,
+)
 from bilevel.space import Config
 from bilevel.tasks import constants
 from bilevel.tasks.command import CommandTask
@@ -19,6 +33,12 @@ BATCHES = ("TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE")
 WINDOWS = "WINDOW_PATTERN"
 TIME_LEN = "MAX_SEQ_LEN"  # tokens in a sequence, a constant of the evaluator
 VARIABLE = "AUTORESEARCH"
+Checkout = Annotated[
+    File,
+    Expected(f"the folder of a checkout, or its path in the environment variable {VARIABLE}"),
+    FREE,
+    NOT_WHERE_DRY,
+]
 NOWHERE = "/no-checkout-given"
 
 
@@ -34,17 +54,17 @@ class Autoresearch(CommandTask):
         self,
         *,
         name: str,
-        command: Sequence[str],
-        parameters: Mapping[str, Mapping[str, Any]],
-        locked: Sequence[str],
-        limit_s: float,
-        checkout: str | None = None,
-        seed_calls: Sequence[str] = ("manual_seed",),
-        seed_names: Sequence[str] = (),
-        seed_variable: str | None = None,
-        prepare_sha256: str | None = None,
-        files: Sequence[str] = (),
-        environment: Sequence[str] = (),
+        command: Command,
+        parameters: Parameters,
+        locked: Words,
+        limit_s: Seconds,
+        checkout: Checkout | None = None,
+        seed_calls: Words = ("manual_seed",),
+        seed_names: Words = (),
+        seed_variable: Variable = None,
+        prepare_sha256: Sha256 = None,
+        files: Words = (),
+        environment: Annotated[Variables, SECRET] = (),
         script_text: str | None = None,
         time_len: int | None = None,
     ) -> None:

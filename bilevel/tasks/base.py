@@ -10,7 +10,12 @@ from bilevel.view import About, View
 
 
 class Task(ABC):
-    """Subclasses set the four attributes and implement `evaluate`."""
+    """Subclasses set the four attributes and implement `evaluate`.
+
+    The arguments of a subclass's constructor are its settings, `task.NAME` on the command line.
+    Those that are annotated with types of `bilevel.settings` (`limit_s: Seconds`,
+    `file: Annotated[File, FREE]`) are checked before a search begins; others are not.
+    """
 
     name: str
     space: SearchSpace

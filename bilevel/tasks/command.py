@@ -5,13 +5,30 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Predicate
 
 from bilevel.errors import ConfigError, TaskError
+from bilevel.settings import (
+    FREE,
+    SECRET,
+    Command,
+    Expected,
+    File,
+    Parameters,
+    Pattern,
+    Seconds,
+    Switch,
+    Text,
+    Variable,
+    Variables,
+    Words,
+)
 from bilevel.space import Config
 from bilevel.tasks import constants, interpreter
 from bilevel.tasks.beside import Beside
@@ -24,6 +41,9 @@ from bilevel.workers.pool import ForkedRunner
 
 OWN = ("script", "seed", "python")  # what a placeholder stands for besides a parameter
 UNBUFFERED = {"PYTHONUNBUFFERED": "1"}  # what a run that is stopped has printed is not lost
+Direction = Annotated[
+    str, Predicate(("minimize", "maximize").__contains__), Expected("minimize or maximize")
+]
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
@@ -45,24 +65,24 @@ class CommandTask(ScriptTask):
         self,
         *,
         name: str,
-        command: Sequence[str],
-        metric: str,
-        parameters: Mapping[str, Mapping[str, Any]],
-        limit_s: float,
-        file: str | None = None,
-        direction: str = "minimize",
-        metric_pattern: str | None = None,
-        locked: Sequence[str] = (),
-        files: Sequence[str] = (),
-        links: Sequence[str] = (),
-        environment: Sequence[str] = (),
+        command: Command,
+        metric: Text,
+        parameters: Parameters,
+        limit_s: Seconds,
+        file: Annotated[File, FREE] | None = None,
+        direction: Direction = "minimize",
+        metric_pattern: Pattern = None,
+        locked: Words = (),
+        files: Words = (),
+        links: Words = (),
+        environment: Annotated[Variables, SECRET] = (),
         variables: Mapping[str, str] | None = None,
-        seed_calls: Sequence[str] = (),
-        seed_names: Sequence[str] = (),
-        seed_variable: str | None = None,
-        cache: bool = False,
+        seed_calls: Words = (),
+        seed_names: Words = (),
+        seed_variable: Variable = None,
+        cache: Switch = False,
         script_text: str | None = None,
-        script_name: str = "script",
+        script_name: Annotated[str, FREE] = "script",
     ) -> None:
         if file is None and script_text is None:
             raise ConfigError("task.file is missing: expected the path of the script")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bilevel.errors import ConfigError
 from bilevel.parameters import Choice, Float, Parameter, PowerOfTwo, Tuple
 from bilevel.randomness import keyed
+from bilevel.settings import Spread
 from bilevel.space import Config, SearchSpace, canonical
 from bilevel.tasks.base import Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
@@ -131,7 +132,7 @@ class Surrogate(Task):
 
     noise_sd: float
 
-    def __init__(self, landscape: str, noise_sd: float | None = None, name: str = "") -> None:
+    def __init__(self, landscape: str, noise_sd: Spread = None, name: str = "") -> None:
         if landscape not in LANDSCAPES:
             valid = ", ".join(LANDSCAPES)
             raise ConfigError(f"task.landscape={landscape} is unknown; valid: {valid}")

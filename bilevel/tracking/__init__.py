@@ -16,7 +16,8 @@ What is written, for scripts that read it:
     parent run     a search: tags kind=search, study, arm, seed, llm, task, search_id, fingerprint,
                    superseded, metric, direction, ended, and stand_in=true for the scripted model;
                    model (and its temperature), task_settings (JSON), dependent_seeds (the setting),
-                   prompts and stand_in_version (digests), noise_told (by the prompts);
+                   prompts and stand_in_version (digests), noise_told (by the prompts),
+                   role (JSON, from the arm's file: control, place, checked_against, edits_texts);
                    by step = trial number: val_bpb (the trial's value), best_val_bpb, delta (best -
                    baseline), trial, and the totals given (tokens, llm_calls, usd, modelled_s,
                    wall_s); in the end confirmed_delta, confirmed_sd, confirmed_n, confirmed/*, and

@@ -48,6 +48,7 @@ def search_tags(info: SearchInfo) -> Tags:
         "prompts": info.prompts,
         "stand_in_version": info.stand_in_version,
         "noise_told": _cut(info.noise_told, _TAG_CHARS),
+        "role": info.role,
     }
     return {
         **common_tags(info),

@@ -40,7 +40,8 @@ class SearchInfo:
     `model` is the language model behind the name `llm`, with its temperature; `task_settings` are
     those that decide what is measured; `dependent_seeds` is the setting, if there is one, by which
     the study's seeds learn from each other. `prompts` and `stand_in_version` are digests, empty
-    where they are not known; `noise_told` is what the prompts say of the metric's noise.
+    where they are not known; `noise_told` is what the prompts say of the metric's noise; `role`
+    is what the arm's file says of it, as JSON.
     """
 
     study: str
@@ -59,6 +60,7 @@ class SearchInfo:
     prompts: str = ""
     stand_in_version: str = ""
     noise_told: str = ""
+    role: str = ""
 
     @property
     def stand_in(self) -> bool:

@@ -14,7 +14,7 @@ TAGS = frozenset((
     "level", "trial", "decision", "moves", "retest_of", "origin", "acted", "label",
     "mechanism", "carrier", "state", "domain", "domain_in_prompt", "admitted", "attempts",
     "problem", "mlflow.parentRunId", "fingerprint", "model", "task_settings", "dependent_seeds",
-    "prompts", "stand_in_version", "noise_told",
+    "prompts", "stand_in_version", "noise_told", "role",
 ))  # fmt: skip
 METRICS = (
     "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s", "first_trial",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bilevel.errors import TrackingError
+from bilevel.settings import Switch
 from bilevel.tracking import content, view
 from bilevel.tracking.environment import environment_json
 from bilevel.tracking.location import DEFAULT_URI, deep_link, resolve, ui_command
@@ -33,7 +34,7 @@ class MlflowTracker:
     """
 
     def __init__(
-        self, uri: str = DEFAULT_URI, artifacts: str | None = None, traces: bool = True
+        self, uri: str = DEFAULT_URI, artifacts: str | None = None, traces: Switch = True
     ) -> None:
         self.uri = resolve(uri)
         self.problem = ""

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from bilevel.settings import Count
 from bilevel.trace import Outcome, Proposal, Trial
 
 
@@ -45,7 +46,7 @@ class Serial:
 class Local(Serial):
     """Up to `workers` at a time; tasks evaluate in processes of their own, so threads suffice."""
 
-    def __init__(self, workers: int = 1) -> None:
+    def __init__(self, workers: Count = 1) -> None:
         if workers < 1:
             raise ValueError(f"executor.workers={workers}: expected at least 1")
         self.workers = workers

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bilevel.errors import ConfigError, TaskError
+from bilevel.settings import Amount, Count, Seconds, Text
 from bilevel.trace import FailureKind, Outcome
 from bilevel.workers.executor import Evaluator, Request
 from bilevel.workers.job import scrubbed_environment
@@ -39,11 +40,11 @@ class Ray:
 
     def __init__(
         self,
-        workers: int,
-        address: str = LOCAL,
-        cpus: float = 1,
-        gpus: float = 0,
-        start_s: float = 300,
+        workers: Count,
+        address: Text = LOCAL,
+        cpus: Amount = 1,
+        gpus: Amount = 0,
+        start_s: Seconds = 300,
     ) -> None:
         if importlib.util.find_spec("ray") is None:
             raise ConfigError("executor=ray needs Ray: .venv/bin/pip install -e '.[ray]'")

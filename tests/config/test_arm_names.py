@@ -12,9 +12,10 @@ from bilevel.commands.promote import main as promote
 from bilevel.commands.replay import main as replay
 from bilevel.commands.sync import main as sync
 from bilevel.config.arm_names import LONGEST, _short
-from bilevel.config.checks import RULES
+from bilevel.config.declared import Platform
 from bilevel.config.files import CONF
 from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.settings import settings_of
 from bilevel.tracking.store import Store
 from tests.commands.test_run import bilevel
 from tests.kills import Run, Searches
@@ -165,4 +166,4 @@ def test_a_long_name_is_cut_and_stays_its_own() -> None:
     one, two = (_short("-".join(["level1", *["mechanism"] * 12, end])) for end in "ab")
     assert one != two
     assert len(one) == len(two) == LONGEST
-    assert all(RULES["arm"][0](name) for name in (one, two, "level1-tabu"))
+    assert all(settings_of(Platform)["arm"].allows(name) for name in (one, two, "level1-tabu"))

@@ -4,16 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from bilevel.config.arms import CLASSICAL, Role, checks, controls, role_of, roles
 from bilevel.config.files import CONF
-from bilevel.report.comparisons import (
-    CHECK,
-    CHECKED,
-    CLASSICAL,
-    CONTROLS,
-    Comparison,
-    comparisons,
-    pairs,
-)
+from bilevel.report.comparisons import Comparison, comparisons, pairs
 from bilevel.report.numbers import SearchRow, search_row
 from bilevel.trace import Objective
 from tests.bench.statistics.errors import SMALL, families
@@ -59,8 +52,20 @@ def test_as_published_tells_explanations_apart_and_placebo_is_held_against_level
 def test_the_controls_are_the_arms_that_say_so() -> None:
     """Classical searches are, whatever their file says."""
     said = {path.stem for path in (CONF / "arm").glob("*.yaml") if "# Control:" in path.read_text()}
-    assert {*CONTROLS} - {CHECKED} - {*CLASSICAL} == said - {*CLASSICAL}
-    assert "# Check:" in (CONF / "arm" / f"{CHECK}.yaml").read_text()
+    classical = {*controls(roles(), [CLASSICAL])}
+    assert {*controls(roles())} - {"level1"} - classical == said - classical
+    for check in checks(roles()):
+        assert "# Check:" in (CONF / "arm" / f"{check}.yaml").read_text()
+
+
+def test_a_role_that_was_tracked_is_the_one_that_counts() -> None:
+    """Whatever the arm is called, and whatever its file says today."""
+    mine = Role("mechanism", 1).told()
+    rows = arm("bilevel", -3, -5) + arm("mine", -1, -2, role=mine)
+    assert set(headline(rows)) == {("bilevel", "mine")}
+    assert set(headline(rows + arm("level1", -1, -2, role="{}"))) == {
+        *(("bilevel", "mine"), ("level1", "mine"))
+    }
 
 
 def test_arms_are_paired_by_seed() -> None:
@@ -190,7 +195,8 @@ def test_seeds_that_reach_nothing_are_refused_a_test() -> None:
 
 
 def test_every_classical_search_is_a_control_and_none_of_another() -> None:
-    made = pairs(("bilevel", "cmaes", "gp", "level1", "random", "tpe"))
+    known = ("bilevel", "cmaes", "gp", "level1", "random", "tpe")
+    made = pairs({name: role_of(name) for name in known})
     assert made == [
         ("bilevel", "level1"), ("bilevel", "random"), ("bilevel", "tpe"), ("bilevel", "cmaes"),
         ("bilevel", "gp"), ("random", "level1"), ("tpe", "level1"), ("cmaes", "level1"),

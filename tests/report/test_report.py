@@ -9,6 +9,7 @@ from rich.console import Console
 
 import bilevel.report as reporting
 from bilevel.commands.report import main
+from bilevel.config.arms import Role
 from bilevel.report import report
 from bilevel.tracking import MlflowTracker
 from tests.tracking.studies import info, mechanism, records, run_search
@@ -144,6 +145,27 @@ def test_seeds_that_share_a_memory_are_told_beside_their_numbers(uri: str, tmp_p
     assert page.count("no interval: no repeats") == 2
     assert {row.task_settings for row in result.searches} == {'{"budget_s":5}'}
     assert {(row.model, row.fingerprint) for row in result.searches} == {("m at 1", "f00d")}
+
+
+def test_arms_are_compared_by_the_role_they_were_tracked_with(uri: str, tmp_path: Path) -> None:
+    """An older search, that has none, by what the file of its arm says."""
+    tracker = MlflowTracker(uri)
+    mine = Role("classical", 12).told()
+    for arm, role in (("level1", ""), ("mine", mine), ("tabu", "{}"), ("sham", "{}")):
+        for seed in (1, 2):
+            tracker.start(info(arm, seed, role=role))
+            for record in records(arm, seed, 1, calls=False):
+                tracker.trial(record)
+            tracker.end("done", {"confirmed_delta": -0.01 * seed})
+    result = report("demo", uri, tmp_path, Console(file=StringIO(), width=170))
+    pairs = {(one.arm, one.control) for one in result.comparisons}
+    assert pairs == {
+        *(("tabu", "level1"), ("tabu", "mine"), ("sham", "level1"), ("sham", "mine")),
+        ("mine", "level1"),
+    }
+    assert result.strongest is not None
+    assert result.strongest.of == ("mine",)
+    assert "cmaes, gp, smac, mine" in result.page.read_text(encoding="utf-8")
 
 
 def test_seeds_that_reach_nothing_are_told_beside_their_numbers(uri: str, tmp_path: Path) -> None:

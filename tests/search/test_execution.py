@@ -33,6 +33,7 @@ def test_a_search_says_what_it_measures_and_whom_it_asks(tmp_path: Path) -> None
     assert (info.llm, info.model) == ("scripted", "scripted at 0.25")
     assert info.task_settings["noise_sd"] == 0.5
     assert info.dependent_seeds == ""
+    assert info.role == '{"control": "mechanism", "place": 1}'
 
 
 def test_a_search_without_a_model_names_none(tmp_path: Path) -> None:

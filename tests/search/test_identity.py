@@ -4,25 +4,28 @@ from typing import Any
 
 from bilevel.search.identity import identify
 
+SCIENTIST = {"_target_": "bilevel.baselines.evoscientist.EvoScientist", "shared": {"file": "x"}}
 SETTINGS: dict[str, Any] = {
     "study": "s",
     "arm": "a",
     "seed": 1,
     "task": {
+        "_target_": "bilevel.tasks.CommandTask",
         "name": "script",
         "file": "/home/me/x.py",
-        "layer": "auto",
+        "script_name": "x.py",
         "limit_s": 600,
         "parameters": {"LR": {"type": "float", "high": 1.0}},
         "locked": [],
     },
     "llm": {"name": "scripted", "max_calls": None},
-    "baseline": {"memory": "study"},
+    "baseline": {"memory": "study", "proposer": {**SCIENTIST, "memory": "study"}},
 }
 
 
 def test_the_settings_of_a_task_are_those_that_decide() -> None:
     assert identify(SETTINGS).task_settings == {
+        "_target_": "bilevel.tasks.CommandTask",
         "name": "script",
         "limit_s": 600,
         "parameters.LR.type": "float",
@@ -40,5 +43,6 @@ def test_seeds_of_one_configuration_have_one_fingerprint() -> None:
 
 def test_a_shared_memory_makes_seeds_dependent() -> None:
     assert identify(SETTINGS).dependent_seeds == "baseline.memory=study"
-    assert identify({**SETTINGS, "baseline": {"memory": "search"}}).dependent_seeds == ""
+    own = {"memory": "search", "proposer": {**SCIENTIST, "memory": "search"}}
+    assert identify({**SETTINGS, "baseline": own}).dependent_seeds == ""
     assert identify({**SETTINGS, "baseline": {}}).dependent_seeds == ""

@@ -33,8 +33,10 @@ def test_a_script_is_a_file_and_its_param_a_digest() -> None:
 
 def test_what_a_report_compares_by_is_with_the_search_if_it_is_known() -> None:
     settings = {"budget_s": 5, "text": None}
-    tags = search_tags(info(model="gpt at 0.7", task_settings=settings, dependent_seeds="a=b"))
+    tags = search_tags(
+        info(model="gpt at 0.7", task_settings=settings, dependent_seeds="a=b", role="{}")
+    )
     assert tags["model"] == "gpt at 0.7"
     assert tags["task_settings"] == '{"budget_s":5,"text":null}'
-    assert tags["dependent_seeds"] == "a=b"
-    assert not {"model", "task_settings", "dependent_seeds"} & search_tags(info()).keys()
+    assert (tags["dependent_seeds"], tags["role"]) == ("a=b", "{}")
+    assert not {"model", "task_settings", "dependent_seeds", "role"} & search_tags(info()).keys()

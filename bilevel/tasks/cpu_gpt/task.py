@@ -1,10 +1,11 @@
 """The benchmark as a task: a small GPT trained for real within modelled seconds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bilevel.settings import Parameters, Seconds, Switch, Words
 from bilevel.space import Config
 from bilevel.tasks.cpu_gpt.coefficients import SECONDS_PER
 from bilevel.tasks.cpu_gpt.corpus import Corpus, DamagedCorpus, open_corpus
@@ -38,12 +39,12 @@ class CpuGpt(ScriptTask):
         self,
         *,
         name: str,
-        parameters: Mapping[str, Mapping[str, Any]],
-        locked: Sequence[str],
-        budget_s: float,
-        limit_s: float,
+        parameters: Parameters,
+        locked: Words,
+        budget_s: Seconds,
+        limit_s: Seconds,
         text: str | None = None,
-        cache: bool = True,
+        cache: Switch = True,
         script_text: str | None = None,
     ) -> None:
         super().__init__(

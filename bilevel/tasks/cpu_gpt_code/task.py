@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from bilevel.errors import TaskError
 from bilevel.parameters import Text
-from bilevel.sandbox.worker_handle import chosen
+from bilevel.sandbox.worker_handle import Layer, chosen
+from bilevel.settings import FREE, Count, Factor, Seconds, Switch
 from bilevel.space import Config, SearchSpace
 from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.corpus import Corpus, DamagedCorpus, open_corpus
@@ -47,13 +48,13 @@ class CpuGptCode(Task):
         self,
         *,
         name: str,
-        budget_s: float,
-        limit_s: float,
-        cpu_factor: float = 1.5,
-        memory_mib: int = 4096,
-        layer: str = "confined",
+        budget_s: Seconds,
+        limit_s: Seconds,
+        cpu_factor: Factor = 1.5,
+        memory_mib: Count = 4096,
+        layer: Annotated[Layer, FREE] = "confined",
         text: str | None = None,
-        cache: bool = True,
+        cache: Switch = True,
         script_text: str | None = None,
     ) -> None:
         self.name = name

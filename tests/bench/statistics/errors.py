@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bilevel.config.arms import role_of
 from bilevel.levels.judging import Judgement
 from bilevel.report.comparisons import pairs
 from bilevel.statistics.permutation import permutation_test
@@ -42,7 +43,7 @@ def markdown() -> Iterator[str]:
             (
                 str(len(arms)),
                 str(seeds),
-                str(len(pairs(arms))),
+                str(len(pairs({arm: role_of(arm) for arm in arms}))),
                 name,
                 *(f"{share:.3f}" for share in families(arms, SHAPES[name].draw, seeds, many)),
             )
@@ -66,7 +67,7 @@ def _one(draw: Draw, n: int, *, paired: bool) -> str:
 def families(arms: tuple[str, ...], draw: Draw, seeds: int, studies: int) -> tuple[float, ...]:
     """Of studies where nothing differs, the shares that show a difference: uncorrected, in the
     worst of the arms' families, in some of them, and after the correction for the study."""
-    rng, tested = np.random.default_rng(len(arms)), pairs(arms)
+    rng, tested = np.random.default_rng(len(arms)), pairs({arm: role_of(arm) for arm in arms})
     hits: list[tuple[bool, bool, bool]] = []
     by_arm: dict[str, list[bool]] = {arm: [] for arm, _ in tested}
     for _ in range(studies):

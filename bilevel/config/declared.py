@@ -1,0 +1,178 @@
+"""Finds what is said of a setting: by the component that takes it, or by the platform's groups."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Annotated, Any
+
+from bilevel.errors import BilevelError, ConfigError
+from bilevel.llm.endpoint import Endpoint
+from bilevel.loop.rules import Rules
+from bilevel.settings import (
+    FREE,
+    AboveOne,
+    Amount,
+    Count,
+    Name,
+    Seconds,
+    Setting,
+    Switch,
+    Text,
+    Whole,
+    Words,
+    one_of,
+    settings_of,
+)
+
+TARGET = "_target_"
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What a configuration has besides its groups, and groups that decide nothing."""
+
+    study: Annotated[Name, FREE]
+    arm: Annotated[Name, FREE]
+    seed: Annotated[Whole, FREE]
+    fresh: Annotated[Switch, FREE]
+    mend: Annotated[Switch, FREE]
+    dry_run: Annotated[Switch, FREE]
+    results: Annotated[Text, FREE]
+    without: Words
+    tracking: Annotated[Mapping[str, Any], FREE]
+    executor: Annotated[Mapping[str, Any], FREE]
+
+
+@dataclass(frozen=True)
+class Search:
+    trials: Count
+    confirm_seeds: Whole
+
+
+@dataclass(frozen=True)
+class AnyTask:
+    """What is read of every task that has it."""
+
+    name: Text
+    budget_s: Seconds
+    limit_s: Seconds
+
+
+@dataclass(frozen=True)
+class Inner:
+    batch: Count
+    probation: Count
+
+
+@dataclass(frozen=True)
+class Outer:
+    """Of all levels above the first: what whoever writes mechanisms is shown of the platform."""
+
+    context: Annotated[str, *one_of(("interface", "source"))]
+
+
+@dataclass(frozen=True)
+class Level:
+    """One of the levels above the first."""
+
+    level: AboveOne
+    every: Count
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a plan expects of somebody else's proposer."""
+
+    calls_a_trial: Annotated[Amount, FREE]
+    tokens_a_call: Annotated[Amount, FREE]
+
+
+DESCRIBED: Mapping[str, Callable[..., Any]] = {
+    "": Platform,
+    "search": Search,
+    "rules": Rules,
+    "task": AnyTask,
+    "llm": Endpoint,
+    "inner": Inner,
+    "outer": Outer,
+    "outer.levels.*": Level,
+    "baseline": Baseline,
+}
+"""By the name of a group, `*` standing for any one name."""
+
+
+def declared(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any, Setting]]:
+    """(dotted name, value, what is said of it) for the settings of which anything is said, in
+    their own order. Raises ConfigError for a component that cannot be imported."""
+    yield from _below(settings, ())
+
+
+def is_free(settings: Mapping[str, Any], key: str) -> bool:
+    """Whether two commands that continue the search of these settings may differ in this one,
+    which they need not hold."""
+    node: Mapping[str, Any] = settings
+    place: tuple[str, ...] = ()
+    for name in key.split("."):
+        said = _said_of(node, place).get(name)
+        if said is not None and FREE in said.said:
+            return True
+        below = {} if TARGET in node else node.get(name)
+        node, place = below if isinstance(below, Mapping) else {}, (*place, name)
+    return False
+
+
+def shared(settings: Mapping[str, Any]) -> list[str]:
+    """The settings, with their values, by which the searches of a study learn from each other; one
+    that is passed on is named where it is given."""
+    found: dict[Setting, str] = {}
+    for key, value, said in declared(settings):
+        if said.is_shared(value):
+            found[said] = min(found.get(said, f"{key}={value}"), f"{key}={value}", key=len)
+    return list(found.values())
+
+
+def _below(node: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[str, Any, Setting]]:
+    said = _said_of(node, place)
+    for name, value in node.items():
+        if name in said:
+            yield ".".join((*place, name)), value, said[name]
+        if isinstance(value, Mapping) and TARGET not in node:
+            yield from _below(value, (*place, name))
+
+
+def _said_of(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Setting]:
+    """By the name of a setting in the group at this place. A group with a `proposer` holds some of
+    the proposer's own."""
+    key = ".".join(place)
+    group = DESCRIBED.get(key) or DESCRIBED.get(".".join((*place[:-1], "*")))
+    proposer = node.get("proposer")
+    inside = proposer.get(TARGET) if isinstance(proposer, Mapping) else None
+    found = dict(settings_of(component(inside, f"{key}.proposer"))) if inside else {}
+    found |= settings_of(group) if group else {}
+    target = node.get(TARGET)
+    return {**found, **settings_of(component(target, key))} if target else found
+
+
+@cache
+def component(target: str, key: str) -> Callable[..., Any]:
+    """Whatever has this dotted name. Raises ConfigError where there is nothing to call."""
+    first, *names = target.split(".")
+    try:
+        found = import_module(first)
+        for place, name in enumerate(names, start=1):
+            if not hasattr(found, name):
+                import_module(".".join([first, *names[:place]]))
+            found = getattr(found, name)
+    except BilevelError:
+        raise
+    except Exception as error:  # whatever a module of somebody's own raises
+        raise ConfigError(f"{_wrong(key, target)} ({type(error).__name__}: {error})") from error
+    if not callable(found):
+        raise ConfigError(_wrong(key, target))
+    return found
+
+
+def _wrong(key: str, target: str) -> str:
+    said = "the dotted name of a class or a function that can be imported"
+    return f"{key}.{TARGET}={target!r}: expected {said}"
