@@ -31,7 +31,7 @@ from bilevel.tracking import Tracker
 from bilevel.visible import visible
 
 USAGE = "python -m bilevel.sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]"
-BULK = "bilevel.tracking.bulk_tracker"
+BULK = "bilevel.tracking.BulkTracker"
 QUIET_S = 30.0  # between two lines of progress where the output is no terminal
 WORTH_A_PROCESS = 25  # searches
 _SEARCH = re.compile(r".+-seed\d+")

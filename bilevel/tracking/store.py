@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import tempfile
 import time
 import warnings
@@ -16,6 +17,7 @@ from bilevel.tracking.location import (
     REMEDY,
     address,
     artifacts_root,
+    local_folder,
     local_path,
     reach,
     resolve,
@@ -61,11 +63,7 @@ class Store:
                 log_in(self.uri, _migrate)
             self._client = mlflow.MlflowClient(tracking_uri=address(self.uri))
             self._tracing = TracingClient(address(self.uri))
-
-    @property
-    def backend(self) -> Any:
-        """MLflow's own store, for who knows its tables."""
-        return self._tracing.store
+        self._places: dict[str, str] = {}  # where the artifacts of a run go
 
     @contextmanager
     def guard(self, doing: str) -> Iterator[None]:
@@ -168,6 +166,7 @@ class Store:
         with self.guard(f"starting run {name}"):
             made = self._client.create_run(experiment, start_ms, tags=every, run_name=name)
             identifier: str = made.info.run_id
+            self._places[identifier] = made.info.artifact_uri
             return identifier
 
     def log(
@@ -180,14 +179,18 @@ class Store:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Metrics, params and tags in one call."""
-        when_ms = now_ms()
         with self.guard("logging"):
             self._client.log_batch(
                 run_id,
-                metrics=[Metric(n, v, when_ms, step) for n, v in (metrics or {}).items()],
+                metrics=_points({step: metrics or {}}),
                 params=[Param(n, v) for n, v in (params or {}).items()],
                 tags=[RunTag(n, v) for n, v in (tags or {}).items()],
             )
+
+    def log_curves(self, run_id: str, curves: Mapping[int, Mapping[str, float]]) -> None:
+        """Step -> metrics, in one call."""
+        with self.guard("logging"):
+            self._client.log_batch(run_id, metrics=_points(curves))
 
     def latest(self, run_id: str) -> Mapping[str, float]:
         """The last value of every metric."""
@@ -196,30 +199,49 @@ class Store:
             return found
 
     def files(self, run_id: str, files: Mapping[str, str]) -> None:
-        """Texts as artifacts, by their path; one call for all of them."""
-        with self.guard("storing artifacts"), tempfile.TemporaryDirectory() as folder:
-            for name, text in files.items():
-                path = Path(folder, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            self._client.log_artifacts(run_id, folder)
+        """Texts as artifacts, by their path: into the run's folder, or all of them in one call."""
+        with self.guard("storing artifacts"):
+            folder = local_folder(self._place(run_id))
+            if folder is not None:
+                _fill(folder, files)
+                return
+            with tempfile.TemporaryDirectory() as sent:
+                _fill(Path(sent), files)
+                self._client.log_artifacts(run_id, sent)
 
     def file(self, run_id: str, path: Path) -> None:
         with self.guard(f"storing {path.name}"):
+            folder = local_folder(self._place(run_id))
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, folder / path.name)
+                return
             self._client.log_artifact(run_id, str(path))
 
-    def calls(
-        self, experiment: str, run_id: str, name: str, calls: Sequence[CallRecord], model: str
-    ) -> None:
-        """The model calls as traces of their run, in two writes however many they are.
+    def _place(self, run_id: str) -> str:
+        if run_id not in self._places:
+            self._places[run_id] = self._client.get_run(run_id).info.artifact_uri
+        return self._places[run_id]
 
-        `name` is the trial's in the experiment, whichever run it has: cut off between the two
-        writes, the traces belong to no run, and `delete` finds them by what they are named after.
+    def traces(self, experiment: str, told: Mapping[str, Sequence[CallRecord]], model: str) -> None:
+        """Model calls as traces, in one write for a hundred of them.
+
+        They are told by the name of their trial in the experiment, whichever run it has: until
+        `link` they belong to no run, and `delete` finds them by what they are named after.
         """
         with self.guard("storing traces"):
-            made = [Span.from_dict(data) for data in spans(name, calls, model)]
-            self._tracing.log_spans(experiment, made)
-            for page in _pages(trace_ids(name, calls)):
+            made = [
+                Span.from_dict(data)
+                for name, calls in told.items()
+                for data in spans(name, calls, model)
+            ]
+            for page in _pages(made):
+                self._tracing.log_spans(experiment, page)
+
+    def link(self, run_id: str, traces: Sequence[str]) -> None:
+        """Makes traces, by their id, those of a run."""
+        with self.guard("storing traces"):
+            for page in _pages(traces):
                 self._client.link_traces_to_run(page, run_id)
 
     def status(self, run_id: str, status: str) -> None:
@@ -248,11 +270,19 @@ def _driver_error(error: BaseException) -> BaseException:
     return error
 
 
-def now_ms() -> int:
-    return int(time.time() * 1000)
+def _points(curves: Mapping[int, Mapping[str, float]]) -> list[Metric]:
+    now_ms = int(time.time() * 1000)
+    return [Metric(n, v, now_ms, step) for step, one in curves.items() for n, v in one.items()]
 
 
-def _pages(traces: Sequence[str]) -> Iterator[list[str]]:
+def _fill(folder: Path, files: Mapping[str, str]) -> None:
+    for below in {Path(name).parent for name in files}:
+        (folder / below).mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _pages(traces: Sequence[Any]) -> Iterator[list[Any]]:
     """As many at a time as one request may name."""
     for start in range(0, len(traces), _TRACES_PAGE):
         yield list(traces[start : start + _TRACES_PAGE])
