@@ -2,8 +2,6 @@
 
 import logging
 import os
-import shutil
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import TrackingError
+from bilevel.tracking.artifacts import Artifacts
 from bilevel.tracking.database import log_in, prepare
 from bilevel.tracking.location import (
     REMEDY,
     address,
     artifacts_root,
-    local_folder,
     local_path,
     reach,
     resolve,
@@ -26,7 +24,7 @@ from bilevel.tracking.location import (
     study_folder,
 )
 from bilevel.tracking.records import CallRecord, Run
-from bilevel.tracking.spans import spans, trace_ids
+from bilevel.tracking.spans import spans
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing is reported to third parties
@@ -63,7 +61,7 @@ class Store:
                 log_in(self.uri, _migrate)
             self._client = mlflow.MlflowClient(tracking_uri=address(self.uri))
             self._tracing = TracingClient(address(self.uri))
-        self._places: dict[str, str] = {}  # where the artifacts of a run go
+        self._files = Artifacts(self._client)
 
     @contextmanager
     def guard(self, doing: str) -> Iterator[None]:
@@ -148,9 +146,8 @@ class Store:
 
     def text(self, run_id: str, path: str) -> str:
         """An artifact's text."""
-        with self.guard(f"reading {path}"), tempfile.TemporaryDirectory() as folder:
-            place = self._client.download_artifacts(run_id, path, folder)
-            return Path(place).read_text(encoding="utf-8")
+        with self.guard(f"reading {path}"):
+            return self._files.read(run_id, path)
 
     def create(
         self,
@@ -166,7 +163,7 @@ class Store:
         with self.guard(f"starting run {name}"):
             made = self._client.create_run(experiment, start_ms, tags=every, run_name=name)
             identifier: str = made.info.run_id
-            self._places[identifier] = made.info.artifact_uri
+            self._files.belong(identifier, made.info.artifact_uri)
             return identifier
 
     def log(
@@ -199,29 +196,13 @@ class Store:
             return found
 
     def files(self, run_id: str, files: Mapping[str, str]) -> None:
-        """Texts as artifacts, by their path: into the run's folder, or all of them in one call."""
+        """Texts as artifacts, by their path."""
         with self.guard("storing artifacts"):
-            folder = local_folder(self._place(run_id))
-            if folder is not None:
-                _fill(folder, files)
-                return
-            with tempfile.TemporaryDirectory() as sent:
-                _fill(Path(sent), files)
-                self._client.log_artifacts(run_id, sent)
+            self._files.texts(run_id, files)
 
     def file(self, run_id: str, path: Path) -> None:
         with self.guard(f"storing {path.name}"):
-            folder = local_folder(self._place(run_id))
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, folder / path.name)
-                return
-            self._client.log_artifact(run_id, str(path))
-
-    def _place(self, run_id: str) -> str:
-        if run_id not in self._places:
-            self._places[run_id] = self._client.get_run(run_id).info.artifact_uri
-        return self._places[run_id]
+            self._files.copy(run_id, path)
 
     def traces(self, experiment: str, told: Mapping[str, Sequence[CallRecord]], model: str) -> None:
         """Model calls as traces, in one write for a hundred of them.
@@ -273,13 +254,6 @@ def _driver_error(error: BaseException) -> BaseException:
 def _points(curves: Mapping[int, Mapping[str, float]]) -> list[Metric]:
     now_ms = int(time.time() * 1000)
     return [Metric(n, v, now_ms, step) for step, one in curves.items() for n, v in one.items()]
-
-
-def _fill(folder: Path, files: Mapping[str, str]) -> None:
-    for below in {Path(name).parent for name in files}:
-        (folder / below).mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _pages(traces: Sequence[Any]) -> Iterator[list[Any]]:
