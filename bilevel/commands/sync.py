@@ -1,8 +1,8 @@
 """Writes searches that were run untracked, or lost their store, into it from their journals.
 
 `python -m bilevel sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]`. Every
-search is executed again from its journal alone, and the store is told of it in bulk; what the
-store holds already is left as it is. A search that has not ended is written as far as it got.
+search is executed again from its journal alone, and the store is told of it in few requests; what
+it holds already is left as it is. A search that has not ended is written as far as it got.
 """
 
 import json
@@ -30,7 +30,7 @@ from bilevel.tracking.finished import is_tracked, mark_tracked
 from bilevel.visible import visible
 
 USAGE = "python -m bilevel sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]"
-BULK = "bilevel.tracking.bulk_tracker"
+BULK = "bilevel.tracking.BulkTracker"
 QUIET_S = 30.0  # between two lines of progress where the output is no terminal
 WORTH_A_PROCESS = 25  # searches
 _SEARCH = re.compile(r".+-seed\d+")

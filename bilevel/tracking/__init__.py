@@ -1,7 +1,7 @@
 """Tracking: every search as MLflow runs, behind one seam.
 
 A search tells a `Tracker` what happened; `MlflowTracker` writes it as it happens, `BulkTracker`
-writes searches that are over, whole, and `NullTracker` nothing:
+when the search is over, in fewer requests, and `NullTracker` nothing:
 
     tracker.start(SearchInfo(...))          before the first trial; raises TrackingError
     tracker.trial(TrialRecord(...))         after every decided trial, at every level
@@ -44,7 +44,7 @@ that was cut off is written anew, and no metric is logged twice at a step.
 Importing this package does not import mlflow; opening a store does.
 """
 
-from bilevel.tracking.bulk import BulkTracker, bulk_tracker
+from bilevel.tracking.bulk import BulkTracker
 from bilevel.tracking.location import DEFAULT_URI, deep_link, resolve, ui_command
 from bilevel.tracking.records import (
     CallRecord,
@@ -66,7 +66,6 @@ __all__ = [
     "SearchInfo",
     "Tracker",
     "TrialRecord",
-    "bulk_tracker",
     "deep_link",
     "resolve",
     "ui_command",

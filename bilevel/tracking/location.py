@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import url2pathname
 
 from bilevel.errors import TrackingError
 
@@ -67,6 +68,15 @@ def artifacts_root(uri: str, configured: str | None = None) -> str | None:
 def _place(folder: Path) -> str:
     """A folder as MLflow takes it, who reads a path as a URI where it can."""
     return folder.as_uri() if set(str(folder)) & set("%?#") else str(folder)
+
+
+def local_folder(place: str) -> Path | None:
+    """The folder that an artifact location of MLflow is, unless another machine or service has
+    it."""
+    parts = urlsplit(place)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(url2pathname(parts.path))
+    return None if parts.scheme else Path(place)
 
 
 def study_folder(study: str) -> str:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bilevel.errors import TrackingError
+from bilevel.tracking.artifacts import Artifacts
 from bilevel.tracking.database import log_in, prepare
 from bilevel.tracking.location import (
     REMEDY,
@@ -24,7 +24,7 @@ from bilevel.tracking.location import (
     study_folder,
 )
 from bilevel.tracking.records import CallRecord, Run
-from bilevel.tracking.spans import spans, trace_ids
+from bilevel.tracking.spans import spans
 
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing is reported to third parties
@@ -61,11 +61,7 @@ class Store:
                 log_in(self.uri, _migrate)
             self._client = mlflow.MlflowClient(tracking_uri=address(self.uri))
             self._tracing = TracingClient(address(self.uri))
-
-    @property
-    def backend(self) -> Any:
-        """MLflow's own store, for who knows its tables."""
-        return self._tracing.store
+        self._files = Artifacts(self._client)
 
     @contextmanager
     def guard(self, doing: str) -> Iterator[None]:
@@ -150,9 +146,8 @@ class Store:
 
     def text(self, run_id: str, path: str) -> str:
         """An artifact's text."""
-        with self.guard(f"reading {path}"), tempfile.TemporaryDirectory() as folder:
-            place = self._client.download_artifacts(run_id, path, folder)
-            return Path(place).read_text(encoding="utf-8")
+        with self.guard(f"reading {path}"):
+            return self._files.read(run_id, path)
 
     def create(
         self,
@@ -168,6 +163,7 @@ class Store:
         with self.guard(f"starting run {name}"):
             made = self._client.create_run(experiment, start_ms, tags=every, run_name=name)
             identifier: str = made.info.run_id
+            self._files.belong(identifier, made.info.artifact_uri)
             return identifier
 
     def log(
@@ -180,14 +176,18 @@ class Store:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Metrics, params and tags in one call."""
-        when_ms = now_ms()
         with self.guard("logging"):
             self._client.log_batch(
                 run_id,
-                metrics=[Metric(n, v, when_ms, step) for n, v in (metrics or {}).items()],
+                metrics=_points({step: metrics or {}}),
                 params=[Param(n, v) for n, v in (params or {}).items()],
                 tags=[RunTag(n, v) for n, v in (tags or {}).items()],
             )
+
+    def log_curves(self, run_id: str, curves: Mapping[int, Mapping[str, float]]) -> None:
+        """Step -> metrics, in one call."""
+        with self.guard("logging"):
+            self._client.log_batch(run_id, metrics=_points(curves))
 
     def latest(self, run_id: str) -> Mapping[str, float]:
         """The last value of every metric."""
@@ -196,30 +196,33 @@ class Store:
             return found
 
     def files(self, run_id: str, files: Mapping[str, str]) -> None:
-        """Texts as artifacts, by their path; one call for all of them."""
-        with self.guard("storing artifacts"), tempfile.TemporaryDirectory() as folder:
-            for name, text in files.items():
-                path = Path(folder, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            self._client.log_artifacts(run_id, folder)
+        """Texts as artifacts, by their path."""
+        with self.guard("storing artifacts"):
+            self._files.texts(run_id, files)
 
     def file(self, run_id: str, path: Path) -> None:
         with self.guard(f"storing {path.name}"):
-            self._client.log_artifact(run_id, str(path))
+            self._files.copy(run_id, path)
 
-    def calls(
-        self, experiment: str, run_id: str, name: str, calls: Sequence[CallRecord], model: str
-    ) -> None:
-        """The model calls as traces of their run, in two writes however many they are.
+    def traces(self, experiment: str, told: Mapping[str, Sequence[CallRecord]], model: str) -> None:
+        """Model calls as traces, in one write for a hundred of them.
 
-        `name` is the trial's in the experiment, whichever run it has: cut off between the two
-        writes, the traces belong to no run, and `delete` finds them by what they are named after.
+        They are told by the name of their trial in the experiment, whichever run it has: until
+        `link` they belong to no run, and `delete` finds them by what they are named after.
         """
         with self.guard("storing traces"):
-            made = [Span.from_dict(data) for data in spans(name, calls, model)]
-            self._tracing.log_spans(experiment, made)
-            for page in _pages(trace_ids(name, calls)):
+            made = [
+                Span.from_dict(data)
+                for name, calls in told.items()
+                for data in spans(name, calls, model)
+            ]
+            for page in _pages(made):
+                self._tracing.log_spans(experiment, page)
+
+    def link(self, run_id: str, traces: Sequence[str]) -> None:
+        """Makes traces, by their id, those of a run."""
+        with self.guard("storing traces"):
+            for page in _pages(traces):
                 self._client.link_traces_to_run(page, run_id)
 
     def status(self, run_id: str, status: str) -> None:
@@ -248,11 +251,12 @@ def _driver_error(error: BaseException) -> BaseException:
     return error
 
 
-def now_ms() -> int:
-    return int(time.time() * 1000)
+def _points(curves: Mapping[int, Mapping[str, float]]) -> list[Metric]:
+    now_ms = int(time.time() * 1000)
+    return [Metric(n, v, now_ms, step) for step, one in curves.items() for n, v in one.items()]
 
 
-def _pages(traces: Sequence[str]) -> Iterator[list[str]]:
+def _pages(traces: Sequence[Any]) -> Iterator[list[Any]]:
     """As many at a time as one request may name."""
     for start in range(0, len(traces), _TRACES_PAGE):
         yield list(traces[start : start + _TRACES_PAGE])

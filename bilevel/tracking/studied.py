@@ -1,9 +1,11 @@
 """A study read back whole, for whoever reports on it: few queries, however many searches."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bilevel.tracking.location import shown
 from bilevel.tracking.records import Run
 from bilevel.tracking.store import Store
 
@@ -21,6 +23,7 @@ METRICS = (
     "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/",
 )  # fmt: skip
 _KINDS = ("trial", "outer", "mechanism")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,15 @@ def _picture(
     store: Store, experiment: str
 ) -> tuple[list[Run], Mapping[tuple[str, str], Mapping[int, float]]]:
     """Every active run, and (search, metric) -> value by step."""
-    try:
-        from bilevel.tracking.tables import Tables
+    from bilevel.tracking.tables import Tables
 
-        tables = Tables(store.backend, experiment)
-    except ImportError:
-        runs = [_named(run) for run in store.runs(experiment, "")]
-        searches = [run.run_id for run in runs if run.tags.get("kind") == "search"]
-        return runs, {(one, name): store.curve(one, name) for one in searches for name in CURVES}
     with store.guard("reading the study"):
-        return tables.runs(TAGS, METRICS), tables.curves(CURVES)
+        try:
+            tables = Tables(store.uri, experiment)
+        except LookupError as reason:
+            _log.warning("tracking: %s: read run by run, since %s", shown(store.uri), reason)
+        else:
+            return tables.runs(TAGS, METRICS), tables.curves(CURVES)
+    runs = [_named(run) for run in store.runs(experiment, "")]
+    searches = [run.run_id for run in runs if run.tags.get("kind") == "search"]
+    return runs, {(one, name): store.curve(one, name) for one in searches for name in CURVES}

@@ -103,7 +103,7 @@ class MlflowTracker:
 
     def trial(self, record: TrialRecord) -> None:
         """Writes a decided trial, unless it is there already."""
-        self._unless_broken(f"trial {record.label}", lambda: self._trial(record))
+        self._unless_broken(f"trial {record.label}", lambda: self._write([record]))
 
     def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
         """Writes the mechanisms as they stand; only what changed since the last time."""
@@ -170,43 +170,66 @@ class MlflowTracker:
                 error,
             )
 
-    def _child(self, label: str, name: str, tags: Mapping[str, str], age_s: float = 0.0) -> str:
+    @property
+    def _search(self) -> SearchInfo:
         assert self._info is not None
-        every = content.common_tags(self._info) | dict(tags) | {"label": label}
+        return self._info
+
+    def _child(self, label: str, name: str, tags: Mapping[str, str], age_s: float = 0.0) -> str:
+        every = content.common_tags(self._search) | dict(tags) | {"label": label}
         return self.store.create(self._experiment, name, every, self._parent, age_s)
 
-    def _trial(self, record: TrialRecord) -> None:
-        assert self._info is not None
-        known = self._children.get(record.label)
-        if known is not None and known.status == "FINISHED":
-            return
-        name = f"{self._experiment}/{self._info.search_id}/{record.label}"
-        if known is not None:
-            self.store.delete(self._experiment, known.run_id, trace_ids(name, record.calls))
-        objective, store = self._info.objective, self.store
-        run_id = self._child(
+    def _write(self, records: Sequence[TrialRecord]) -> None:
+        """Writes the trials that are not there whole. Their runs are the first to be made and the
+        last to be ended: what is cut off in between is found, and written anew."""
+        known = self._children
+        fresh = [r for r in records if r.label not in known or known[r.label].status != "FINISHED"]
+        runs = [self._begun(record) for record in fresh]
+        self._log_curves(fresh)
+        if self._traces:
+            told = {self._name(record): record.calls for record in fresh}
+            self.store.traces(self._experiment, told, self._search.llm)
+        for run_id, record in zip(runs, fresh, strict=True):
+            self._complete(run_id, record)
+
+    def _name(self, record: TrialRecord) -> str:
+        """What the traces of a trial are named after."""
+        return f"{self._experiment}/{self._search.search_id}/{record.label}"
+
+    def _begun(self, record: TrialRecord) -> str:
+        """A new run for a trial, in the place of one that was cut off."""
+        if record.label in self._children:
+            cut = self._children[record.label].run_id
+            self.store.delete(self._experiment, cut, trace_ids(self._name(record), record.calls))
+        return self._child(
             record.label,
             content.trial_name(record),
-            content.trial_tags(record, self._info.objective),
+            content.trial_tags(record, self._search.objective),
             age_s=content.spent_s(record),
         )
-        store.log(
+
+    def _log_curves(self, records: Sequence[TrialRecord]) -> None:
+        """What the trials add to the curves of the search, but for the steps that are there."""
+        curves = {
+            record.trial.number: content.search_metrics(record, self._search.objective)
+            for record in records
+            if record.level == 1 and record.trial.number not in self._steps
+        }
+        if curves:
+            self.store.log_curves(self._parent, curves)
+            self._steps |= curves.keys()
+
+    def _complete(self, run_id: str, record: TrialRecord) -> None:
+        self.store.log(
             run_id,
-            metrics=content.trial_metrics(record, objective),
+            metrics=content.trial_metrics(record, self._search.objective),
             step=record.trial.number,
             params=content.trial_params(record.trial),
         )
-        if record.level == 1 and record.trial.number not in self._steps:
-            store.log(
-                self._parent,
-                metrics=content.search_metrics(record, objective),
-                step=record.trial.number,
-            )
-            self._steps.add(record.trial.number)
-        store.files(run_id, content.trial_files(record))
-        if record.calls and self._traces:
-            store.calls(self._experiment, run_id, name, record.calls, self._info.llm)
-        store.status(run_id, "FINISHED")
+        self.store.files(run_id, content.trial_files(record))
+        if self._traces:
+            self.store.link(run_id, trace_ids(self._name(record), record.calls))
+        self.store.status(run_id, "FINISHED")
 
     def _mechanism(self, record: MechanismRecord) -> None:
         """A mechanism has one run, which is brought up to date; never back to fewer calls."""
@@ -233,11 +256,10 @@ class MlflowTracker:
         self._children[record.label] = Run(run_id, record.name, status, tags, {})
 
     def _end(self, status: str, summary: Mapping[str, float]) -> None:
-        assert self._info is not None
         store = self.store
         if self._told:
             store.files(self._parent, {"mechanisms.json": content.mechanisms_json(self._told)})
-        journal = self._info.journal
+        journal = self._search.journal
         if journal is not None and journal.exists():
             store.file(self._parent, journal)
         held = store.latest(self._parent)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bilevel.tracking import BulkTracker, MlflowTracker, TrialRecord, bulk_tracker
+from bilevel.tracking import BulkTracker, MlflowTracker, TrialRecord
 from tests.tracking.studies import call, info, mechanism, records
 
 _TRIALS = 40
@@ -54,14 +54,13 @@ def _whole_searches() -> list[Row]:
     """Both trackers in turn, so that a busy machine is busy for both."""
     with tempfile.TemporaryDirectory() as folder:
         plain = MlflowTracker(f"sqlite:///{folder}/plain/mlflow.db")
-        whole = bulk_tracker(f"sqlite:///{folder}/whole/mlflow.db")
-        assert type(whole) is BulkTracker
+        whole = BulkTracker(f"sqlite:///{folder}/whole/mlflow.db")
         spent = [(search_ms(plain, seed), search_ms(whole, seed)) for seed in range(6)]
         again_ms = min(search_ms(whole, seed) for seed in range(3))
     plain_ms, whole_ms = (min(times) for times in zip(*spent[1:], strict=True))
     return [
         ("the same with a real prompt, a trial of a whole search", plain_ms, "ms", None),
-        ("track it afterwards, search by search", whole_ms, "ms", "<= 8"),
+        ("track it afterwards, search by search", whole_ms, "ms", "<= 35"),
         ("track it afterwards when it is there already", again_ms, "ms", None),
     ]
 
@@ -93,7 +92,7 @@ def _real(seed: int) -> Iterator[TrialRecord]:
 def _growth(searches: int) -> None:
     """What a large study costs, and whether the last searches cost more than the first."""
     with tempfile.TemporaryDirectory() as folder:
-        tracker = bulk_tracker(f"sqlite:///{folder}/mlflow.db")
+        tracker = BulkTracker(f"sqlite:///{folder}/mlflow.db")
         spent_ms = [search_ms(tracker, seed) for seed in range(searches)]
         again_ms = [search_ms(tracker, seed) for seed in range(min(50, searches))]
         sizes = {path: path.stat().st_size for path in Path(folder).rglob("*") if path.is_file()}

@@ -1,15 +1,15 @@
 """The page holds everything, needs nothing from elsewhere, and executes no text of a model."""
 
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from bilevel.report import ReportResult, report
 from bilevel.report.reading import read
-from bilevel.tracking import MlflowTracker
+from bilevel.tracking import MlflowTracker, tables
 from bilevel.tracking.store import Store
 from bilevel.tracking.studied import read_study
 from tests.report.inventions import invention
@@ -116,7 +116,9 @@ def _stands_in_mlflow(made: ReportResult, uri: str) -> None:
     assert len(again.searches) == len(made.searches)
 
 
-def test_tables_and_interface_read_the_same(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_and_interface_read_the_same(
+    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     tracker = MlflowTracker(uri)
     run_search(tracker, "A", 1, trials=5)
     run_search(tracker, "B", 1, trials=1, end="")
@@ -124,8 +126,10 @@ def test_tables_and_interface_read_the_same(uri: str, monkeypatch: pytest.Monkey
     tracker.supersede("demo", "C", 1)
     swift = read("demo", uri)
     store = Store(uri)
-    monkeypatch.setitem(sys.modules, "bilevel.tracking.tables", None)
+    assert "run by run" not in caplog.text
+    monkeypatch.setattr(tables, "TAGS", sqlalchemy.table("tags", sqlalchemy.column("colour")))
     assert read("demo", uri) == swift
+    assert "read run by run, since its table tags has no column colour" in caplog.text
     [search, *_] = read_study(store, swift.experiment_id)
     assert search.curves["tokens"] == {n: 940.0 * n for n in range(6)}
 

@@ -1,15 +1,7 @@
-"""What is written whole is what is written call by call; and it is there whole, or not at all."""
+"""What is written when a search is over is what is written as it goes on."""
 
-import json
-import logging
-import multiprocessing
-import os
-import re
 import shutil
-import signal
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +9,7 @@ from typing import Any
 import pytest
 
 from bilevel.trace import Decision, Objective
-from bilevel.tracking import BulkTracker, MlflowTracker, TrialRecord, bulk_tracker
+from bilevel.tracking import BulkTracker, MlflowTracker, TrialRecord
 from tests.tracking.reading import of_kind, runs, texts, told_once
 from tests.tracking.studies import call, info, mechanism, outer, records, run_search, trial
 
@@ -146,57 +138,26 @@ def _trace(trace: Any) -> dict[str, Any]:
     }
 
 
-_VOLATILE = re.compile(r"time|uuid|association_id|^(destination_id|source_id|artifact_uri)$")
-
-
-def table_rows(path: Path) -> dict[str, list[str]]:
-    """Every row of every table but ids, times and places, which differ from store to store."""
-    found = {}
-    with closing(sqlite3.connect(path)) as database:
-        database.row_factory = sqlite3.Row
-        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        for (name,) in names:
-            lines = (dict(row) for row in database.execute(f"SELECT * FROM {name}"))
-            found[name] = sorted(json.dumps(_steady(line)) for line in lines)
-    return found
-
-
-def _steady(row: dict[str, Any]) -> dict[str, Any]:
-    kept = {n: v for n, v in row.items() if not _VOLATILE.search(n)}
-    if kept.get("key") in {"mlflow.parentRunId", "mlflow.artifactLocation"}:
-        kept["value"] = ""
-    if "content" in kept:
-        content = json.loads(kept["content"])
-        kept["content"] = {n: v for n, v in content.items() if not n.endswith("_time_unix_nano")}
-    kept.pop("artifact_location", None)
-    return kept
-
-
 @pytest.mark.parametrize("tell", TOLD)
 def test_both_trackers_leave_the_same(stores: tuple[str, str], tmp_path: Path, tell: Tell) -> None:
-    plain, bulk = MlflowTracker(stores[0]), bulk_tracker(stores[1])
-    assert type(bulk) is BulkTracker
+    plain, bulk = MlflowTracker(stores[0]), BulkTracker(stores[1])
     tell(plain, tmp_path)
     tell(bulk, tmp_path)
     assert (plain.problem, bulk.problem) == ("", "")
     assert read_back(bulk) == read_back(plain)
-    expected, found = (table_rows(Path(u.removeprefix("sqlite:///"))) for u in stores)
-    assert found.keys() == expected.keys()
-    for name, lines in expected.items():
-        assert found[name] == lines, name
 
 
 def test_without_traces_there_are_none(uri: str) -> None:
-    tracker = bulk_tracker(uri, traces=False)
+    tracker = BulkTracker(uri, traces=False)
     run_search(tracker, "A", 1, trials=2)
     assert len(of_kind(tracker, "trial")) == 3
     assert tracker.store._client.search_traces(locations=[tracker.store.studies()["demo"]]) == []
 
 
 def test_telling_it_all_again_changes_nothing(uri: str) -> None:
-    run_search(bulk_tracker(uri), "A", 1, trials=5)
-    before = read_back(bulk_tracker(uri))
-    again = bulk_tracker(uri)
+    run_search(BulkTracker(uri), "A", 1, trials=5)
+    before = read_back(BulkTracker(uri))
+    again = BulkTracker(uri)
     run_search(again, "A", 1, trials=5)
     told_once(again, 5)
     assert read_back(again) == before
@@ -212,14 +173,14 @@ def test_what_is_there_in_part_is_completed(uri: str, missing: str) -> None:
             first.store.delete(first.store.studies()["demo"], run.run_id)
         elif run.tags.get("label") == "trial/1/4":
             first.store.status(run.run_id, "RUNNING")  # as one that was cut off
-    second = bulk_tracker(uri)
+    second = BulkTracker(uri)
     run_search(second, "A", 1, trials=6)
     told_once(second, 6)
     assert read_back(second).keys() == expected.keys()
 
 
 def test_a_search_whose_runs_were_deleted_is_written_again(uri: str) -> None:
-    tracker = bulk_tracker(uri)
+    tracker = BulkTracker(uri)
     run_search(tracker, "A", 1, trials=4)
     for run in runs(tracker):
         tracker.store._client.delete_run(run.run_id)
@@ -228,108 +189,40 @@ def test_a_search_whose_runs_were_deleted_is_written_again(uri: str) -> None:
     told_once(tracker, 4)
 
 
-def _statements(tracker: MlflowTracker) -> Any:
-    return tracker.store._tracing.store.engine
-
-
-class _Cut(BaseException):
-    """The process is gone."""
-
-
-@pytest.fixture
-def interrupted(uri: str) -> Callable[[int], None]:
-    """Tells a search of which the n-th statement of the writing transaction is never made."""
-    from sqlalchemy import event
-
-    def tell(statement: int) -> None:
-        tracker = bulk_tracker(uri)
-        tracker.start(info())
-        for record in records("A", 1, 4):
-            tracker.trial(record)
-        made = iter(range(statement))
-
-        def count(*about: Any) -> None:
-            if about[2].startswith(("INSERT", "DELETE")) and next(made, None) is None:
-                raise _Cut
-
-        event.listen(_statements(tracker), "before_cursor_execute", count)
-        try:
-            tracker.end("done", {})
-        except _Cut:
-            return
-        finally:
-            event.remove(_statements(tracker), "before_cursor_execute", count)
-        raise AssertionError("nothing was cut off")
-
-    return tell
-
-
-@pytest.mark.parametrize("statement", range(10))
-def test_cut_off_anywhere_there_is_nothing(
-    uri: str, interrupted: Callable[[int], None], statement: int
+def test_the_trials_of_a_search_share_their_requests(
+    uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = table_rows(Path(uri.removeprefix("sqlite:///")))
-    interrupted(statement)
-    after = table_rows(Path(uri.removeprefix("sqlite:///")))
-    for mine in ("experiments", "experiment_tags"):
-        assert len(after.pop(mine)) == len(before.pop(mine)) + 1
-    assert after == before
-    assert not list(Path(uri.removeprefix("sqlite:///")).parent.glob("artifacts/demo/*"))
-    again = bulk_tracker(uri)
-    run_search(again, "A", 1, trials=4)
-    told_once(again, 4)
+    tracker = BulkTracker(uri)
+    made: list[str] = []
+    for owner, name in (
+        (tracker.store._client, "log_batch"),
+        (tracker.store._tracing, "log_spans"),
+    ):
+        real = getattr(owner, name)
 
+        def counted(*told: Any, _real: Any = real, _name: str = name, **also: Any) -> Any:
+            made.append(_name)
+            return _real(*told, **also)
 
-def _killed_while_writing(uri: str) -> None:
-    from sqlalchemy import event
-
-    tracker = bulk_tracker(uri)
-
-    def kill(*about: Any) -> None:
-        if about[2].startswith("INSERT INTO spans"):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(_statements(tracker), "before_cursor_execute", kill)
-    run_search(tracker, "A", 1, trials=4)
-
-
-@pytest.mark.slow
-def test_killed_while_writing_there_is_nothing(uri: str) -> None:
-    process = multiprocessing.get_context("spawn").Process(
-        target=_killed_while_writing, args=(uri,)
-    )
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    tracker = bulk_tracker(uri)
-    assert runs(tracker) == []
-    run_search(tracker, "A", 1, trials=4)
+        monkeypatch.setattr(owner, name, counted)
+    tracker.start(info())
+    for record in records("A", 1, 4):
+        tracker.trial(record)
+    assert made == []
+    tracker.end("done", {"kept": 1.0})
+    assert made.count("log_spans") == 1
+    assert made.count("log_batch") == 5 + 2  # a trial each, the curves, the summary
     told_once(tracker, 4)
 
 
-def test_what_is_known_of_another_version_is_not_used(
-    uri: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_trials_of_a_search_that_was_not_left_are_written_when_the_next_one_starts(
+    uri: str,
 ) -> None:
-    import sys
-
-    import mlflow
-
-    monkeypatch.setattr(mlflow, "__version__", "3.12.0")
-    for name in ("rows", "held"):
-        monkeypatch.delitem(sys.modules, f"bilevel.tracking.{name}", raising=False)
-    with caplog.at_level(logging.WARNING):
-        assert type(bulk_tracker(uri)) is MlflowTracker
-    assert "one call at a time, since rows are known for mlflow 3.17.x, and 3.12.0" in caplog.text
-
-
-def test_rows_that_summarise_traces_are_left_to_mlflow(
-    uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED", "true")
-    assert type(bulk_tracker(uri)) is MlflowTracker
-
-
-def test_a_server_is_told_call_by_call(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        assert type(bulk_tracker("http://127.0.0.1:9")) is MlflowTracker
-    assert "a tracking server has no bulk interface" in caplog.text
+    tracker = BulkTracker(uri)
+    tracker.start(info("A", 1))
+    for record in records("A", 1, 2):
+        tracker.trial(record)
+    tracker.start(info("A", 2))
+    tracker.end("done", {})
+    found = [run.tags["seed"] for run in of_kind(tracker, "trial")]
+    assert found == ["1", "1", "1"]

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from bilevel.errors import TrackingError
-from bilevel.tracking import BulkTracker, MlflowTracker, bulk_tracker
-from tests.tracking.reading import of_kind, runs, told_once
+from bilevel.tracking import BulkTracker, MlflowTracker
+from tests.tracking.reading import told_once
 from tests.tracking.studies import info, records, run_search
 
 Make = Callable[[str], MlflowTracker]
@@ -50,10 +50,14 @@ def held_by_another(uri: str) -> Iterator[None]:
 
 
 @pytest.mark.slow  # mlflow waits 20 s for a lock
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [(MlflowTracker, "trial trial/1/1"), (BulkTracker, "the trials of the search")],
+)
 def test_a_locked_database_stops_tracking_once_and_the_next_run_fills_the_gap(
-    uri: str, caplog: pytest.LogCaptureFixture
+    uri: str, make: Make, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tracker = MlflowTracker(uri)
+    tracker = make(uri)
     tracker.start(info("A", 1))
     told = list(records("A", 1, 4))
     tracker.trial(told[0])
@@ -64,34 +68,17 @@ def test_a_locked_database_stops_tracking_once_and_the_next_run_fills_the_gap(
         tracker.end("done", {})
         assert time.monotonic() - began_s < 60  # one wait, not one for every trial
         with pytest.raises(TrackingError, match=r"locked by another program: wait .*tracking=none"):
-            MlflowTracker(uri).start(info("A", 2))
+            make(uri).start(info("A", 2))
     assert "database is locked by another program: wait for that one, or end it" in tracker.problem
-    assert caplog.text.count("tracking stopped at trial trial/1/1") == 1
-    again = MlflowTracker(uri)
+    assert caplog.text.count("tracking stopped at") == 1
+    assert f"tracking stopped at {what}" in caplog.text
+    again = make(uri)
     run_search(again, "A", 1, trials=4)
     told_once(again, 4)
 
 
-def test_a_locked_database_keeps_nothing_of_a_whole_search(
-    uri: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tracker = bulk_tracker(uri)
-    assert type(tracker) is BulkTracker
-    monkeypatch.setattr("bilevel.tracking.rows.BUSY_MS", 100)
-    run_search(tracker, "A", 1, trials=1)
-    with held_by_another(uri):
-        run_search(tracker, "A", 2, trials=2)
-    assert "writing A seed 2 and its 3 runs failed" in tracker.problem
-    assert "database is locked by another program: wait for that one, or end it" in tracker.problem
-    assert {run.tags["seed"] for run in runs(tracker)} == {"1"}
-    assert len(list(_path(uri).parent.glob("artifacts/demo/*"))) == 3
-    run_search(tracker, "A", 2, trials=2)
-    assert tracker.problem == ""
-    assert len(of_kind(tracker, "trial")) == 5
-
-
 def test_a_lock_that_is_let_go_is_waited_for(uri: str) -> None:
-    tracker = bulk_tracker(uri)
+    tracker = BulkTracker(uri)
     tracker.start(info())
     for record in records("A", 1, 2):
         tracker.trial(record)
@@ -174,8 +161,6 @@ def test_a_full_disk_is_told_once_and_the_next_run_fills_the_gap(
     assert "disk is full" in tracker.problem or "No space left on device" in tracker.problem
     assert "\n" not in tracker.problem
     assert caplog.text.count("tracking stopped at") == 1
-    if make is BulkTracker:
-        assert runs(make(uri)) == []
     subprocess.run(["mount", "-o", "remount,size=50m", str(small_disk)], check=True)
     again = make(uri)
     run_search(again, "A", 1, trials=120)
@@ -223,8 +208,7 @@ def test_a_server_that_dies_stops_tracking_once_and_the_next_run_fills_the_gap(
     address = f"http://127.0.0.1:{port}"
     told = list(records("A", 1, 4))
     with server(tmp_path, uri, port) as process, caplog.at_level(logging.WARNING, "bilevel"):
-        tracker = bulk_tracker(address)
-        assert type(tracker) is MlflowTracker
+        tracker = MlflowTracker(address)
         tracker.start(info("A", 1))
         for record in told[:3]:
             tracker.trial(record)
@@ -239,6 +223,6 @@ def test_a_server_that_dies_stops_tracking_once_and_the_next_run_fills_the_gap(
     assert "\n" not in tracker.problem
     assert caplog.text.count("tracking stopped at trial trial/1/3") == 1
     with server(tmp_path, uri, port):
-        again = MlflowTracker(address)
+        again = BulkTracker(address)
         run_search(again, "A", 1, trials=4)
         told_once(again, 4)

@@ -20,6 +20,7 @@ from bilevel.tracking import BulkTracker, MlflowTracker, deep_link, resolve, ui_
 from bilevel.tracking.location import (
     address,
     artifacts_root,
+    local_folder,
     local_path,
     restore_command,
     shown,
@@ -73,6 +74,22 @@ def test_a_path_is_taken_as_it_stands_and_written_as_others_read_it(tmp_path: Pa
     assert artifacts_root("sqlite:////a/my results é/m.db") == "/a/my results é/artifacts"
     for command in (ui_command(uri), restore_command(uri, "7")):
         assert address(uri) in shlex.split(command.replace("MLFLOW_TRACKING_URI=", ""))
+
+
+@pytest.mark.parametrize(
+    ("place", "folder"),
+    [
+        ("/a/my results #1", "/a/my results #1"),
+        ("file:///a/we%3Frd%20%231", "/a/we?rd #1"),
+        ("file://localhost/a", "/a"),
+        ("file://host/a", None),
+        ("mlflow-artifacts:/1/a/artifacts", None),
+        ("s3://bucket/x", None),
+        ("dbfs:/databricks/x", None),
+    ],
+)
+def test_a_folder_is_told_from_what_others_hold(place: str, folder: str | None) -> None:
+    assert local_folder(place) == (folder and Path(folder))
 
 
 @pytest.mark.parametrize("make", [MlflowTracker, BulkTracker])

@@ -5,16 +5,18 @@ import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from bilevel.tracking import MlflowTracker
+from bilevel.tracking import BulkTracker, MlflowTracker
 from bilevel.tracking.store import Store
 from tests.tracking.reading import history, of_kind, runs, told_once
 from tests.tracking.studies import info, records, run_search
 
-CUTS = sorted(Random(5).sample(range(3, 55), 6))  # how many writes before the end
+CUTS = sorted(Random(5).sample(range(3, 50), 8))  # how many writes before the end
+Make = type[MlflowTracker]
 
 
 @pytest.fixture
@@ -38,8 +40,8 @@ class _Cut(BaseException):
 
 
 WRITES = (
-    "create_run", "log_batch", "log_artifact", "log_artifacts", "link_traces_to_run",
-    "update_run", "set_terminated", "delete_traces", "delete_run",
+    "create_run", "log_batch", "link_traces_to_run", "update_run", "set_terminated",
+    "delete_traces", "delete_run",
 )  # fmt: skip
 
 
@@ -59,13 +61,14 @@ def _cut_after(store: Store, writes: int, monkeypatch: pytest.MonkeyPatch) -> li
         monkeypatch.setattr(client, name, write)
 
     counted(store._tracing, "log_spans")
+    counted(store, "files")
+    counted(store, "file")
     for name in WRITES:
         counted(store._client, name)
     return made
 
 
-def _told_until(uri: str, writes: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    tracker = MlflowTracker(uri)
+def _told_until(tracker: MlflowTracker, writes: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     with monkeypatch.context() as patch:
         made = _cut_after(tracker.store, writes, patch)
         with pytest.raises(_Cut):
@@ -73,38 +76,42 @@ def _told_until(uri: str, writes: int, monkeypatch: pytest.MonkeyPatch) -> list[
     return made
 
 
+@pytest.mark.parametrize("make", [MlflowTracker, BulkTracker])
 @pytest.mark.parametrize("writes", CUTS)
 def test_a_search_cut_off_anywhere_is_completed(
-    uri: str, writes: int, monkeypatch: pytest.MonkeyPatch
+    uri: str, writes: int, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _told_until(uri, writes, monkeypatch)
-    second = MlflowTracker(uri)
+    _told_until(make(uri), writes, monkeypatch)
+    second = make(uri)
     run_search(second, "A", 1, trials=7)
     told_once(second, 7)
     assert len(of_kind(second, "mechanism")) == 1
 
 
-def _told_until_request(uri: str, request: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _told_until_request(
+    tracker: MlflowTracker, request: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def gone(*args: object, **kwargs: object) -> None:
         raise _Cut
 
-    tracker = MlflowTracker(uri)
     with monkeypatch.context() as patch:
         patch.setattr(tracker.store._client, request, gone)
         with pytest.raises(_Cut):
             run_search(tracker, "A", 1, trials=2)
 
 
+@pytest.mark.parametrize(("make", "traced"), [(MlflowTracker, 1), (BulkTracker, 2)])
 def test_traces_that_belong_to_no_run_yet_are_not_told_twice(
-    uri: str, monkeypatch: pytest.MonkeyPatch
+    uri: str, make: Make, traced: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _told_until_request(uri, "link_traces_to_run", monkeypatch)
+    _told_until_request(make(uri), "link_traces_to_run", monkeypatch)
     stored = MlflowTracker(uri).store
     unlinked = stored._client.search_traces(locations=[stored.studies()["demo"]])
-    assert [t.info.tags["call"] for t in unlinked] == ["L1/T1/propose/0"]
+    every = ["L1/T1/propose/0", "L1/T2/propose/0"]
+    assert sorted(t.info.tags["call"] for t in unlinked) == every[:traced]
     for request in ("delete_traces", "delete_run", "link_traces_to_run"):  # and while mending it
-        _told_until_request(uri, request, monkeypatch)
-    again = MlflowTracker(uri)
+        _told_until_request(make(uri), request, monkeypatch)
+    again = make(uri)
     run_search(again, "A", 1, trials=2)
     told_once(again, 2)
 
@@ -132,7 +139,7 @@ def test_a_failure_in_the_middle_is_told_once_and_mended_by_the_next_run(
 
     tracker.start(info("A", 1))
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(tracker.store._client, "log_artifacts", refuse)
+        patch.setattr(Path, "write_text", refuse)
         for record in records("A", 1, 3):
             tracker.trial(record)
         tracker.end("done", {})
