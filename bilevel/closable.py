@@ -1,4 +1,4 @@
-"""For what has to be closed, so that `with` closes it."""
+"""A base class for resources that `with` closes."""
 
 from abc import abstractmethod
 from types import TracebackType

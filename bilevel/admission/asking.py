@@ -1,4 +1,4 @@
-"""The model that mechanisms ask during their admission: none; a double answers in turn."""
+"""A double of the model that mechanisms ask during their admission."""
 
 import json
 from collections.abc import Callable, Mapping

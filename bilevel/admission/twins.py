@@ -1,4 +1,4 @@
-"""Two workers hold the source: nothing is told of code that ran but what both of them came to.
+"""Runs a mechanism in two workers, and tells of its code only what both of them came to.
 
 What no mechanism may go by is another in the second: what generators that belong to nobody are
 seeded with, the order of sets, the clocks. So it is no luck whether that is noticed.

@@ -1,4 +1,4 @@
-"""What a question to the model is, as journals know it: the same question has the same digest."""
+"""A question to the model as journals know it: the same question has the same digest."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Under which prompts, and which stand-in, a search asked its questions: results state it."""
+"""The versions of the prompts and of the stand-in under which a search asked its questions."""
 
 from collections.abc import Mapping
 

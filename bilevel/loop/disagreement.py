@@ -1,4 +1,4 @@
-"""Says whose doing it is when a search that is executed again comes out otherwise."""
+"""Names the mechanism that answers otherwise when a search re-executes with another result."""
 
 from typing import NoReturn
 

@@ -1,4 +1,4 @@
-"""What a hook call asked the model before it was stopped, so that it can be asked again without it.
+"""Questions of a hook call that was stopped midway, asked again when a search re-executes.
 
 A stopped call is not executed again; what it asked was journalled and charged, and has to be.
 """

@@ -1,4 +1,4 @@
-"""What one round's candidates went through, and what it would have tried without one mechanism.
+"""The record of one round: its candidates, and what it would have tried without a mechanism.
 
 What is known here is known from the round itself: every other review is taken to do to another
 list what it was seen to do (the candidates it saw keep their order, edits and verdicts; those it

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bilevel.errors import TrackingError
-from bilevel.report.reading import Attached, Search, Session, Study
+from bilevel.report.reading import Attached, Search, SessionRow, Study
 
 if TYPE_CHECKING:
     from bilevel.tracking.store import Store
@@ -22,7 +22,7 @@ _TOLD = [
 
 
 @dataclass(frozen=True)
-class Text:
+class SourceText:
     """One text that a session wrote, and what every gate said: (passed, gate, reason)."""
 
     source: str
@@ -30,16 +30,16 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Invention:
+class InventionReport:
     """One session with what became of its mechanism; no texts where those are not shown."""
 
     arm: str
     seed: int
-    session: Session
+    session: SessionRow
     state: str
     counts: Mapping[str, int]
     credit: Mapping[str, float] = field(default_factory=dict)
-    texts: tuple[Text, ...] = ()
+    texts: tuple[SourceText, ...] = ()
     bottleneck: str = ""
     behaviour: str = ""
     ledger: tuple[Mapping[str, Any], ...] = ()
@@ -87,7 +87,7 @@ class InventionRow:
     problem: str
 
     @classmethod
-    def of(cls, one: Invention) -> "InventionRow":
+    def of(cls, one: InventionReport) -> "InventionRow":
         made = one.session
         return cls(
             one.arm, one.seed, made.number, made.mechanism, made.domain, made.domain_in_prompt,
@@ -96,7 +96,7 @@ class InventionRow:
         )  # fmt: skip
 
 
-def inventions(study: Study, store: "Store | None") -> tuple[Invention, ...]:
+def inventions(study: Study, store: "Store | None") -> tuple[InventionReport, ...]:
     """Every session, by arm and seed; the texts of the first sixty are read from the store."""
     found = []
     for place, (search, session) in enumerate(_sessions(study.searches)):
@@ -107,23 +107,25 @@ def inventions(study: Study, store: "Store | None") -> tuple[Invention, ...]:
         credit = {} if attached is None else attached.credit
         unread = store is None or place >= MOST_SHOWN
         texts = {} if store is None or unread else _read(store, session, attached)
-        found.append(Invention(search.arm, search.seed, session, state, counts, credit, **texts))
+        found.append(
+            InventionReport(search.arm, search.seed, session, state, counts, credit, **texts)
+        )
     return tuple(found)
 
 
-def _sessions(searches: Sequence[Search]) -> Iterator[tuple[Search, Session]]:
+def _sessions(searches: Sequence[Search]) -> Iterator[tuple[Search, SessionRow]]:
     for search in searches:
         yield from ((search, session) for session in search.sessions)
 
 
-def _read(store: "Store", session: Session, attached: Attached | None) -> dict[str, Any]:
+def _read(store: "Store", session: SessionRow, attached: Attached | None) -> dict[str, Any]:
     """An artifact that is gone is told in its place; the report does without."""
     try:
         made = json.loads(store.text(session.run_id, "research.json"))
         rows = json.loads(store.text(attached.run_id, "ledger.json")) if attached else []
     except (TrackingError, ValueError) as error:
         return {"unread": str(error)}
-    texts = [Text(a["source"], tuple(_verdicts(a["admission"]))) for a in made["attempts"]]
+    texts = [SourceText(a["source"], tuple(_verdicts(a["admission"]))) for a in made["attempts"]]
     acting = [row for row in rows if row.get("effect") != "none"]
     return {
         "texts": tuple(texts),

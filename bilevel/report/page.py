@@ -14,7 +14,7 @@ from bilevel.report import published
 from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
 from bilevel.report.comparisons import Comparison
 from bilevel.report.figures import Figure
-from bilevel.report.inventions import Invention
+from bilevel.report.inventions import InventionReport
 from bilevel.report.numbers import ArmRow
 from bilevel.report.output import (
     banded,
@@ -47,7 +47,7 @@ class Findings:
     strongest: Strongest | None
     behaviour: tuple[Behaviour, ...]
     avoided: tuple[Avoided, ...]
-    inventions: tuple[Invention, ...]
+    inventions: tuple[InventionReport, ...]
 
     @property
     def roles(self) -> dict[str, Role]:

@@ -41,7 +41,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionRow:
     """What a session of level 2 came to; its texts are an artifact of its run. Its mechanism acts
     from `first_trial` on."""
 
@@ -82,7 +82,7 @@ class Search:
     trials: tuple[Tried, ...]
     totals: Mapping[str, float]
     attached: tuple[Attached, ...] = ()
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[SessionRow, ...] = ()
     fingerprint: str = ""
     model: str = ""
     task_settings: str = ""
@@ -203,9 +203,9 @@ def _attached(run: Run) -> Attached:
     return Attached(run.tags["mechanism"], run.tags["state"], run.run_id, counts, credit)
 
 
-def _sessions(runs: Sequence[Run]) -> list[Session]:
+def _sessions(runs: Sequence[Run]) -> list[SessionRow]:
     return [
-        Session(
+        SessionRow(
             run_id=run.run_id,
             number=int(run.tags["trial"]),
             mechanism=run.tags["mechanism"],

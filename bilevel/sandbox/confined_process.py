@@ -1,4 +1,4 @@
-"""A process behind a wall: started by a keeper that holds no secret, ended with the search."""
+"""A confined process and its keeper: started without secrets, ended with the search."""
 
 import base64
 import functools

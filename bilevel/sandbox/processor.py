@@ -1,4 +1,4 @@
-"""What a worker may use of one call, in processor time, which no load on the machine moves."""
+"""Limits on the processor time of a hook call, which no load on the machine moves."""
 
 import ctypes
 import time

@@ -1,4 +1,4 @@
-"""One worker is started before it is wanted, so that a mechanism need not wait for a process.
+"""Keeps one idle worker ready, so that loading a mechanism need not wait for a process.
 
 It is started when the one before it has answered for the first time: two that start at once take
 the processor from each other.

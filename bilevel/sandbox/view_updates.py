@@ -1,4 +1,4 @@
-"""The host's side of the picture: says of a view what the worker does not know yet."""
+"""Describes a view to the worker: what is new in it since the last call."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The worker's picture of the loop: real views, rebuilt from what is new since the last call."""
+"""Rebuilds the views of the loop inside the worker, from what is new since the last call."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

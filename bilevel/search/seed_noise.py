@@ -1,4 +1,4 @@
-"""What was measured of a task's noise, and where it is kept for searches of the same task."""
+"""The measured seed noise of a task: its record, and the file that later searches read."""
 
 import hashlib
 import json

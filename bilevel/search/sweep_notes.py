@@ -1,4 +1,4 @@
-"""What the searches of one command leave for it, on this machine or on others: codes and plans."""
+"""Files by which the searches of a sweep leave exit codes and plans for the command."""
 
 import json
 import os

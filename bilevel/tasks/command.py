@@ -31,12 +31,12 @@ from bilevel.settings import (
 )
 from bilevel.space import Config
 from bilevel.tasks import constants, interpreter
-from bilevel.tasks.beside import Beside
+from bilevel.tasks.companion_files import CompanionFiles
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
 from bilevel.tasks.seeds import Seeding
 from bilevel.trace import Objective, Outcome
-from bilevel.workers.job import Job, scrubbed_environment
+from bilevel.workers.job import WorkerJob, scrubbed_environment
 from bilevel.workers.pool import ForkedRunner
 
 OWN = ("script", "seed", "python")  # what a placeholder stands for besides a parameter
@@ -89,7 +89,7 @@ class CommandTask(ScriptTask):
         self._has_file = file is not None
         script = Path(file or script_name).expanduser().absolute()
         self._command = [str(part) for part in command]
-        self._beside = Beside(script.parent, script.name, files, links)
+        self._beside = CompanionFiles(script.parent, script.name, files, links)
         self._files: Mapping[str, str] = {}  # what they held when the search began
         self._passed = list(environment)
         self._seeding = Seeding(list(seed_calls), list(seed_names))
@@ -199,9 +199,9 @@ class CommandTask(ScriptTask):
         given = ", ".join(p.name for p in self.space.parameters if p.name not in self._own)
         return f"{told} Given in the command: {given}." if given else told
 
-    def job(self, folder: Path, config: Config, seed: int) -> Job:
+    def job(self, folder: Path, config: Config, seed: int) -> WorkerJob:
         given = {self._seed_variable: str(seed)} if self._seed_variable else {}
-        return Job(self.argv(config, seed), folder, self.limit_s, environment=given)
+        return WorkerJob(self.argv(config, seed), folder, self.limit_s, environment=given)
 
     def edited(self, config: Config, seed: int) -> str:
         return self._seeding.put(super().render(config), seed, script=self._script.name)

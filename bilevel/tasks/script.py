@@ -20,7 +20,7 @@ from bilevel.tasks.outline import outline
 from bilevel.tasks.summary import Metric, failure, last_line, no_disk, numbers, single
 from bilevel.trace import Failure, FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import About
-from bilevel.workers.job import Finished, Job, Runner
+from bilevel.workers.job import Finished, Runner, WorkerJob
 
 FAILED_OUTPUT_CHARS = 4000
 
@@ -65,7 +65,7 @@ class ScriptTask(Task):
         return parameters
 
     @abstractmethod
-    def job(self, folder: Path, config: Config, seed: int) -> Job:
+    def job(self, folder: Path, config: Config, seed: int) -> WorkerJob:
         """How the edited script in this folder is run."""
 
     @abstractmethod

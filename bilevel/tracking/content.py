@@ -13,7 +13,7 @@ from bilevel.space import canonical
 from bilevel.trace import Objective, Trial
 from bilevel.tracking.keys import file_name, key, renamed
 from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
-from bilevel.tracking.settled import packed
+from bilevel.tracking.settings_tag import packed
 
 VALUE = "val_bpb"  # the name scripts rely on, whatever the task calls its metric
 BEST = f"best_{VALUE}"

@@ -1,5 +1,4 @@
-"""Remembers of a finished search that a store holds the whole of it, and believes that only as long
-as the store is there."""
+"""Marks searches that a store holds completely, so that `sync` skips them while it exists."""
 
 import hashlib
 import json

@@ -25,7 +25,7 @@ LOG_LIMIT_BYTES = 16 * 2**20  # a job that prints more is stopped
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerJob:
     """A call of `target` ('module:function', given argv, returns an exit code) in a folder.
 
     The default target runs argv as a command. A `temporary` folder goes with the job if the
@@ -56,7 +56,7 @@ class Finished:
 
 
 class Runner(Protocol):
-    def run(self, job: Job) -> Finished:
+    def run(self, job: WorkerJob) -> Finished:
         """Runs to the end or to the limit. Raises TaskError if no job could be run at all."""
 
     def close(self) -> None: ...

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bilevel.errors import TaskError
-from bilevel.workers.job import Finished, Job, flooded, printed, scrubbed_environment
+from bilevel.workers.job import Finished, WorkerJob, flooded, printed, scrubbed_environment
 from bilevel.workers.stopping import ENDING, await_own_signal, told_to_end
 
 KILL_GRACE_S = 5.0
@@ -40,7 +40,7 @@ class ForkedRunner:
     def __reduce__(self) -> tuple[type["ForkedRunner"], tuple[object, ...]]:
         return ForkedRunner, (self._preloads, self._environment)
 
-    def run(self, job: Job) -> Finished:
+    def run(self, job: WorkerJob) -> Finished:
         with _log() as (descriptor, log):
             started = time.monotonic()
             ended, timed_out = self._call(job, log)
@@ -63,7 +63,7 @@ class ForkedRunner:
                 self._server.close()
                 self._server = None
 
-    def _call(self, job: Job, log: Path) -> tuple[dict[str, Any] | None, bool]:
+    def _call(self, job: WorkerJob, log: Path) -> tuple[dict[str, Any] | None, bool]:
         """A server that had died before the job reached it is replaced, and the job sent again."""
         for _ in range(STARTS):
             with contextlib.suppress(ServerGone):
@@ -125,7 +125,7 @@ class _ServerProcess:
         self.alive = True
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def call(self, job: Job, log: Path) -> tuple[dict[str, Any] | None, bool]:
+    def call(self, job: WorkerJob, log: Path) -> tuple[dict[str, Any] | None, bool]:
         """The end of the job (None: the server died), and whether it ran into its limit.
 
         Raises ServerGone if the server died before it began the job.

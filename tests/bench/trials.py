@@ -10,7 +10,7 @@ from pathlib import Path
 from bilevel.randomness import training_seed
 from bilevel.tasks.cpu_gpt.prepare import prepare
 from bilevel.tasks.cpu_gpt.task import ENVIRONMENT, HARNESS, SCRIPT
-from bilevel.workers.job import Job
+from bilevel.workers.job import WorkerJob
 from bilevel.workers.pool import ForkedRunner
 
 BUDGET_S = 5.0
@@ -55,7 +55,7 @@ def in_process_s() -> float:
 def forked_s(folder: Path) -> float:
     """The same trial in a worker forked from a warm server, the server's start left out."""
     runner = ForkedRunner([f"{HARNESS}:preload"], ENVIRONMENT)
-    job = Job(argv(), folder, 600.0, f"{HARNESS}:main")
+    job = WorkerJob(argv(), folder, 600.0, f"{HARNESS}:main")
     try:
         return min(runner.run(job).wall_s for _ in range(REPEATS))
     finally:

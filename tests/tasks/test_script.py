@@ -11,7 +11,7 @@ from bilevel.space import Config
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
 from bilevel.trace import FailureKind, Objective, Proposal
-from bilevel.workers.job import Job
+from bilevel.workers.job import WorkerJob
 from bilevel.workers.pool import ForkedRunner
 
 SCRIPT = """\
@@ -36,9 +36,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 class PythonScript(ScriptTask):
     ran = 0
 
-    def job(self, folder: Path, config: Config, seed: int) -> Job:
+    def job(self, folder: Path, config: Config, seed: int) -> WorkerJob:
         self.ran += 1
-        return Job(["python3", "toy.py"], folder, self.limit_s)
+        return WorkerJob(["python3", "toy.py"], folder, self.limit_s)
 
     def identity(self) -> Mapping[str, Any]:
         return {"python": 3}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bilevel.errors import TaskError
-from bilevel.workers.job import LOG_LIMIT_BYTES, Job
+from bilevel.workers.job import LOG_LIMIT_BYTES, WorkerJob
 from bilevel.workers.pool import ForkedRunner
 from tests.processes import descendants, gone
 
@@ -28,9 +28,9 @@ def call(name: str, *argv: str) -> tuple[str, list[str]]:
     return f"tests.workers.targets:{name}", list(argv)
 
 
-def job(folder: Path, name: str, *argv: str, limit_s: float = 20.0) -> Job:
+def job(folder: Path, name: str, *argv: str, limit_s: float = 20.0) -> WorkerJob:
     target, arguments = call(name, *argv)
-    return Job(arguments, folder, limit_s, target)
+    return WorkerJob(arguments, folder, limit_s, target)
 
 
 def test_output_exit_code_and_preload(runner: ForkedRunner, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_no_secret_reaches_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     monkeypatch.setenv("SOME_TOKEN", "sk-very-secret")
     runner = ForkedRunner()
-    for request in (job(tmp_path, "environment"), Job(["env"], tmp_path, 20.0)):
+    for request in (job(tmp_path, "environment"), WorkerJob(["env"], tmp_path, 20.0)):
         ended = runner.run(request)
         assert "PATH=" in ended.output
         assert "secret" not in ended.output
@@ -116,10 +116,10 @@ def test_a_server_that_cannot_start_is_told(tmp_path: Path) -> None:
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from bilevel.workers.job import LOG_LIMIT_BYTES, Job
+from bilevel.workers.job import LOG_LIMIT_BYTES, WorkerJob
 from bilevel.workers.pool import ForkedRunner
 from tests.processes import descendants, gone
-ForkedRunner().run(Job([], Path({str(tmp_path)!r}), 99.0, "tests.workers.targets:hang"))
+ForkedRunner().run(WorkerJob([], Path({str(tmp_path)!r}), 99.0, "tests.workers.targets:hang"))
 """
     parent, printed = begun(code, tmp_path)
     worker, child = map(int, printed.split()[-2:])
@@ -144,7 +144,7 @@ def begun(code: str, place: Path) -> tuple["subprocess.Popen[bytes]", str]:
 
 
 def test_a_command_that_does_not_exist_is_told(runner: ForkedRunner, tmp_path: Path) -> None:
-    ended = runner.run(Job(["no-such-command"], tmp_path, 20.0))
+    ended = runner.run(WorkerJob(["no-such-command"], tmp_path, 20.0))
     assert ended.exit_code == 127
     assert "cannot start 'no-such-command'" in ended.output
 
@@ -168,18 +168,18 @@ def test_a_job_that_deletes_everything_it_can_see_is_heard_to_the_end(
 ) -> None:
     (tmp_path / "old.log").touch()
     tidy = "rm -f ./*.log; echo one; rm -f $(readlink /proc/self/fd/1); rm -rf ./*; echo two; "
-    ended = runner.run(Job(["sh", "-c", tidy], tmp_path, 20.0))
+    ended = runner.run(WorkerJob(["sh", "-c", tidy], tmp_path, 20.0))
     assert (ended.exit_code, ended.output) == (0, "one\ntwo\n")
     assert [*tmp_path.iterdir()] == []
     flood = "rm -f $(readlink /proc/self/fd/1); yes"
-    assert runner.run(Job(["sh", "-c", flood], tmp_path, 60.0)).flooded
+    assert runner.run(WorkerJob(["sh", "-c", flood], tmp_path, 60.0)).flooded
 
 
 def test_a_job_has_variables_of_its_own(runner: ForkedRunner, tmp_path: Path) -> None:
     for seed in ("7", "8"):
-        asked = Job(["sh", "-c", "echo $SEED"], tmp_path, 20.0, environment={"SEED": seed})
+        asked = WorkerJob(["sh", "-c", "echo $SEED"], tmp_path, 20.0, environment={"SEED": seed})
         assert runner.run(asked).output == f"{seed}\n"
-    assert runner.run(Job(["sh", "-c", "echo $SEED"], tmp_path, 20.0)).output == "\n"
+    assert runner.run(WorkerJob(["sh", "-c", "echo $SEED"], tmp_path, 20.0)).output == "\n"
 
 
 @pytest.mark.parametrize("temporary", [True, False])
@@ -190,11 +190,11 @@ def test_a_temporary_folder_goes_with_its_client(tmp_path: Path, temporary: bool
     (folder / "data").symlink_to(tmp_path)
     code = f"""
 from pathlib import Path
-from bilevel.workers.job import Job
+from bilevel.workers.job import WorkerJob
 from bilevel.workers.pool import ForkedRunner
 from tests.processes import descendants, gone
 target = "tests.workers.targets:hang_with_a_daemon"
-ForkedRunner().run(Job([], Path({str(folder)!r}), 99.0, target, temporary={temporary}))
+ForkedRunner().run(WorkerJob([], Path({str(folder)!r}), 99.0, target, temporary={temporary}))
 """
     parent, printed = begun(code, tmp_path)
     pids = [int(pid) for pid in printed.split()]
@@ -211,10 +211,10 @@ STARTS = """\
 import sys
 from pathlib import Path
 from bilevel.config.command_line import command
-from bilevel.workers.job import Job
+from bilevel.workers.job import WorkerJob
 from bilevel.workers.pool import ForkedRunner
 runner = ForkedRunner(["tests.workers.targets:linger"], {"BEGUN": sys.argv[1]})
-sys.exit(command([], "", "", lambda _: runner.run(Job(["true"], Path("."), 20.0))))
+sys.exit(command([], "", "", lambda _: runner.run(WorkerJob(["true"], Path("."), 20.0))))
 """
 
 

@@ -13,7 +13,7 @@ from bilevel.tasks.cpu_gpt.prepare import VOCAB_SIZE, prepare
 from bilevel.tasks.outcome_cache import OutcomeCache
 from bilevel.tasks.script import ScriptTask
 from bilevel.trace import Objective
-from bilevel.workers.job import Job
+from bilevel.workers.job import WorkerJob
 from bilevel.workers.pool import ForkedRunner
 
 SCRIPT = Path(__file__).with_name("train.py")
@@ -84,14 +84,14 @@ class CpuGpt(ScriptTask):
             "training, and costs none of it. The seed of training is the same in every run."
         )
 
-    def job(self, folder: Path, config: Config, seed: int) -> Job:
+    def job(self, folder: Path, config: Config, seed: int) -> WorkerJob:
         argv = [
             str(folder / SCRIPT.name),
             f"--seed={seed}",
             f"--budget-s={self.budget_s}",
             f"--corpus={self.corpus.folder}",
         ]
-        return Job(argv, folder, self.limit_s, f"{HARNESS}:main")
+        return WorkerJob(argv, folder, self.limit_s, f"{HARNESS}:main")
 
     def world(self) -> Mapping[str, str]:
         from bilevel.tasks.cpu_gpt.identity import evaluator_digest, numerics

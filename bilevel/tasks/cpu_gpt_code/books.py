@@ -1,4 +1,4 @@
-"""What a run has computed: a book whose numbers no name leads to, and which nothing can lower.
+"""The account of what a run has computed, which its script can neither reach nor lower.
 
 Its state is in local variables of a suspended generator and of functions that only it holds. There
 are no classes in here: whoever finds one could replace what it does.

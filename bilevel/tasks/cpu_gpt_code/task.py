@@ -25,7 +25,7 @@ from bilevel.tasks.script import trial_folder
 from bilevel.tasks.summary import last_line
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import About
-from bilevel.workers.job import Finished, Job
+from bilevel.workers.job import Finished, WorkerJob
 from bilevel.workers.pool import ForkedRunner
 
 SCRIPT = "train.py"  # the parameter, and the file
@@ -145,7 +145,7 @@ class CpuGptCode(Task):
             finished = self._runner.run(self._job(folder, seed))
             return self._outcome(folder / FILE, finished)
 
-    def _job(self, folder: Path, seed: int) -> Job:
+    def _job(self, folder: Path, seed: int) -> WorkerJob:
         argv = [
             str(folder / SCRIPT),
             f"--seed={seed}",
@@ -154,7 +154,7 @@ class CpuGptCode(Task):
             f"--limit-s={self.limit_s}",
             *(f"--{name.replace('_', '-')}={value}" for name, value in self._decides.items()),
         ]
-        return Job(argv, folder, self.limit_s + STOPPING_S, f"{JUDGE}:main", temporary=True)
+        return WorkerJob(argv, folder, self.limit_s + STOPPING_S, f"{JUDGE}:main", temporary=True)
 
     def _outcome(self, file: Path, finished: Finished) -> Outcome:
         """Without a verdict nothing is known of the script: that is no trial's fault."""

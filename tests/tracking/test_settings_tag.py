@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bilevel.tracking.settled import LONGEST, packed
+from bilevel.tracking.settings_tag import LONGEST, packed
 
 FEW = {"budget_s": 10, "text": None, "parameters.LR.high": 1.0}
 MANY = FEW | {f"parameters.P{n}.high": float(n) for n in range(400)}

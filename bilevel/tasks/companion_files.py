@@ -1,5 +1,4 @@
-"""What a script needs beside it: small files that every trial gets a copy of, data that it links
-to."""
+"""Files that a script needs in its folder: small ones copied for every trial, data linked."""
 
 import shutil
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from bilevel.errors import ConfigError, TaskError
 from bilevel.tasks.fingerprint import digest, fingerprints
 
 
-class Beside:
+class CompanionFiles:
     """`files` are globs and `links` names, both relative to the folder of the script."""
 
     def __init__(
