@@ -72,7 +72,8 @@ def nobody(level: float, trial: int, purpose: str) -> Ask:
 
 
 class Recall(Protocol):
-    """What is not the same every time it is computed, computed once: later from the journal."""
+    """A result that may differ from one computation to the next (a time limit decides it): it is
+    computed once, and taken from the journal ever after."""
 
     def __call__(
         self, what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]

@@ -1,4 +1,4 @@
-"""What a change made of a search: two executions of it, compared trial by trial."""
+"""Compares two executions of a search trial by trial: what a change made of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a permutation test of so many seeds can find, and what it can never say."""
+"""The power of permutation tests over seeds, and the smallest p that they can give."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A source as whoever sets its constants needs it: where they are used, and the rest in outline."""
+"""An outline of a script for whoever sets its constants: where they are used; the rest in short."""
 
 import ast
 from collections.abc import Collection, Iterator
