@@ -137,6 +137,7 @@ def _track(
     uri = settings["tracking"].get("uri")
     if uri is None:
         return
+    from bilevel.tracking.content import VALUE
     from bilevel.tracking.store import Store
 
     store = Store(uri, settings["tracking"].get("artifacts"))
@@ -152,8 +153,8 @@ def _track(
             experiment, f"seed {seed}", {**common, "kind": "noise_seed", "seed": str(seed)}, parent
         )
         if outcome.value is not None:
-            store.log(child, metrics={"val_bpb": outcome.value})
-            store.log(parent, metrics={"val_bpb": outcome.value}, step=repeat)
+            store.log(child, metrics={VALUE: outcome.value, noise.metric: outcome.value})
+            store.log(parent, metrics={VALUE: outcome.value}, step=repeat)
         store.status(child, "FINISHED" if outcome.value is not None else "FAILED")
     store.log(parent, metrics={"mean": noise.mean, "sd": noise.sd, "failed": noise.failed})
     store.status(parent, "FINISHED")

@@ -8,7 +8,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bilevel.config.overrides import TOLD, told_by
 from bilevel.errors import BadInput
 from bilevel.visible import visible
 from bilevel.workers.stopping import EXIT_CODE, Stopped, stoppable
@@ -24,6 +23,8 @@ def command(
     if any(argument in ("-h", "--help") for argument in arguments):
         print(f"{doc or ''}\nusage: {usage}")
         return 0
+    from bilevel.config.overrides import TOLD, told_by  # --help does without Hydra
+
     try:
         check_machine()
         with stoppable():

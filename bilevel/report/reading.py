@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bilevel.errors import BadInput, TrackingError
 from bilevel.trace import Objective
+from bilevel.tracking.content import FORMERLY, VALUE
 from bilevel.tracking.location import local_path, resolve, shown
 from bilevel.tracking.records import Run
 
@@ -183,7 +184,7 @@ def _tried(run: Run) -> Tried:
     try:
         return Tried(
             int(tags["trial"]),
-            run.metrics.get("val_bpb"),
+            run.metrics.get(VALUE, run.metrics.get(FORMERLY)),
             tags["decision"],
             frozenset((name, way) for name, way in json.loads(tags["moves"])),
             int(tags["retest_of"]) if "retest_of" in tags else None,

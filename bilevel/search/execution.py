@@ -226,6 +226,7 @@ class Execution:
                 calls=self._calls_of(loop.level, trial.number),
                 totals=self._totals(),
                 hooks=[row.to_json() for row in loop.pipeline.ledger.of_trial(trial.number)],
+                metric=loop.task.objective.metric,
             )
         )
 

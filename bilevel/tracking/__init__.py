@@ -18,7 +18,7 @@ What is written, for scripts that read it:
                    model (and its temperature), task_settings (JSON), dependent_seeds (the setting),
                    prompts and stand_in_version (digests), noise_told (by the prompts),
                    role (JSON, from the arm's file: control, place, checked_against, edits_texts);
-                   by step = trial number: val_bpb (the trial's value), best_val_bpb, delta (best -
+                   by step = trial number: value (the trial's), best_value, delta (best -
                    baseline), trial, and the totals given (tokens, llm_calls, usd, modelled_s,
                    wall_s); in the end confirmed_delta, confirmed_sd, confirmed_n, confirmed/*, and
                    seed_reaches: 0 where equal values on every seed confirm nothing, else 1;
@@ -26,7 +26,7 @@ What is written, for scripts that read it:
     child runs     kind=trial and kind=outer (a loop above): study, arm, seed, llm, task, level,
                    trial, decision, moves, failure, parent_trial, duplicate_of, retest_of, origin,
                    hypothesis, acted (the hook calls that changed it);
-                   the configuration as params; val_bpb, delta (value - baseline), cost/*, clock/*;
+                   the configuration as params; value, delta (value - baseline), cost/*, clock/*;
                    trial.json, calls/*.md, the diff; every model call as a trace of the run
                    a level-2 session also: mechanism, domain, domain_in_prompt, admitted, attempts,
                    problem; research.json, attempts/*.py with every gate's verdict, judgement.txt
@@ -35,7 +35,9 @@ What is written, for scripts that read it:
     study run      kind=study: the last report of the study; confirmed_delta/ARM and delta/ARM, its
                    page, figures and CSV files
 
-`val_bpb` is the objective's value whatever the task calls it; it is also logged by that name.
+`value` and `best_value` are logged under the task's own name for its metric too: val_bpb for GPTs,
+accuracy for the digits, gain above level 1. (Earlier versions had val_bpb where value is now;
+reports read both.)
 A name that MLflow refuses is logged as the nearest one that it takes; the tag names (JSON, name
 there -> name) tells what it was.
 A search that is executed again tells everything again: what is complete is left alone, a child

@@ -15,8 +15,9 @@ from bilevel.tracking.keys import file_name, key, renamed
 from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
 from bilevel.tracking.settings_tag import packed
 
-VALUE = "val_bpb"  # the name scripts rely on, whatever the task calls its metric
+VALUE = "value"  # the one name for comparing, whatever the task calls its metric
 BEST = f"best_{VALUE}"
+FORMERLY = "val_bpb"  # that name in runs of earlier versions
 DELTA = "delta"
 ACTING = ("decision", "prompt")  # effects of a hook call that changed something
 STEP_MARK = "trial"  # logged with every step of a search: tells which steps are there
@@ -155,7 +156,7 @@ def _metrics(record: TrialRecord, objective: Objective) -> Metrics:
     if record.calls:
         found["tokens"] = sum(c.prompt_tokens + c.completion_tokens for c in record.calls)
         found["llm_calls"] = len(record.calls)
-    found |= _named(trial.value, VALUE, objective.metric)
+    found |= _named(trial.value, VALUE, record.metric or objective.metric)
     return found | _difference(trial.value, record.baseline)
 
 

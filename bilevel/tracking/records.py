@@ -74,7 +74,8 @@ class TrialRecord:
 
     `calls` are the model calls made for this trial, `hooks` its rows of the activation ledger.
     `totals` are sums over the search so far (tokens, llm_calls, usd, modelled_s, wall_s); each
-    becomes a metric of the search at this trial.
+    becomes a metric of the search at this trial. `metric` names the trial's value where that is
+    another one than the search's, as above level 1.
     """
 
     level: float
@@ -84,6 +85,7 @@ class TrialRecord:
     calls: Sequence[CallRecord] = ()
     totals: Mapping[str, float] = field(default_factory=dict)
     hooks: Sequence[Mapping[str, Any]] = ()
+    metric: str = ""
 
     @property
     def label(self) -> str:

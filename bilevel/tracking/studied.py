@@ -19,7 +19,8 @@ TAGS = frozenset((
     "prompts", "stand_in_version", "noise_told", "role",
 ))  # fmt: skip
 METRICS = (
-    "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s", "first_trial",
+    "value", "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s",
+    "first_trial",
     "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/",
 )  # fmt: skip
 _KINDS = ("trial", "outer", "mechanism")

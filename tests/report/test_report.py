@@ -11,7 +11,7 @@ import bilevel.report as reporting
 from bilevel.commands.report import main
 from bilevel.config.arms import Role
 from bilevel.report import report
-from bilevel.tracking import MlflowTracker
+from bilevel.tracking import MlflowTracker, content
 from tests.tracking.studies import info, mechanism, records, run_search
 
 
@@ -53,6 +53,17 @@ def test_a_report_agrees_with_what_was_told(studied: str, tmp_path: Path) -> Non
         ("A", "1", "done"), ("A", "2", "done"), ("B", "1", "unfinished"),
     ]  # fmt: skip
     assert len((tmp_path / "out" / "arms.csv").read_text().splitlines()) == 3
+
+
+def test_values_are_read_under_the_name_of_earlier_versions_too(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_search(MlflowTracker(uri), "A", 1, trials=4)
+    monkeypatch.setattr(content, "VALUE", content.FORMERLY)
+    run_search(MlflowTracker(uri), "B", 1, trials=4)
+    now, then = report("demo", uri, tmp_path / "out").searches
+    assert then.curve == tuple(record.best for record in records("B", 1, 4))
+    assert now.curve == tuple(record.best for record in records("A", 1, 4))
 
 
 def test_a_dead_mechanism_stands_in_the_report(uri: str, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def told_once(tracker: MlflowTracker, trials: int) -> None:
     found = of_kind(tracker, "trial")
     assert sorted(int(run.tags["trial"]) for run in found) == list(range(trials + 1))
     assert {run.status for run in found} == {"FINISHED"}
-    for metric in ("best_val_bpb", "delta", "tokens", "trial"):
+    for metric in ("best_value", "delta", "tokens", "trial"):
         steps = [step for step, _ in history(tracker, search, metric)]
         assert sorted(steps) == list(range(trials + 1)), metric
     every = tracker.store._client.search_traces(

@@ -34,7 +34,7 @@ def test_the_search_has_its_identity_and_curves(tracker: MlflowTracker, tmp_path
     assert search.tags["stand_in"] == "true"
     assert (search.status, search.tags["ended"]) == ("FINISHED", "done")
     expected = [(r.trial.number, r.best) for r in records("A", 1, 5)]
-    assert history(tracker, search, "best_val_bpb") == expected
+    assert history(tracker, search, "best_value") == expected
     assert search.metrics["delta"] == pytest.approx(expected[-1][1] - expected[0][1])  # type: ignore[operator]
     assert search.metrics["confirmed_delta"] == -0.003
     assert search.metrics["tokens"] == 940.0 * 5
@@ -55,7 +55,7 @@ def test_a_trial_has_its_configuration_story_and_calls(tracker: MlflowTracker) -
     [run] = of_kind(tracker, "trial")
     assert COMMON.items() <= run.tags.items()
     assert run.name == "007 MATRIX_LR up, WEIGHT_DECAY down keep"
-    assert run.metrics["val_bpb"] == 1.05
+    assert run.metrics["value"] == run.metrics["val_bpb"] == 1.05
     assert run.metrics["delta"] == pytest.approx(-0.05)
     assert run.metrics["cost/modelled_s"] == 10.0
     assert run.tags["decision"] == "keep"
@@ -78,17 +78,21 @@ def test_a_failure_says_what_it_was(tracker: MlflowTracker) -> None:
     [run] = of_kind(tracker, "trial")
     assert run.tags["failure"] == "divergence"
     assert run.status == "FINISHED"
-    assert "val_bpb" not in run.metrics
+    assert not {"value", "val_bpb"} & set(run.metrics)
     assert "NaN at step 12" in texts(tracker, run)["failure.txt"]
     assert texts(tracker, run)["output.txt"] == "loss nan\n"
 
 
-def test_a_metric_with_another_name_keeps_the_pinned_one(tracker: MlflowTracker) -> None:
+def test_a_metric_has_its_own_name_and_the_common_one(tracker: MlflowTracker) -> None:
     tracker.start(info(objective=Objective("accuracy", "maximize")))
     tracker.trial(TrialRecord(1, trial(0, 0.8, Decision.KEEP), baseline=0.8, best=0.8))
     [run], [search] = of_kind(tracker, "trial"), of_kind(tracker, "search")
-    assert run.metrics["val_bpb"] == run.metrics["accuracy"] == 0.8
-    assert search.metrics["best_val_bpb"] == search.metrics["best_accuracy"] == 0.8
+    assert run.metrics["value"] == run.metrics["accuracy"] == 0.8
+    assert search.metrics["best_value"] == search.metrics["best_accuracy"] == 0.8
+    tracker.trial(TrialRecord(2, trial(0, 0.25, Decision.KEEP), metric="gain"))
+    [above] = of_kind(tracker, "outer")
+    assert above.metrics["value"] == above.metrics["gain"] == 0.25
+    assert not {"accuracy", "val_bpb"} & set(above.metrics)
 
 
 def test_the_page_of_a_study_draws_the_best_by_its_own_name(tracker: MlflowTracker) -> None:
