@@ -41,7 +41,7 @@ def said(*command: str, folder: Path) -> str:
         command, cwd=folder, env=plain, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

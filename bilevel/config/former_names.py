@@ -23,7 +23,7 @@ FORMER = {
     "bilevel.mechanism_source.load": "bilevel.sandbox.load",
     "bilevel.proposer.LLMProposer": "bilevel.proposers.LLMProposer",
     "bilevel.ray_executor.Ray": "bilevel.workers.Ray",
-    "bilevel.sandbox.worker_handle.Limits": "bilevel.sandbox.Limits",
+    "bilevel.sandbox.hosted.Limits": "bilevel.sandbox.Limits",
     "bilevel.tasks.autoresearch.Autoresearch": "bilevel.tasks.Autoresearch",
     "bilevel.tasks.command.CommandTask": "bilevel.tasks.CommandTask",
     "bilevel.tasks.cpu_gpt.task.CpuGpt": "bilevel.tasks.CpuGpt",

@@ -13,7 +13,7 @@ from bilevel.invention import Admission
 from bilevel.sandbox.worker_handle import CONFINING, missing
 from tests.admission.support import mine
 
-SOURCES = Path(__file__).parent / "sandbox" / "sources"
+SOURCES = Path(__file__).parents[1] / "sandbox" / "sources"
 LAYER = "confined" if any(not missing(layer) for layer in CONFINING) else "unsafe"
 
 

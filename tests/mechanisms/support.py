@@ -48,7 +48,7 @@ def classes() -> list[type[Mechanism]]:
     for module in pkgutil.iter_modules(mechanisms.__path__):
         if module.ispkg:
             continue  # what they share
-        loaded = importlib.import_module(f"mechanisms.{module.name}")
+        loaded = importlib.import_module(f"bilevel.mechanisms.{module.name}")
         own = [
             member
             for _, member in inspect.getmembers(loaded, inspect.isclass)

@@ -44,7 +44,7 @@ def task(
     if "checkout" not in rest:
         settings["task"]["checkout"] = str(checkout(place, body))
     check(settings)
-    assert settings["task"].pop("_target_") == "bilevel.tasks.autoresearch.Autoresearch"
+    assert settings["task"].pop("_target_") == "bilevel.tasks.Autoresearch"
     return Autoresearch(**settings["task"])
 
 

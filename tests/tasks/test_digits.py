@@ -18,7 +18,7 @@ def digits(monkeypatch: pytest.MonkeyPatch) -> Iterator[CommandTask]:
     with initialize_config_dir(str(CONF), version_base=None):
         settings = plain(compose("config", ["+experiment=digits"]))
     check(settings)
-    assert settings["task"].pop("_target_") == "bilevel.tasks.command.CommandTask"
+    assert settings["task"].pop("_target_") == "bilevel.tasks.CommandTask"
     made = CommandTask(**settings["task"])
     yield made
     made.close()
