@@ -185,7 +185,7 @@ def _arm(kill: Kill) -> None:
     elif kill.point == "fork":
         _strike(_ServerProcess, "_send", kill.share, due)
     else:
-        for name in ("create", "log", "files", "calls", "status"):
+        for name in ("create", "log", "log_curves", "files", "traces", "link", "status"):
             _strike(Store, name, kill.share, due)
 
 
