@@ -7,7 +7,7 @@ import numpy as np
 
 from bilevel.mechanism import Mechanism
 from bilevel.mechanisms.shared.moves import open_parameters, step, ways
-from bilevel.mechanisms.shared.surrogate import Surrogate
+from bilevel.mechanisms.shared.surrogate import GaussianProcessModel
 from bilevel.mechanisms.shared.trials import landing, loss, tried, whole
 from bilevel.space import Config, canonical
 from bilevel.trace import FailureKind, Proposal
@@ -63,7 +63,7 @@ class GaussianProcess(Mechanism):
         order = sorted(range(len(candidates)), key=lambda place: -gains[place])
         return [candidates[place] for place in order]
 
-    def _fitted(self, view: View) -> Surrogate | None:
+    def _fitted(self, view: View) -> GaussianProcessModel | None:
         if view.trial % self.every or not open_parameters(view):
             return None
         shown: list[tuple[Config, float | None]] = []
@@ -77,7 +77,7 @@ class GaussianProcess(Mechanism):
             return None
         worst = max(valued)
         losses = [worst if value is None else value for _, value in shown]
-        return Surrogate(view.space.active, [config for config, _ in shown], losses)
+        return GaussianProcessModel(view.space.active, [config for config, _ in shown], losses)
 
 
 def _drawn(view: View) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from bilevel.sandbox.worker_handle import Limits
 
 
 class Attaching:
-    """With `coin`, an attached mechanism acts in every other round on average, until it is kept.
+    """Attaches the mechanisms that a level above proposes to the innermost loop.
+
+    With `coin`, an attached mechanism acts in every other round on average, until it is kept.
 
     `instead` is what is attached in the place of whatever was admitted: the configuration of a
     mechanism (a placebo, for the control that pays for every call), or "nothing".

@@ -12,8 +12,9 @@ from bilevel.view import View
 
 
 class Segment(Task):
-    """`trials` steps of `loop`. A proposal sets the loop's settings for this stretch and after, or
-    brings a mechanism that `attaching` attaches to the innermost loop.
+    """A task whose evaluation runs a loop for `trials` more steps: how levels nest. A proposal sets
+    the loop's settings for this stretch and after, or brings a mechanism that `attaching` attaches
+    to the innermost loop.
 
     The value is the gain: by how much the best value of the innermost loop improved. It cannot
     be repeated: gains shrink as a search converges, so the outer incumbent is the active

@@ -31,9 +31,10 @@ _NO_KEY = "none"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The keys of a preset in conf/llm. `api_key_env` names the variable that holds the key; the
-    key itself is read when it is needed and is part of no record. Prices are US dollars for a
-    million tokens. Making one never fails: `check` says what has to change."""
+    """A language model's server, as a preset in conf/llm describes it. `api_key_env` names the
+    variable that holds the key; the key itself is read when it is needed and is part of no record.
+    Prices are US dollars for a million tokens. Making one never fails: `check` says what has to
+    change."""
 
     name: str
     model: str

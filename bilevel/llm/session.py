@@ -30,7 +30,7 @@ Check = Callable[[Any], Any] | None
 
 
 class Client(Protocol):
-    """Whoever answers: a server, the stand-in, or a recording."""
+    """The protocol of what answers questions: a server's client, the stand-in, or a recording."""
 
     @property
     def endpoint(self) -> Endpoint: ...
@@ -61,7 +61,8 @@ class _Question:
 
 
 class Session(Closable):
-    """Every question that a search asks its model, at whatever level, goes through here."""
+    """The conversation of one search with its model, at every level: journalled, charged against
+    the caps, and validated."""
 
     def __init__(
         self, client: Client, journal: Journal, ledger: CallLedger, seed: int, title: str = ""

@@ -26,7 +26,7 @@ class Acceptance(Protocol):
 
 
 class Greedy(Acceptance):
-    """Keep what is better than the incumbent, as autoresearch does."""
+    """An acceptance policy: keeps what is better than the incumbent, as autoresearch does."""
 
     def accept(self, view: View, trial: Trial) -> bool:
         if trial.value is None:
@@ -38,17 +38,18 @@ class Greedy(Acceptance):
 
 
 class Always(Acceptance):
-    """Keep whatever is valid, as the paper does above level 1."""
+    """An acceptance policy: keeps whatever is valid, as arXiv 2603.23420 does above level 1."""
 
     def accept(self, view: View, trial: Trial) -> bool:
         return trial.value is not None
 
 
 class Gain(Acceptance):
-    """Keep a mechanism only if everything that it is judged `by` speaks for it; keep whatever else
-    is valid. `coin`: the rounds with it earned more than those without, in a probation in which a
-    coin decides (arms that use it set `attaching.coin`). `credit`: the trials that it caused did
-    more for the metric than the proposer's did in the same span, where both had some.
+    """An acceptance policy above level 1: keeps a mechanism only if everything that it is judged
+    `by` speaks for it, and whatever else is valid. `coin`: the rounds with it earned more than
+    those without, in a probation in which a coin decides (arms that use it set `attaching.coin`).
+    `credit`: the trials that it caused did more for the metric than the proposer's did in the same
+    span, where both had some.
 
     Ten trials tell little: the outcome's notes say what they could have told at most.
     """
@@ -70,10 +71,11 @@ class Gain(Acceptance):
 
 
 class NoiseAware(Acceptance):
-    """Keep what is better by more than `threshold_sds` standard deviations of a difference between
-    two measurements (the square root of two times `sd`), and measure an incumbent whose gain was
-    below `lucky_sds` of them again; it stands if the mean of its re-tests, without the value it was
-    chosen for, still beats the mean of what it replaced, by the threshold for means of so many.
+    """An acceptance policy: keeps what is better by more than `threshold_sds` standard deviations
+    of a difference between two measurements (the square root of two times `sd`), and measures an
+    incumbent whose gain was below `lucky_sds` of them again; it stands if the mean of its re-tests,
+    without the value it was chosen for, still beats the mean of what it replaced, by the threshold
+    for means of so many.
 
     A search trains on one seed, so what it compares is paired and the threshold is conservative;
     re-tests are on other seeds and are not. Not covered: noise that differs between

@@ -12,7 +12,7 @@ COIN = "coin"  # the row that says whether a mechanism on probation was on in a 
 
 
 class Effect(StrEnum):
-    """What one hook call did to the step it was called in."""
+    """The effect of one hook call on the step of the loop that it was called in."""
 
     DECISION = "decision"  # another candidate tried, another parent, another verdict: see `Rules`
     PROMPT = "prompt"  # what the proposer read; whether it then proposed otherwise is not known
@@ -21,7 +21,7 @@ class Effect(StrEnum):
 
 
 class Liveness(StrEnum):
-    """What a mechanism's whole record amounts to."""
+    """The state of a mechanism, by all its hook calls: live, prompted, on probation or dead."""
 
     LIVE = "live"
     PROMPTED = "prompted"
@@ -31,7 +31,8 @@ class Liveness(StrEnum):
 
 @dataclass(frozen=True)
 class HookCall:
-    """One call: what it did, and what would have happened without it.
+    """A row of the activation ledger: one hook call, what it did, and what would have happened
+    without it.
 
     An error's text may hold addresses and times; only its kind is compared between journals.
     """

@@ -27,7 +27,10 @@ ASKS = 3  # how often a round may ask in vain: for nothing, or for what mechanis
 
 
 class Loop:
-    """Searches `task` for `trials` charged evaluations after the baseline (None: until the task
+    """The search loop of every level: asks for proposals, lets mechanisms review them, evaluates,
+    accepts or discards, and tells everybody.
+
+    It searches `task` for `trials` charged evaluations after the baseline (None: until the task
     is exhausted). `level` is 1 for the innermost loop and 1.5 or 2, as in the paper, above. `about`
     is what its proposers are told of the task, where that is not the task's own word of today."""
 

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """The mechanisms of one loop, in order.
+    """The mechanisms of one loop: calls their hooks in order and keeps the activation ledger.
 
     A failing hook is recorded and stepped over; after three failures its mechanism is detached,
     and its record stays.

@@ -28,8 +28,9 @@ MAX_CONFIG_BYTES = 512 << 10
 
 
 class ConfinedMechanism(Mechanism, Closable):
-    """The proxy of one mechanism. A worker that fails is killed and counted in `kills`; the next
-    call starts another one with the state that the last good answer came with.
+    """A mechanism whose hooks are called in a confined worker process. A worker that fails is
+    killed and counted in `kills`; the next call starts another one with the state that the last
+    good answer came with.
 
     That state is every attribute of the instance that `bilevel.sandbox.wire` can write (numbers,
     texts, lists, tuples, sets, dicts, random.Random, the platform's records). `lost` names the

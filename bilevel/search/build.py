@@ -30,7 +30,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Summary:
-    """What a search came to; `finished_before` where it had been run already."""
+    """The results of a search, as its journal ends with them; `finished_before` where it had been
+    run already."""
 
     search: str
     trials: int

@@ -41,8 +41,9 @@ _log = logging.getLogger(__name__)
 
 
 class Execution:
-    """A search on its way. `loops` are innermost first, once it has begun; `complete` tells that it
-    ran to its end, `untracked` why the tracking store does not hold all of it."""
+    """One search being executed: its loops, model, journal and tracker. `loops` are innermost
+    first, once it has begun; `complete` tells that it ran to its end, `untracked` why the tracking
+    store does not hold all of it."""
 
     def __init__(
         self,

@@ -22,6 +22,8 @@ Sample = Sequence[float]
 
 @dataclass(frozen=True)
 class Interval:
+    """A 95 % interval, in the unit of the values it was made from."""
+
     low: float
     high: float
 
@@ -35,7 +37,7 @@ def interval(values: Sample) -> Interval | None:
 
 
 def difference_interval(treated: Sample, control: Sample, *, paired: bool) -> Interval | None:
-    """The same for the difference of two means; unpaired it is Welch's."""
+    """Student's 95 % interval of the difference of two means; unpaired it is Welch's."""
     if paired:
         return interval([a - b for a, b in zip(treated, control, strict=True)])
     if min(len(treated), len(control)) < FEWEST_SEEDS or not (spread(treated) or spread(control)):
@@ -44,7 +46,8 @@ def difference_interval(treated: Sample, control: Sample, *, paired: bool) -> In
 
 
 def hedges_g(treated: Sample, control: Sample) -> float | None:
-    """The difference of the means in pooled standard deviations of seeds, corrected for few."""
+    """Hedges' g: the difference of the means in pooled standard deviations, corrected for few
+    seeds."""
     from statsmodels.stats.meta_analysis import effectsize_smd
 
     if min(len(treated), len(control)) < 2 or not (spread(treated) or spread(control)):
@@ -57,7 +60,7 @@ def hedges_g(treated: Sample, control: Sample) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction: the p-values of one family, adjusted."""
+    """The p-values of one family of tests, adjusted by Holm's step-down correction (1979)."""
     from statsmodels.stats.multitest import multipletests
 
     if not p_values:

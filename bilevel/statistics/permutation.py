@@ -27,8 +27,8 @@ class Test:
 
 
 def permutation_test(treated: Sample, control: Sample, *, paired: bool) -> Test | None:
-    """Paired, the signs of the differences are flipped; else, labels are exchanged. None for fewer
-    than two seeds."""
+    """An exact or drawn permutation test of equal means. Paired, the signs of the differences are
+    flipped; else, labels are exchanged. None for fewer than two seeds."""
     if min(len(treated), len(control)) < 2:
         return None
     ways, exact = relabellings(len(treated), len(control), paired=paired)

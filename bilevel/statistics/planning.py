@@ -24,8 +24,8 @@ class Seeds:
 
 
 def seeds_needed(treated: Sample, control: Sample, *, paired: bool, tests: int) -> Seeds:
-    """To find the difference with a power of 80 % by a permutation test at 5 %, corrected as Holm
-    does the first of so many tests."""
+    """The number of seeds an arm needed to find the difference with a power of 80 % by a
+    permutation test at 5 %, corrected as Holm does the first of so many tests."""
     n, other = len(treated), len(control)
     if min(n, other) < FEWEST_SEEDS:
         return Seeds(reason=f"fewer than {FEWEST_SEEDS} seeds do not tell how large an effect is")

@@ -42,8 +42,8 @@ def best_choices(values: Sequence[float], chosen: int) -> int:
 
 
 def power(effect: float, seeds: int, level: float, *, paired: bool) -> float:
-    """Of a two-sided permutation test of so many seeds an arm, for normal data; `effect` is in
-    standard deviations, of the differences if `paired`, else of one arm.
+    """The power of a two-sided permutation test of so many seeds an arm, for normal data; `effect`
+    is in standard deviations, of the differences if `paired`, else of one arm.
 
     That of a t test with a seed less, at the largest level that the permutation test can reach:
     the one is worth the other but for about a seed where the level is small. Where only the most

@@ -43,7 +43,9 @@ NOWHERE = "/no-checkout-given"
 
 
 class Autoresearch(CommandTask):
-    """A trial is a working copy of what the checkout needs to run, with its own environment.
+    """A task: a checkout of karpathy/autoresearch, whose train.py is edited and run on a GPU.
+
+    A trial is a working copy of what the checkout needs to run, with its own environment.
 
     `prepare_sha256` names the evaluator that every number comes from; None takes the one that is
     found first. What cannot run is refused without a launch, in words that a model can act on.

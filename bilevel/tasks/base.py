@@ -10,7 +10,9 @@ from bilevel.view import About, View
 
 
 class Task(ABC):
-    """Subclasses set the four attributes and implement `evaluate`.
+    """What a loop searches over: a space, an objective, and a way to evaluate a configuration.
+
+    Subclasses set the four attributes and implement `evaluate`.
 
     The arguments of a subclass's constructor are its settings, `task.NAME` on the command line.
     Those that are annotated with types of `bilevel.settings` (`limit_s: Seconds`,

@@ -48,7 +48,9 @@ PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
 class CommandTask(ScriptTask):
-    """A parameter is a constant of the file, or else has a baseline and is written `{NAME}` in
+    """A task: anybody's script or command, run once a trial, with a metric that it prints.
+
+    A parameter is a constant of the file, or else has a baseline and is written `{NAME}` in
     `command`, where `{script}` is the edited copy, `{seed}` the training seed and `{python}` the
     interpreter of this process (`{{` is a brace). Where no parameter is a constant, the file may
     be in any language.

@@ -26,7 +26,8 @@ FAILED_OUTPUT_CHARS = 4000
 
 
 class ScriptTask(Task):
-    """Edits a copy of the script, runs it in a folder of its own, and reads what it prints.
+    """A task whose parameters are top-level constants of a script: edits a copy of the script, runs
+    it in a folder of its own, and reads what it prints.
 
     `parameters` are the space as a config file writes it; a baseline that it leaves out is the
     script's own constant. `script_text` is the script as a journal kept it: the file is then not

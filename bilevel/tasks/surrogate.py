@@ -128,7 +128,8 @@ PARAMETERS: tuple[Parameter, ...] = (
 
 
 class Surrogate(Task):
-    """One of the landscapes, with noise that is the same for the same configuration and seed."""
+    """A task that answers in microseconds: an analytic landscape with a known optimum, with noise
+    that is the same for the same configuration and seed."""
 
     noise_sd: float
 

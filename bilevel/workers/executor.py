@@ -25,6 +25,8 @@ class Evaluator(Protocol):
 
 
 class Executor(Protocol):
+    """The protocol of what runs the evaluations of a round."""
+
     def outcomes(self, task: Evaluator, requests: Sequence[Request]) -> Iterator[Outcome]:
         """In the order of the requests, each as soon as it and those before it are done. Whatever
         the task raises is raised here."""
@@ -34,7 +36,7 @@ class Executor(Protocol):
 
 
 class Serial:
-    """One at a time, in this thread."""
+    """An executor that evaluates one request at a time, in this thread."""
 
     def outcomes(self, task: Evaluator, requests: Sequence[Request]) -> Iterator[Outcome]:
         return (task.evaluate(r.parent, r.proposal, r.seed) for r in requests)
@@ -44,7 +46,8 @@ class Serial:
 
 
 class Local(Serial):
-    """Up to `workers` at a time; tasks evaluate in processes of their own, so threads suffice."""
+    """An executor with up to `workers` evaluations at a time on this machine; tasks evaluate in
+    processes of their own, so threads suffice."""
 
     def __init__(self, workers: Count = 1) -> None:
         if workers < 1:

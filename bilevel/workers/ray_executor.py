@@ -31,7 +31,8 @@ QUIET = {
 
 
 class Ray:
-    """`workers` Ray actors, each with a copy of the task and `cpus` and `gpus` to itself.
+    """An executor on Ray: `workers` actors, each with a copy of the task and `cpus` and `gpus` to
+    itself.
 
     `address=local` starts a Ray on this machine, whose processes hold no secret and go with this
     one; any other is Ray's own: `auto`, `HOST:PORT`, `ray://HOST:PORT`. Nothing is started before

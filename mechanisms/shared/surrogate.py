@@ -23,7 +23,7 @@ NEAREST = 1e-9
 Array = Any
 
 
-class Surrogate:
+class GaussianProcessModel:
     """An exact Gaussian process over the unit cube of the active parameters."""
 
     def __init__(

@@ -4,7 +4,7 @@ from math import log10
 
 from bilevel.loop.activations import Liveness
 from bilevel.mechanisms.gaussian_process import GaussianProcess
-from bilevel.mechanisms.shared.surrogate import Surrogate
+from bilevel.mechanisms.shared.surrogate import GaussianProcessModel
 from bilevel.trace import Proposal
 from tests.mechanisms.support import EVERY_KIND, own, search, trial, view
 
@@ -23,7 +23,7 @@ BOWL = [
 
 
 def test_improvement_is_expected_at_the_minimum_of_a_bowl() -> None:
-    surrogate = Surrogate(
+    surrogate = GaussianProcessModel(
         EVERY_KIND.active, [t.config for t in BOWL], [t.value or 0.0 for t in BOWL]
     )
     rates = (0.001, 0.07, 1.0)

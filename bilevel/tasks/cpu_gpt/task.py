@@ -29,7 +29,9 @@ ENVIRONMENT = {
 
 
 class CpuGpt(ScriptTask):
-    """`budget_s` are modelled seconds a trial, `limit_s` real ones after which it is stopped.
+    """A task: a small GPT trained on one CPU thread, scored by validation bits per byte.
+
+    `budget_s` are modelled seconds a trial, `limit_s` real ones after which it is stopped.
 
     `text` is a UTF-8 file to train on instead of the default corpus; the default one is
     downloaded and prepared the first time that the task has to be ready.
