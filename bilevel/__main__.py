@@ -25,7 +25,7 @@ def main() -> int:
         first, rest = DEFAULT, sys.argv[1:]  # an override or an option
     if first not in COMMANDS:
         near = difflib.get_close_matches(first, COMMANDS, 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = f"; did you mean {near[0]}?" if near else "."
         told = f"bad input: {first!r} is no command{meant} Valid: {', '.join(COMMANDS)}"
         print(visible(told), file=sys.stderr)
         return 2
