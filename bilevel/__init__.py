@@ -6,4 +6,4 @@ each package below says what lives in it and exports its public names.
 
 from pathlib import Path
 
-__path__ = [*__path__, str(Path(__file__).parent / "commands")]  # `-m bilevel.replay` and so on too
+__path__ = [*__path__, str(Path(__file__).parent / "commands")]  # for `-m bilevel.replay` alone

@@ -21,7 +21,7 @@ def program() -> int:
 def main() -> int:
     """The exit code of the command that the arguments begin with."""
     first, *rest = sys.argv[1:] or [DEFAULT]
-    if first not in COMMANDS and (not first.isidentifier() or not first.islower()):
+    if first not in COMMANDS and not first.isidentifier():
         first, rest = DEFAULT, sys.argv[1:]  # an override or an option
     if first not in COMMANDS:
         near = difflib.get_close_matches(first, COMMANDS, 1)

@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from bilevel.config import files
+from bilevel.config.checks import ROLE
 from bilevel.errors import ConfigError
 
 GROUPS = ("inner", "outer", "baseline", "mechanisms")
@@ -42,6 +43,8 @@ def bound(config: DictConfig, hydra: Any) -> DictConfig:
     OmegaConf.set_struct(made, False)
     left_out = [f"without-{_NO_NAME.sub('_', name)}" for name in dict.fromkeys(config.without)]
     made.arm = _short("-".join([config.arm, *other, *left_out]))
+    if made.arm != config.arm:
+        made.pop(ROLE, None)  # it is another arm, of which nobody has said what it is
     if not other and own.get("llm") == ["none"]:
         made.llm = OmegaConf.load(files.CONF / "llm" / "none.yaml")
     OmegaConf.set_struct(made, True)

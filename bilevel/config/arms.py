@@ -63,6 +63,12 @@ def role_of(arm: str, told: str = "") -> Role:
     return role(said, f"{arm}: {ROLE}")
 
 
+def role_in(settings: Mapping[str, Any]) -> Role:
+    """Of the arm that was composed; from a journal, which has no roles, by the file of its arm."""
+    said = settings.get(ROLE)
+    return role(said, ROLE) if said else role_of(settings["arm"])
+
+
 def role(said: Any, place: str) -> Role:
     """From plain data; `place` is where it was found, for messages."""
     known = settings_of(Role)

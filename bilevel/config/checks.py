@@ -24,6 +24,7 @@ PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
 def check(settings: Mapping[str, Any]) -> None:
     """Raises ConfigError that names the first wrong key, its value and what was expected."""
+    from bilevel.config.arms import role_in
     from bilevel.config.declared import declared  # --help does without
 
     for group in GROUPS:
@@ -36,6 +37,7 @@ def check(settings: Mapping[str, Any]) -> None:
     for key, value, said in declared(settings):
         if key not in left_out and not said.allows(value):
             raise ConfigError(f"{key}={said.shown(value)}: expected {said.expected}")
+    role_in(settings)
     for part in ("proposer", "acceptance"):
         if not isinstance(settings["inner"].get(part), Mapping):
             raise ConfigError(f"inner.{part} is missing; choose one with inner=... or baseline=...")

@@ -40,6 +40,7 @@ class Platform:
     dry_run: Annotated[Switch, FREE]
     results: Annotated[Text, FREE]
     without: Words
+    role: Annotated[Mapping[str, Any], FREE]
     tracking: Annotated[Mapping[str, Any], FREE]
     executor: Annotated[Mapping[str, Any], FREE]
 
@@ -63,13 +64,14 @@ class AnyTask:
 class Inner:
     batch: Count
     probation: Count
+    as_bilevel: Annotated[Mapping[str, Any], FREE]  # of which the proposer has what it needs
 
 
 @dataclass(frozen=True)
 class Outer:
     """Of all levels above the first: what whoever writes mechanisms is shown of the platform."""
 
-    context: Annotated[str, *one_of(("interface", "source"))]
+    context: Annotated[str, *one_of(("interface", "source")), FREE]  # whoever is shown it has it
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from bilevel.errors import ConfigError
+
 CONF = (Path(__file__).parents[1] / "conf").resolve()
 OPTIONS = ("--config-dir", "-cd")  # Hydra's, for a user's own folder beside that one
 
 
 def given(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
-    """The folders that the arguments add, absolute, and the other arguments."""
+    """The folders that the arguments add, absolute, and the other arguments. Raises ConfigError."""
     folders, others, rest = [], [], list(arguments)
     while rest:
         name, sign, value = rest.pop(0).partition("=")
         if name not in OPTIONS:
             others.append(f"{name}{sign}{value}")
-        elif sign or rest:
+        elif not sign and not rest:
+            raise ConfigError(f"{name}: expected a folder after it")
+        else:
             folders.append(Path(value if sign else rest.pop(0)).resolve())
     return tuple(folders), others
 

@@ -13,14 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bilevel.config import files
-from bilevel.config.checks import ROLE
 from bilevel.config.former_names import current
 from bilevel.errors import BilevelError, ConfigError
 
 TOLD = (BilevelError, HydraException, OmegaConfBaseException, OSError)
 """What may come up from a search; `told_by` says it in one line."""
 
-NO_SETTINGS = ("hydra", ROLE)
 
 KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
 
@@ -69,9 +67,9 @@ def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as plain data, without what is no setting of the search."""
+    """The resolved configuration as plain data, without Hydra's own node."""
     made: Any = OmegaConf.to_container(config, resolve=True)
-    return {str(key): current(value) for key, value in made.items() if key not in NO_SETTINGS}
+    return {str(key): current(value) for key, value in made.items() if key != "hydra"}
 
 
 def _no_such_choice(missing: str, folders: Sequence[Path]) -> ConfigError:

@@ -184,7 +184,7 @@ def _tried(run: Run) -> Tried:
     try:
         return Tried(
             int(tags["trial"]),
-            run.metrics.get(VALUE, run.metrics.get(FORMERLY)),
+            None if "failure" in tags else run.metrics.get(VALUE, run.metrics.get(FORMERLY)),
             tags["decision"],
             frozenset((name, way) for name, way in json.loads(tags["moves"])),
             int(tags["retest_of"]) if "retest_of" in tags else None,

@@ -111,7 +111,8 @@ class ConfinedProcess:
             except subprocess.TimeoutExpired:
                 self._keeper.kill()
                 self._keeper.wait()
-        return self._keeper.returncode
+        code = self._keeper.returncode
+        return code if code >= 0 else 128 - code
 
     def release(self) -> None:
         """Closes what is left of its streams."""
@@ -127,7 +128,15 @@ def namespaces() -> bool:
     """Whether the kernel gives a keeper, and its worker, a user, process, network, IPC and mount
     namespace here. (bwrap makes its own.)"""
     command = [*PYTHON, str(HERE / "keeper.py"), '{"layer": "none", "namespaces": true}']
-    return subprocess.run(command, check=False, capture_output=True, cwd="/").returncode == 0
+    tried = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        env=scrubbed_environment(),
+        cwd="/",
+    )
+    return tried.returncode == 0
 
 
 @functools.cache

@@ -29,7 +29,7 @@ def enter_namespaces() -> None:
     else. The process that was started waits outside, ends as this one does, and takes it along
     when it is killed. Raises OSError where the kernel refuses."""
     user, group = os.getuid(), os.getgid()
-    called(libc.unshare(NEW_NAMESPACES))
+    checked(libc.unshare(NEW_NAMESPACES))
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
@@ -39,24 +39,24 @@ def enter_namespaces() -> None:
         code = os.waitstatus_to_exitcode(os.waitpid(inside, 0)[1])
         os._exit(code if code >= 0 else 128 - code)
     libc.prctl(END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    called(libc.mount(b"none", b"/", None, PRIVATE_MOUNTS, None))
-    called(libc.mount(b"proc", b"/proc", b"proc", NO_PROGRAMS, None))
+    checked(libc.mount(b"none", b"/", None, PRIVATE_MOUNTS, None))
+    checked(libc.mount(b"proc", b"/proc", b"proc", NO_PROGRAMS, None))
 
 
-def called(answer: int) -> None:
+def checked(answer: int) -> None:
     """Raises OSError for a call that failed."""
     if answer != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def apart() -> None:
+def enter_own_landlock_domain() -> None:
     """Puts this process into a Landlock domain of its own, from which it sees into no process
     outside: it looks links up for the worker, and `/proc` has some that tell whose files are open.
     Raises OSError."""
     rules = libc.syscall(CREATE_RULESET, struct.pack("Q", MAKE_BLOCK_DEVICE), ctypes.c_size_t(8), 0)
-    called(min(rules, 0))
+    checked(min(rules, 0))
     libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    called(libc.syscall(RESTRICT_SELF, rules, 0))
+    checked(libc.syscall(RESTRICT_SELF, rules, 0))
     os.close(rules)
 
 
@@ -80,7 +80,7 @@ def sandlock_worker(order: dict[str, Any]) -> Any:
 def supervised_worker(order: dict[str, Any]) -> Any:
     import sandlock
 
-    apart()
+    enter_own_landlock_domain()
     sandbox = sandlock.Sandbox(
         fs_readable=order["readable"],
         fs_denied=order["hidden"],

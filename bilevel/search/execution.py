@@ -16,7 +16,7 @@ import yaml
 from hydra.utils import instantiate
 from threadpoolctl import threadpool_limits
 
-from bilevel.config.arms import role_of
+from bilevel.config.arms import role_in
 from bilevel.config.checks import without_passwords
 from bilevel.errors import BudgetExhausted, TrackingError, Unrecorded
 from bilevel.journal import JOURNAL, VOLATILE, Journal, projection
@@ -200,7 +200,7 @@ class Execution:
             prompts=self._versions.get("prompts", ""),
             stand_in_version=self._versions.get("stand_in", ""),
             noise_told=inner.view().about.noise,
-            role=role_of(identity.arm).told(),
+            role=role_in(settings).told(),
         )
         try:
             if settings["fresh"]:

@@ -6,27 +6,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bilevel.config.checks import check
+from bilevel.config.checks import ROLE, check
 from bilevel.config.declared import is_free
 from bilevel.config.former_names import current
 from bilevel.config.overrides import composed
 from bilevel.errors import BadInput, JournalError, Unrecorded
 from bilevel.journal import JOURNAL, Data, Journal, read
 from bilevel.search.execution import Execution
-from bilevel.search.identity import flat, identify
+from bilevel.search.identity import completed, flat, identify
 from bilevel.tracking import NullTracker, Tracker
 
 Settings = dict[str, Any]
-BEFORE = {
-    "search.confirm_seeds": 0,
-    "without": [],
-    "rules.live": "hook",
-    "rules.turn": "proposer",
-}
-"""What decided a search that was begun before these settings were there."""
-INVENTOR = "outer.levels.inventor.proposer"
-BEFORE_OF_LEVEL_2 = {f"{INVENTOR}.context": "source"}
-"""The same, where there is a level 2."""
 COMMAND_TASK = "bilevel.tasks.CommandTask"
 ITS_OWN = ("task.", "llm.")
 
@@ -61,18 +51,13 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     chosen = str(deciding.get("llm.name", "none"))
     settings = _today(conf, chosen, tuple(map(_added, overrides)))
     kept = {key: value for key, value in flat(settings) if is_free(begun, key)}
-    made = _nested({**BEFORE, **deciding, **_of_level_2(deciding), **kept})
+    made = _nested({**completed(deciding), **kept})
     if made["task"]["_target_"] == COMMAND_TASK:
         made["task"] = {**_script_name(entries), **made["task"]}
+    made.pop(ROLE, None)  # that of the defaults
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
     check(made)
     return made
-
-
-def _of_level_2(deciding: Mapping[str, Any]) -> Settings:
-    """What its settings lack; it comes behind them, whose order is that of the levels."""
-    has_one = f"{INVENTOR}._target_" in deciding
-    return {k: v for k, v in BEFORE_OF_LEVEL_2.items() if has_one and k not in deciding}
 
 
 def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:

@@ -11,6 +11,17 @@ from bilevel.config.former_names import current
 from bilevel.errors import StudyMismatch, short
 from bilevel.space import canonical
 
+BEFORE = {
+    "search.confirm_seeds": 0,
+    "without": [],
+    "rules.live": "hook",
+    "rules.turn": "proposer",
+}
+"""What decided a search that was begun before these settings were there."""
+INVENTOR = "outer.levels.inventor.proposer"
+BEFORE_OF_AN_INVENTOR = {f"{INVENTOR}.context": "source"}
+"""The same, where there is a level 2."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -43,17 +54,26 @@ class Identity:
 
     def check(self, recorded: Mapping[str, Any]) -> None:
         """Raises StudyMismatch, naming the keys that differ from a begun search."""
-        recorded = current(recorded)
+        begun = current(recorded)
+        known = completed(begun)
         differing = [
-            f"{key}: was {_told(recorded, key)}, now {_told(self.deciding, key)}"
-            for key in sorted({*recorded, *self.deciding})
-            if recorded.get(key) != self.deciding.get(key)
+            f"{key}: was {_told(known, key)}, now {_told(self.deciding, key)}"
+            for key in sorted({*begun, *self.deciding})
+            if known.get(key) != self.deciding.get(key)
         ]
         if differing:
             raise StudyMismatch(
                 f"{self.search} was begun with another configuration ({'; '.join(differing)}); "
                 "give the old values, or another study name, or fresh=true to start over"
             )
+
+
+def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """What decided a search, with what did so before it was a setting. That of level 2 comes behind
+    the others, whose order is that of the levels."""
+    inventor = BEFORE_OF_AN_INVENTOR if f"{INVENTOR}._target_" in recorded else {}
+    later = {key: value for key, value in inventor.items() if key not in recorded}
+    return {**BEFORE, **recorded, **later}
 
 
 def _told(deciding: Mapping[str, Any], key: str) -> str:

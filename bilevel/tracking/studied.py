@@ -16,12 +16,12 @@ TAGS = frozenset((
     "level", "trial", "decision", "moves", "retest_of", "origin", "acted", "label",
     "mechanism", "carrier", "state", "domain", "domain_in_prompt", "admitted", "attempts",
     "problem", "mlflow.parentRunId", "fingerprint", "model", "task_settings", "dependent_seeds",
-    "prompts", "stand_in_version", "noise_told", "role",
+    "prompts", "stand_in_version", "noise_told", "role", "failure",
 ))  # fmt: skip
 METRICS = (
     "value", "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s",
     "first_trial",
-    "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/",
+    "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/", "credit/",
 )  # fmt: skip
 _KINDS = ("trial", "outer", "mechanism")
 _log = logging.getLogger(__name__)

@@ -1,11 +1,13 @@
 """What an arm is, as its file says, is what it does and what a report makes of it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra.utils import get_class
 
-from bilevel.config.arms import Role, checks, controls, role, role_of, roles
+from bilevel.config.arms import Role, checks, controls, role, role_in, role_of, roles
+from bilevel.config.checks import check
 from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
 from bilevel.errors import ConfigError
@@ -32,9 +34,9 @@ def test_the_role_of_an_arm_is_what_it_does(arm: str) -> None:
         assert roles()[arm].control == "classical"
 
 
-def test_a_role_is_no_setting_of_the_search() -> None:
+def test_a_role_decides_nothing_of_the_search() -> None:
     settings = composed(CONF, ["arm=placebo"])
-    assert "role" not in settings
+    assert role_in(settings) == roles()["placebo"] != Role()
     assert not [key for key in identify(settings).deciding if "role" in key]
 
 
@@ -67,3 +69,17 @@ def test_without_a_tag_it_is_that_of_the_file_of_this_name() -> None:
 def test_a_role_that_cannot_be_used_is_refused(said: Any, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         role(said, "role")
+
+
+def test_an_arm_of_one_s_own_says_what_it_is(tmp_path: Path) -> None:
+    own = (
+        "# @package _global_\ndefaults: [level1]\nrole: {control: mechanism, place: 9}\narm: own\n"
+    )
+    (tmp_path / "arm").mkdir()
+    (tmp_path / "arm" / "own.yaml").write_text(own)
+    settings = composed(CONF, [f"--config-dir={tmp_path}", "arm=own", "task=trap"])
+    assert role_in(settings) == Role("mechanism", 9)
+    assert not [key for key in identify(settings).deciding if key.startswith("role")]
+    assert role_in({"arm": "random"}) == role_of("random")
+    with pytest.raises(ConfigError, match=r"role.control='best': expected one of mechanism"):
+        check({**settings, "role": {"control": "best"}})

@@ -6,6 +6,7 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,6 +185,20 @@ def test_where_there_are_no_namespaces_nobody_is_reached_either(
     assert bystander.poll() is None
     assert (outside(bystander.pid), outside(os.getpid())) == before
     spare.close()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
+def test_a_keeper_that_is_told_to_end_takes_its_worker_along_and_says_so(
+    layer: str, sent: signal.Signals
+) -> None:
+    with confine(IDLE, limits=Limits(layer)) as idle:
+        worker, processes = idle.worker, idle.worker.processes()
+        os.kill(worker.pid, sent)
+        assert worker.close() == 128 + sent
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in processes):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_without_the_wall_a_bystander_is_killed(bystander: subprocess.Popen[bytes]) -> None:
