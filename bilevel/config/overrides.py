@@ -58,6 +58,9 @@ def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """The settings that overrides, and folders with a user's own files, stand for, as the main
     command composes them. Raises ConfigError as `explain` words it."""
     own, given = files.given(overrides)
+    for folder in own:
+        if not folder.is_dir():
+            raise ConfigError(f"--config-dir={folder}: there is no such folder")
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf), version_base=None):

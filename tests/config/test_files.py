@@ -41,3 +41,5 @@ def test_settings_are_composed_from_both(mine: Path) -> None:
     assert (task["budget"], task["_target_"]) == (3, "bilevel.tasks.Surrogate")
     with pytest.raises(ConfigError, match=r"task=mien does not exist; did you mean mine\?"):
         composed(CONF, [f"--config-dir={mine}", "task=mien"])
+    with pytest.raises(ConfigError, match=r"--config-dir=/nowhere: there is no such folder"):
+        composed(CONF, ["--config-dir", "/nowhere", "task=trap"])
