@@ -85,7 +85,7 @@ def axes(parameter: Parameter) -> tuple[Axis, ...]:
     )
 
 
-def places(parameter: Parameter, value: Any) -> tuple[float, ...]:
+def _places(parameter: Parameter, value: Any) -> tuple[float, ...]:
     """Where a value lies on the axes of its parameter."""
     if isinstance(parameter, PowerOfTwo):
         return (value.bit_length() - 1,)
@@ -131,7 +131,7 @@ class Axes:
         return {
             axis.name: place
             for parameter, own in self._axes.items()
-            for axis, place in zip(own, places(parameter, config[parameter.name]), strict=True)
+            for axis, place in zip(own, _places(parameter, config[parameter.name]), strict=True)
         }
 
     def decode(self, at: Mapping[str, float]) -> dict[str, Value]:

@@ -19,8 +19,8 @@ from bilevel.space import Config, SearchSpace
 from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import NO_SETTINGS, Brief, View
 
-PROMPT = Prompt(Path(__file__).with_suffix(".md"))
-SIGMA = 1 / 6  # of every range: what Optuna starts CMA-ES with
+_PROMPT = Prompt(Path(__file__).with_suffix(".md"))
+_SIGMA = 1 / 6  # of every range: what Optuna starts CMA-ES with
 SAMPLER, MODEL = "cmaes", "llm"  # whose proposal a trial was
 
 
@@ -41,7 +41,7 @@ class Sampler:
         bounds = np.tile([0.0, 1.0], (count, 1))
         middle = np.full(count, 0.5)
         mean = middle if start == MIDDLE else self._point(space.baseline)
-        self.cma = CMA(mean=mean, sigma=SIGMA, bounds=bounds, seed=seed)
+        self.cma = CMA(mean=mean, sigma=_SIGMA, bounds=bounds, seed=seed)
         self.told = 0
         self._waiting: list[tuple[Any, float]] = []
 
@@ -156,7 +156,7 @@ class Centaur:
         numbers = {line.name for line in sampler.lines}
         random = [a.name for a in Axes(view.space.active).all if a.name not in numbers]
         base = view.space.baseline
-        return PROMPT.render(
+        return _PROMPT.render(
             metric=view.objective.metric,
             better=view.objective.wanted,
             best=best_so_far(view),
@@ -167,20 +167,20 @@ class Centaur:
             told=f"It was told {sampler.told} results, and has moved {sampler.cma.generation} "
             f"times, once every {sampler.cma.population_size}.",
             sigma=f"{sampler.sigma:.3g}",
-            first_sigma=f"{SIGMA:.3g}",
-            mean=mean_table(sampler),
-            covariance=covariance_table(sampler),
+            first_sigma=f"{_SIGMA:.3g}",
+            mean=_mean_table(sampler),
+            covariance=_covariance_table(sampler),
             random=", ".join(random) or "nothing",
             best_trials=", ".join(str(trial.number) for trial in best) or "none",
-            elites=config_table([trial for trial in best if trial not in recent], view),
+            elites=_config_table([trial for trial in best if trial not in recent], view),
             shown=f"{len(recent)} of {len(view.trace)} shown.",
-            history=config_table(recent, view),
+            history=_config_table(recent, view),
             notes=brief.text.strip() or "none",
             max_changes=str(len(view.space.active)),
         )
 
 
-def mean_table(sampler: Sampler) -> str:
+def _mean_table(sampler: Sampler) -> str:
     """The mean and one standard deviation to either side, in the parameters' own units."""
     sds = sampler.sigma * np.sqrt(np.diag(sampler.covariance))
     rows = []
@@ -190,7 +190,7 @@ def mean_table(sampler: Sampler) -> str:
     return table("| parameter | mean | one sd below | one sd above | sd / range |", rows)
 
 
-def covariance_table(sampler: Sampler) -> str:
+def _covariance_table(sampler: Sampler) -> str:
     """C, one row a line; columns have the numbers of the rows."""
     count = len(sampler.lines)
     rows = [
@@ -202,7 +202,7 @@ def covariance_table(sampler: Sampler) -> str:
     return table("| C | " + " | ".join(str(n + 1) for n in range(count)) + " |", rows)
 
 
-def config_table(trials: Sequence[Trial], view: View) -> str:
+def _config_table(trials: Sequence[Trial], view: View) -> str:
     """One row a trial with its whole configuration; CMA-ES changes everything at once."""
     names = [parameter.name for parameter in view.space.active]
     rows = []

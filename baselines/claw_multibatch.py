@@ -16,14 +16,14 @@ from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
 
 _HERE = Path(__file__).parent
-PROPOSE = Prompt(_HERE / "claw_propose.md")
-DECIDE = Prompt(_HERE / "claw_decide.md")
+_PROPOSE = Prompt(_HERE / "claw_propose.md")
+_DECIDE = Prompt(_HERE / "claw_decide.md")
 ROLES: Mapping[str, str] = {
     "innovator": "You look for a bold change that nobody has tried.",
     "pragmatist": "You look for the change that the evidence makes most likely to help.",
     "contrarian": "You doubt what the others take for settled, and test the opposite.",
 }
-STEPS: Mapping[str, str] = {
+_STEPS: Mapping[str, str] = {
     "smaller": "Recent rounds did not help: take smaller steps from the current values.",
     "larger": "Recent rounds did not help: take larger steps from the current values.",
 }
@@ -113,7 +113,7 @@ class ClawMultibatch:
     def _decide(self, view: View) -> None:
         left = self._max_pivots - self.pivots
         answer = view.ask(
-            DECIDE.fill(
+            _DECIDE.fill(
                 self._common(view, view.trace),
                 flat=str(self._flat),
                 baseline=f"{view.trace[0].value:.6g}",
@@ -136,7 +136,7 @@ class ClawMultibatch:
             self._advice = f"A new line of work starts from the baseline: {reason}"
             self._note(view, "decide", "pivot", "info", f"the line before was left: {reason}")
         else:
-            self._advice = f"{STEPS[answer.value['steps']]} {reason}"
+            self._advice = f"{_STEPS[answer.value['steps']]} {reason}"
 
     def _candidate(self, view: View, brief: Brief, role: str, taken: set[str]) -> Proposal:
         """A role's proposal; a repeated one is asked for again, and is charged if it stays."""
@@ -163,7 +163,7 @@ class ClawMultibatch:
             return config, cell(reply["hypothesis"], MAX_HYPOTHESIS)
 
         recent = last(brief.trials, self._shown)
-        prompt = PROPOSE.render(
+        prompt = _PROPOSE.render(
             **self._common(view, recent),
             role=role,
             stance=ROLES[role],
@@ -224,7 +224,7 @@ def _decision_schema(decisions: Sequence[str]) -> dict[str, Any]:
     return record(
         {
             "decision": {"type": "string", "enum": list(decisions)},
-            "steps": {"type": "string", "enum": list(STEPS)},
+            "steps": {"type": "string", "enum": list(_STEPS)},
             "reason": {"type": "string"},
         }
     )

@@ -14,10 +14,10 @@ from bilevel.trace import Proposal, Trial
 from bilevel.view import NO_SETTINGS, Brief, View
 
 _HERE = Path(__file__).parent
-REWRITE = Prompt(_HERE / "claw_rewrite.md")
-REPAIR = Prompt(_HERE / "claw_repair.md")
+_REWRITE = Prompt(_HERE / "claw_rewrite.md")
+_REPAIR = Prompt(_HERE / "claw_repair.md")
 REWRITTEN, REPAIRED = "rewrite", "repair"  # whose proposal a trial was
-MAX_PLAN = 400
+_MAX_PLAN = 400
 
 
 class ClawRefine:
@@ -68,7 +68,7 @@ class ClawRefine:
             config = view.space.check(listed)
             if all(before[name] == value for name, value in config.items()):
                 raise ValueError("nothing differs from the current values")
-            return dict(config), cell(reply["plan"], MAX_PLAN)
+            return dict(config), cell(reply["plan"], _MAX_PLAN)
 
         answer = view.ask(prompt, self._schema, check=check, temperature=self._temperature)
         if answer.problem:
@@ -79,7 +79,7 @@ class ClawRefine:
 
     def _rewrite(self, view: View, brief: Brief) -> str:
         recent = last(brief.trials, self._shown)
-        return REWRITE.fill(
+        return _REWRITE.fill(
             situation(view, view.base, recent),
             locked=locked(view, view.base),
             shown=f"{len(recent)} of {len(view.trace)} shown.",
@@ -89,7 +89,7 @@ class ClawRefine:
     def _repair(self, view: View, brief: Brief, crashed: Trial) -> str:
         parent = None if crashed.parent is None else view.trace[crashed.parent]
         failure = crashed.outcome.failure
-        return REPAIR.fill(
+        return _REPAIR.fill(
             situation(view, crashed.config, last(brief.trials, self._shown)),
             locked=locked(view, crashed.config),
             failure="" if failure is None else f"{failure.kind}: {failure.detail}",

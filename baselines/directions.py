@@ -16,12 +16,12 @@ _PROMPTS = {
     name: Prompt(_HERE / f"evo_{name}.md")
     for name in ("directions", "compare", "reflect", "distil")
 }
-MAX_TITLE = 120
-MAX_TEXT = 400
-MAX_TAGS = 6
-CONFIDENCE = ("low", "medium", "high")
+_MAX_TITLE = 120
+_MAX_TEXT = 400
+_MAX_TAGS = 6
+_CONFIDENCE = ("low", "medium", "high")
 _LINES = {"type": "array", "items": TEXT}
-Situation = Mapping[str, str]
+_Situation = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Direction:
 class Questions:
     """The questions of one trial, in one temperature, about one situation."""
 
-    def __init__(self, view: View, situation: Situation, temperature: float | None) -> None:
+    def __init__(self, view: View, situation: _Situation, temperature: float | None) -> None:
         self._view = view
         self._situation = situation
         self._temperature = temperature
@@ -101,21 +101,21 @@ class Questions:
             evidence,
             FAILED,
             direction.tags,
-            root_cause=cell(said.get("root_cause", ""), MAX_TEXT),
+            root_cause=cell(said.get("root_cause", ""), _MAX_TEXT),
             countermeasures=_cells(said.get("countermeasures", ())),
             do_not_repeat=_cells(said.get("do_not_repeat", ())),
         )
 
     def strategy(self, direction: Direction, evidence: str, trials: str) -> Strategy | None:
         """What a direction that helped has taught; None where the reply is unusable."""
-        confidence = {"type": "string", "enum": list(CONFIDENCE)}
+        confidence = {"type": "string", "enum": list(_CONFIDENCE)}
         schema = record({"context": TEXT, "strategy": TEXT, "confidence": confidence})
         answer = self._ask(
             "distil", schema, direction=str(direction), evidence=evidence, trials=trials
         )
         if answer.problem:
             return None
-        context, said = (cell(answer.value[name], MAX_TEXT) for name in ("context", "strategy"))
+        context, said = (cell(answer.value[name], _MAX_TEXT) for name in ("context", "strategy"))
         return Strategy(context, said, evidence, answer.value["confidence"])
 
     def _ask(self, name: str, schema: Mapping[str, Any], check: Any = None, **rest: str) -> Answer:
@@ -136,15 +136,15 @@ def notes(shown: Sequence[Entry]) -> str:
 
 
 def _direction(listed: Mapping[str, Any]) -> Direction:
-    title, core_idea = cell(listed["title"], MAX_TITLE), cell(listed["core_idea"], MAX_TEXT)
+    title, core_idea = cell(listed["title"], _MAX_TITLE), cell(listed["core_idea"], _MAX_TEXT)
     if not title or not core_idea:
         raise ValueError("a direction needs a title and a core idea")
-    tags = tuple(cell(tag, MAX_TITLE) for tag in listed["tags"][:MAX_TAGS])
-    return Direction(title, core_idea, cell(listed["why"], MAX_TEXT), tags)
+    tags = tuple(cell(tag, _MAX_TITLE) for tag in listed["tags"][:_MAX_TAGS])
+    return Direction(title, core_idea, cell(listed["why"], _MAX_TEXT), tags)
 
 
 def _cells(texts: Sequence[str]) -> tuple[str, ...]:
-    return tuple(cell(text, MAX_TEXT) for text in texts)
+    return tuple(cell(text, _MAX_TEXT) for text in texts)
 
 
 def _listed(entries: Sequence[Entry]) -> str:

@@ -22,13 +22,13 @@ class Episode:
     attempt: int = 1
     judged: bool = False
 
-    def result(self, view: View) -> "Result":
+    def result(self, view: View) -> "_Result":
         ran = [trial for trial in view.trace[self.start :] if trial.retest_of is None]
-        return Result(view, self.value, ran, next(iter(elites(ran, view.objective, 1)), None))
+        return _Result(view, self.value, ran, next(iter(elites(ran, view.objective, 1)), None))
 
 
 @dataclass(frozen=True)
-class Result:
+class _Result:
     """What an episode came to; `best` is None where nothing ran to its end."""
 
     view: View

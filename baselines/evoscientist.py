@@ -23,9 +23,9 @@ from bilevel.space import SearchSpace
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, View
 
-PROPOSE = Prompt(Path(__file__).with_name("evo_propose.md"))
-MEMORIES = ("search", "study")
-ORIGIN = "llm"
+_PROPOSE = Prompt(Path(__file__).with_name("evo_propose.md"))
+_MEMORIES = ("search", "study")
+_ORIGIN = "llm"
 
 
 class EvoScientist:
@@ -68,7 +68,7 @@ class EvoScientist:
         max_changes: int = 3,
         temperature: float | None = None,
     ) -> None:
-        if memory not in MEMORIES:
+        if memory not in _MEMORIES:
             raise ConfigError(f"evoscientist: memory={memory!r}: expected search or study")
         if not 5 <= episode_trials <= 10 or not 1 <= kept <= directions <= 21:
             raise ConfigError(
@@ -99,7 +99,7 @@ class EvoScientist:
         if self._episode is None:
             opened = self._open(view)
             if opened.problem:
-                return [Proposal({}, origin=ORIGIN, prompt=opened.prompt, problem=opened.problem)]
+                return [Proposal({}, origin=_ORIGIN, prompt=opened.prompt, problem=opened.problem)]
             self._episode = opened.value
         return [self._candidate(view, brief, self._episode)]
 
@@ -188,15 +188,15 @@ class EvoScientist:
         prompt = self._prompt(view, brief, episode)
         answer = view.ask(prompt, schema, check=check, temperature=self._temperature)
         if answer.problem:
-            return Proposal({}, origin=ORIGIN, prompt=answer.prompt, problem=answer.problem)
+            return Proposal({}, origin=_ORIGIN, prompt=answer.prompt, problem=answer.problem)
         moved, hypothesis = answer.value
-        return Proposal(moved, hypothesis, ORIGIN, answer.prompt)
+        return Proposal(moved, hypothesis, _ORIGIN, answer.prompt)
 
     def _prompt(self, view: View, brief: Brief, episode: Episode) -> str:
         recent = last(brief.trials, self._shown)
         avoid = notes(episode.shown)
         again = f"Attempt {episode.attempt} of {self._retries + 1}: none of the experiments ran."
-        return PROPOSE.fill(
+        return _PROPOSE.fill(
             situation(view, view.base, recent),
             direction=str(episode.direction),
             core_idea=episode.direction.core_idea,

@@ -16,15 +16,15 @@ from bilevel.trace import FailureKind, Proposal, Trial
 from bilevel.view import NO_SETTINGS, Brief, View
 
 _HERE = Path(__file__).parent
-PROPOSE = Prompt(_HERE / "karpathy_propose.md")
-REPAIR = Prompt(_HERE / "karpathy_repair.md")
-MAX_EDITS = 20
+_PROPOSE = Prompt(_HERE / "karpathy_propose.md")
+_REPAIR = Prompt(_HERE / "karpathy_repair.md")
+_MAX_EDITS = 20
 SCHEMA = record(
     {
         "hypothesis": TEXT,
         "edits": {
             "type": "array",
-            "maxItems": MAX_EDITS,
+            "maxItems": _MAX_EDITS,
             "items": record({"search": TEXT, "replace": TEXT}),
         },
         "script": TEXT,
@@ -116,7 +116,7 @@ class Karpathy:
         at = "the baseline" if view.parent is None else f"trial {view.parent.number}"
         if view.parent is not None and view.parent.value is not None:
             at += f" with {view.objective.metric} {view.parent.value:.6g}"
-        return PROPOSE.render(
+        return _PROPOSE.render(
             name=self._name,
             metric=view.objective.metric,
             better=view.objective.wanted,
@@ -133,7 +133,7 @@ class Karpathy:
 
     def _repair_prompt(self, crashed: Trial) -> str:
         failure, notes = crashed.outcome.failure, crashed.outcome.notes
-        return REPAIR.render(
+        return _REPAIR.render(
             name=self._name,
             hypothesis=crashed.proposal.hypothesis or "(none given)",
             script=shown_source(self._script(crashed)),

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SAME_STAGE = 2.0
-ERROR = 1.5
+_SAME_STAGE = 2.0
+_ERROR = 1.5
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Lesson:
     def weight(self, stage: str, trial: int, half_life: float) -> float:
         """Halves every `half_life` trials; doubled for its own stage, more for an error."""
         faded = math.exp(-(trial - self.trial) * math.log(2) / half_life)
-        own = SAME_STAGE if self.stage == stage else 1.0
-        return faded * own * (ERROR if self.severity == "error" else 1.0)
+        own = _SAME_STAGE if self.stage == stage else 1.0
+        return faded * own * (_ERROR if self.severity == "error" else 1.0)
 
     def __str__(self) -> str:
         return f"- [{self.category}] {self.description}"

@@ -24,7 +24,7 @@ from bilevel.space import Config, SearchSpace, canonical
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
-ORIGIN = "optuna"
+_ORIGIN = "optuna"
 
 
 class OptunaSearch:
@@ -77,17 +77,17 @@ class OptunaSearch:
         missing = [name for name in self._only or () if name not in view.space]
         if missing:
             said = f"not searched: there is no parameter {', '.join(missing)}"
-            return [Proposal({}, said, ORIGIN)]
+            return [Proposal({}, said, _ORIGIN)]
         if self._study is None:
             self._study = self._begun(view)
         self._study.learn(view)
         asked = self._study.ask(view if self._recorded else None)
         changes = {name: value for name, value in asked.items() if value != view.base[name]}
-        return [Proposal(changes, f"drawn by {self._study.told}", ORIGIN)]
+        return [Proposal(changes, f"drawn by {self._study.told}", _ORIGIN)]
 
     def _begun(self, view: View) -> "_Study":
         searched = _searched(view.space, self._only)
-        seed = digest(view.seed, view.level, ORIGIN) % 2**32
+        seed = digest(view.seed, view.level, _ORIGIN) % 2**32
         own: dict[str, Any] = {"seed": seed}
         if self._start == BASELINE:
             at = Axes(searched).encode(view.space.baseline)

@@ -7,8 +7,8 @@ from bilevel.trace import FailureKind, Trial
 from bilevel.view import View
 
 FAR, NEAR = "far", "near"
-MARGIN = 10.0  # far: by how much of the values' size or range a failure is worse than the worst
-FIRST = 0.1  # near, while there is no range yet: by how much of the values' size
+_MARGIN = 10.0  # far: by how much of the values' size or range a failure is worse than the worst
+_FIRST = 0.1  # near, while there is no range yet: by how much of the values' size
 
 
 class Results:
@@ -41,8 +41,8 @@ class Results:
             return self._losses[-1]
         worst, best = max(self._losses, default=0.0), min(self._losses, default=0.0)
         if self._failures == FAR:
-            return worst + MARGIN * max(worst - best, abs(worst), 1.0)
-        return worst + (worst - best or FIRST * max(abs(worst), 1.0))
+            return worst + _MARGIN * max(worst - best, abs(worst), 1.0)
+        return worst + (worst - best or _FIRST * max(abs(worst), 1.0))
 
 
 def was_tried(trial: Trial) -> bool:

@@ -21,8 +21,8 @@ from smac.runhistory.dataclasses import TrialInfo, TrialValue
 
 from bilevel.baselines.axes import Axis, Category
 
-TRIALS = 10**6  # how many there will be is for the loop to say
-LEAVES = 4096  # of a tree, which has at most one for each trial
+_TRIALS = 10**6  # how many there will be is for the loop to say
+_LEAVES = 4096  # of a tree, which has at most one for each trial
 
 
 def facade(
@@ -40,7 +40,7 @@ def facade(
         scenario = Scenario(
             space(searched, start),
             deterministic=True,
-            n_trials=TRIALS,
+            n_trials=_TRIALS,
             seed=seed,
             output_directory=Path(folder),
         )
@@ -48,7 +48,7 @@ def facade(
             scenario,
             None,
             model=forest(scenario),
-            acquisition_maximizer=Steady(scenario),
+            acquisition_maximizer=_Steady(scenario),
             initial_design=Facade.get_initial_design(scenario, n_configs=initial, max_ratio=1.0),
             config_selector=Facade.get_config_selector(scenario, retrain_after=retrain_after),
             intensifier=Facade.get_intensifier(scenario, max_config_calls=1),
@@ -98,13 +98,13 @@ def forest(scenario: Any) -> Any:
         ratio_features=1.0,
         min_samples_split=2,
         min_samples_leaf=1,
-        max_leaf_nodes=LEAVES,
+        max_leaf_nodes=_LEAVES,
         n_jobs=1,
         seed=scenario.seed,
     )
 
 
-class Steady(LocalAndSortedRandomSearch):  # type: ignore[misc]
+class _Steady(LocalAndSortedRandomSearch):  # type: ignore[misc]
     """The facade's own maximizer, whose local search starts in an order that is always the same."""
 
     def __init__(self, scenario: Any) -> None:

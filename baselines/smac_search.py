@@ -12,7 +12,7 @@ from bilevel.space import SearchSpace, canonical
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
-ORIGIN = "smac"
+_ORIGIN = "smac"
 
 
 class SmacSearch:
@@ -58,7 +58,7 @@ class SmacSearch:
         from bilevel.baselines.smac_facade import facade, new, tell
 
         if self._smac is None:
-            seed = digest(view.seed, view.level, ORIGIN) % 2**31
+            seed = digest(view.seed, view.level, _ORIGIN) % 2**31
             searched: tuple[Axis, ...] = (*self._axes.lines, *self._axes.categories)
             self._smac = facade(searched, self._fixed, seed, **self._options)
         for config, loss in self._results.news(view):
@@ -67,8 +67,8 @@ class SmacSearch:
             tell(self._smac, waiting.pop(0) if waiting else None, at, loss)
         asked = new(self._smac)
         if asked is None:
-            return [Proposal({}, "every configuration that SMAC finds has been tried", ORIGIN)]
+            return [Proposal({}, "every configuration that SMAC finds has been tried", _ORIGIN)]
         config = self._axes.decode({**self._fixed, **asked.config})
         self._open.setdefault(canonical(config), []).append(asked)
         changes = {name: value for name, value in config.items() if value != view.base[name]}
-        return [Proposal(changes, f"drawn by SMAC: {asked.config.origin}", ORIGIN)]
+        return [Proposal(changes, f"drawn by SMAC: {asked.config.origin}", _ORIGIN)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from bilevel.commands import COMMANDS
 from bilevel.visible import visible
 
-DEFAULT = "run"
+_DEFAULT = "run"
 
 
 def program() -> int:
@@ -20,9 +20,9 @@ def program() -> int:
 
 def main() -> int:
     """The exit code of the command that the arguments begin with."""
-    first, *rest = sys.argv[1:] or [DEFAULT]
+    first, *rest = sys.argv[1:] or [_DEFAULT]
     if first not in COMMANDS and not first.isidentifier():
-        first, rest = DEFAULT, sys.argv[1:]  # an override or an option
+        first, rest = _DEFAULT, sys.argv[1:]  # an override or an option
     if first not in COMMANDS:
         near = difflib.get_close_matches(first, COMMANDS, 1)
         meant = f"; did you mean {near[0]}?" if near else "."

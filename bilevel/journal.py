@@ -23,7 +23,7 @@ from bilevel.space import canonical
 Data = dict[str, Any]
 JOURNAL = "journal.jsonl"  # in the folder of its search
 VOLATILE = "clock"  # what two runs of the same search may differ in lives under this name
-OF_PROMPTS = ("prompt", "domain_in_prompt")  # what notes say of the words of a question
+_OF_PROMPTS = ("prompt", "domain_in_prompt")  # what notes say of the words of a question
 
 
 def request_digest(request: Mapping[str, Any]) -> str:
@@ -129,7 +129,7 @@ class Journal(Closable):
         if found is None:
             self._append({"kind": kind, "key": key, "request": "", "data": data}, False)
             return
-        left_out = (VOLATILE, *OF_PROMPTS) if self.reworded else (VOLATILE,)
+        left_out = (VOLATILE, *_OF_PROMPTS) if self.reworded else (VOLATILE,)
         held, now = projection(found["data"], left_out), projection(data, left_out)
         if held != json.loads(json.dumps(now)):
             raise JournalError(

@@ -11,7 +11,7 @@ from bilevel.errors import SpaceError
 Value = int | float | str | tuple[Any, ...]
 
 
-UP_DOWN = ("up", "down")
+_UP_DOWN = ("up", "down")
 FEW = 32  # values that are listed
 
 
@@ -89,7 +89,7 @@ def _numeric_direction(before: float, after: float) -> str:
 
 
 def _ways_between(low: float, high: float, value: float) -> tuple[str, ...]:
-    there = zip(UP_DOWN, (value < high, value > low), strict=True)
+    there = zip(_UP_DOWN, (value < high, value > low), strict=True)
     return tuple(way for way, open_ in there if open_)
 
 
@@ -110,7 +110,7 @@ class _OneWay:
 class _Numeric(_OneWay):
     low: float
     high: float
-    directions = UP_DOWN
+    directions = _UP_DOWN
 
     def direction(self, before: Any, after: Any) -> str:
         return _numeric_direction(before, after)
@@ -298,7 +298,7 @@ class Tuple(_OneWay):
 
     @property
     def directions(self) -> tuple[str, ...]:
-        return tuple(f"{place} {way}" for place in range(len(self.low)) for way in UP_DOWN)
+        return tuple(f"{place} {way}" for place in range(len(self.low)) for way in _UP_DOWN)
 
     def ways(self, before: Any, after: Any) -> tuple[str, ...]:
         pairs = enumerate(zip(before, after, strict=True))
@@ -340,7 +340,7 @@ class Subset(_OneWay):
 
     @property
     def directions(self) -> tuple[str, ...]:
-        return UP_DOWN
+        return _UP_DOWN
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Expected:
     words: str
 
 
-class Mark(Enum):
+class _Mark(Enum):
     """What else is said of a setting."""
 
     FREE = "free"
@@ -47,7 +47,7 @@ class Mark(Enum):
     """A plan of what a search would cost does without it."""
 
 
-FREE, SECRET, NOT_WHERE_DRY = Mark.FREE, Mark.SECRET, Mark.NOT_WHERE_DRY
+FREE, SECRET, NOT_WHERE_DRY = _Mark.FREE, _Mark.SECRET, _Mark.NOT_WHERE_DRY
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def settings_of(component: Callable[..., Any]) -> Mapping[str, Setting]:
     for argument in arguments:
         annotation = _resolved(argument.annotation, component)
         said = getattr(annotation, "__metadata__", ())
-        if any(isinstance(one, Expected | Mark | SharedIf) for one in said):
+        if any(isinstance(one, Expected | _Mark | SharedIf) for one in said):
             found[argument.name] = Setting(argument.name, annotation, said)
     return found
 
@@ -137,7 +137,7 @@ def _matching(pattern: str) -> Predicate:
 _Variable = Annotated[str, _matching("[A-Z_][A-Z0-9_]*")]
 _Text = Annotated[str, MinLen(1)]
 _Amount = Annotated[float, Ge(0)]
-PATH = "a path: give it on the command line or in a file under conf/"
+_PATH = "a path: give it on the command line or in a file under conf/"
 
 Switch = Annotated[bool, Expected("true or false")]
 Text = Annotated[_Text, Expected("some text")]
@@ -163,7 +163,7 @@ Variable = Annotated[
 Variables = Annotated[
     Sequence[_Variable], Expected("a list of names of environment variables (never their values)")
 ]
-File = Annotated[str, Predicate(_is_path), Expected(PATH)]
+File = Annotated[str, Predicate(_is_path), Expected(_PATH)]
 Words = Annotated[Sequence[_Text], Expected("a list of names, as in [one,two]")]
 Command = Annotated[
     Sequence[str | int | float],

@@ -10,8 +10,8 @@ from bilevel.frozen import FrozenDict
 from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Tuple, Value
 
 Config = Mapping[str, Value]
-MAX_PROBLEMS = 20  # that one error lists
-MAX_NAME_CHARS = 100  # of a name that is no parameter's
+_MAX_PROBLEMS = 20  # that one error lists
+_MAX_NAME_CHARS = 100  # of a name that is no parameter's
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SearchSpace:
         for name, value in changes.items():
             if name not in self._by_name:
                 valid = ", ".join(p.name for p in self.active if p.name not in frozen)
-                shown = name if len(name) <= MAX_NAME_CHARS else f"{name[:MAX_NAME_CHARS]}..."
+                shown = name if len(name) <= _MAX_NAME_CHARS else f"{name[:_MAX_NAME_CHARS]}..."
                 problems.append(f"{shown} is not a parameter; valid: {valid}")
             elif name in self.locked:
                 problems.append(f"{name} is locked and cannot be changed")
@@ -68,9 +68,9 @@ class SearchSpace:
                 except SpaceError as error:
                     problems.append(str(error))
         if problems:
-            more = len(problems) - MAX_PROBLEMS
+            more = len(problems) - _MAX_PROBLEMS
             rest = [f"and {more} problems more"] if more > 0 else []
-            raise SpaceError("; ".join([*problems[:MAX_PROBLEMS], *rest]))
+            raise SpaceError("; ".join([*problems[:_MAX_PROBLEMS], *rest]))
         return coerced
 
     def landing(self, base: Config, changes: Mapping[str, object]) -> str:

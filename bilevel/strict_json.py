@@ -4,12 +4,12 @@ import json
 import math
 from typing import Any, NoReturn
 
-MAX_NUMERAL = 400  # digits
-SHOWN_CHARS = 40
+_MAX_NUMERAL = 400  # digits
+_SHOWN_CHARS = 40
 
 
 def decoder(
-    refused: type[ValueError] = ValueError, *, longest: int = MAX_NUMERAL, unique: bool = False
+    refused: type[ValueError] = ValueError, *, longest: int = _MAX_NUMERAL, unique: bool = False
 ) -> json.JSONDecoder:
     """Raises `refused` for what is not strict JSON, in words for whoever wrote it; `unique` for a
     name that occurs twice in one object too."""
@@ -20,12 +20,12 @@ def decoder(
     def finite(numeral: str) -> float:
         number = float(numeral)
         if not math.isfinite(number):
-            raise refused(f"the number {numeral[:SHOWN_CHARS]} is too large")
+            raise refused(f"the number {numeral[:_SHOWN_CHARS]} is too large")
         return number
 
     def whole(numeral: str) -> int:
         if len(numeral) > longest:
-            raise refused(f"the number {numeral[:SHOWN_CHARS]}... is too large")
+            raise refused(f"the number {numeral[:_SHOWN_CHARS]}... is too large")
         return int(numeral)
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Ask(Protocol):
     ) -> Answer: ...
 
 
-def no_model(
+def _no_model(
     prompt: str,
     schema: Mapping[str, Any],
     *,
@@ -68,10 +68,10 @@ class Asker(Protocol):
 
 def nobody(level: float, trial: int, purpose: str) -> Ask:
     """The asker of a search without a language model."""
-    return no_model
+    return _no_model
 
 
-class Recall(Protocol):
+class _Recall(Protocol):
     """A result that may differ from one computation to the next (a time limit decides it): it is
     computed once, and taken from the journal ever after."""
 
@@ -80,7 +80,7 @@ class Recall(Protocol):
     ) -> dict[str, Any]: ...
 
 
-def afresh(
+def _afresh(
     what: str, request: Mapping[str, Any], produce: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """The recall of a view without a journal."""
@@ -140,7 +140,7 @@ class About:
         return {**vars(self), "meanings": dict(self.meanings)}
 
 
-def as_it_is(config: Config) -> Config:
+def _as_it_is(config: Config) -> Config:
     """What really runs, where every configuration is its own."""
     return config
 
@@ -172,10 +172,10 @@ class View:
     parent: Trial | None = None
     below: "View | None" = None
     purpose: str = ""
-    recall: Recall = afresh
+    recall: _Recall = _afresh
     mechanisms: Callable[[], Sequence[Standing]] = none_attached
     about: About = field(default_factory=About)
-    effective: Callable[[Config], Config] = as_it_is
+    effective: Callable[[Config], Config] = _as_it_is
     since: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

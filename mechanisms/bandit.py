@@ -13,9 +13,9 @@ from bilevel.space import Config, canonical
 from bilevel.trace import Proposal
 from bilevel.view import View
 
-Arm = tuple[str, str, str]  # parameter, direction, scale
-SCALES: Mapping[str, float] = {"small": 1 / 32, "medium": 1 / 8, "large": 1 / 2}
-NEIGHBOUR = 0.5  # what evidence for one scale counts for the other scales of the same move
+_Arm = tuple[str, str, str]  # parameter, direction, scale
+_SCALES: Mapping[str, float] = {"small": 1 / 32, "medium": 1 / 8, "large": 1 / 2}
+_NEIGHBOUR = 0.5  # what evidence for one scale counts for the other scales of the same move
 
 
 class Bandit(Mechanism):
@@ -56,18 +56,18 @@ class _Draws:
 
     def __init__(self, view: View) -> None:
         self._key = (view.seed, view.level, view.trial, "bandit/draws")
-        self._won: dict[Arm, float] = {}
-        self._lost: dict[Arm, float] = {}
+        self._won: dict[_Arm, float] = {}
+        self._lost: dict[_Arm, float] = {}
         told = [t for t in view.trace if t.parent is not None and t.duplicate_of is None]
         self._rate = (1 + sum(t.kept for t in told)) / (2 + len(told))
         for trial in told:
             record = self._won if trial.kept else self._lost
             for arm in _arms_between(view, view.trace[trial.parent].config, trial.config):
-                for scale in SCALES:
+                for scale in _SCALES:
                     near = (*arm[:2], scale)
-                    record[near] = record.get(near, 0.0) + (1.0 if near == arm else NEIGHBOUR)
+                    record[near] = record.get(near, 0.0) + (1.0 if near == arm else _NEIGHBOUR)
 
-    def __getitem__(self, arm: Arm) -> float:
+    def __getitem__(self, arm: _Arm) -> float:
         rng = keyed(*self._key, *arm)
         won, lost = self._won.get(arm, 0.0), self._lost.get(arm, 0.0)
         return rng.betavariate(2 * self._rate + won, 2 * (1 - self._rate) + lost)
@@ -80,20 +80,20 @@ def _score(view: View, candidate: Proposal, draws: _Draws) -> float:
     return math.fsum(draws[arm] for arm in arms) / len(arms) if arms else -1.0
 
 
-def _arms(view: View) -> Iterator[tuple[Arm, Value]]:
+def _arms(view: View) -> Iterator[tuple[_Arm, Value]]:
     """Every arm that can be played from the base, and the value it leads to."""
     for parameter in open_parameters(view):
         before = view.base[parameter.name]
         for way in ways(parameter):
             found: dict[str, Value] = {}
-            for size in SCALES.values():
+            for size in _SCALES.values():
                 value = step(parameter, before, way, size)
                 if value is not None:
                     found.setdefault(_scale(parameter, before, value), value)
             yield from (((parameter.name, way, scale), value) for scale, value in found.items())
 
 
-def _arms_between(view: View, before: Config, after: Config) -> Iterator[Arm]:
+def _arms_between(view: View, before: Config, after: Config) -> Iterator[_Arm]:
     for name, way in sorted(view.space.moves(before, after)):
         yield name, way, _scale(view.space[name], before[name], after[name])
 
@@ -101,4 +101,4 @@ def _arms_between(view: View, before: Config, after: Config) -> Iterator[Arm]:
 def _scale(parameter: Parameter, before: Value, after: Value) -> str:
     """The scale whose size is nearest to this step's, by ratio."""
     size = max(distance(parameter, before, after), 1e-9)
-    return min(SCALES, key=lambda scale: abs(math.log(size / SCALES[scale])))
+    return min(_SCALES, key=lambda scale: abs(math.log(size / _SCALES[scale])))

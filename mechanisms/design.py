@@ -13,7 +13,7 @@ from bilevel.space import Config, canonical
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
 
-OFFERS = 3  # of a run that lost its turn to another mechanism, or was dropped by one
+_OFFERS = 3  # of a run that lost its turn to another mechanism, or was dropped by one
 
 
 class Design(Mechanism):
@@ -46,7 +46,7 @@ class Design(Mechanism):
         waiting = [n for n, row in enumerate(self._rows) if self._run(view, row) is None]
         for number in sorted(waiting, key=lambda n: self._offered[n]):
             changes = _changes(view, self._rows[number])
-            if changes and self._offered[number] < OFFERS:
+            if changes and self._offered[number] < _OFFERS:
                 self._offered[number] += 1
                 return [Proposal(changes, f"screening run {number + 1} of {len(self._rows)}")]
         return self._followed(view)

@@ -10,7 +10,7 @@ from bilevel.mechanisms.shared.trials import own_first, tried_moves, whole
 from bilevel.trace import Proposal, elites
 from bilevel.view import View
 
-FAR = 1 / 2  # of a parameter's whole range
+_FAR = 1 / 2  # of a parameter's whole range
 
 
 class Diversification(Mechanism):
@@ -43,7 +43,7 @@ class Diversification(Mechanism):
         if turn is None:
             return ()
         known = tried_moves(view)
-        new = [(move, value) for move, value in steps(view, FAR) if move not in known]
+        new = [(move, value) for move, value in steps(view, _FAR) if move not in known]
         if new:
             (name, way), value = view.rng.choice(new)
             return [Proposal({name: value}, f"stuck: {name} {way} was never tried")]

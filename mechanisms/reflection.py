@@ -15,9 +15,9 @@ from bilevel.trace import Proposal
 from bilevel.view import Brief, View
 
 PROMPT = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
-SIZES: Mapping[str, float] = {"small": 1 / 32, "medium": 1 / 8, "large": 1 / 2}
-SHOWN = 30  # trials in a question
-LISTED = 40  # moves in a question
+_SIZES: Mapping[str, float] = {"small": 1 / 32, "medium": 1 / 8, "large": 1 / 2}
+_SHOWN = 30  # trials in a question
+_LISTED = 40  # moves in a question
 
 
 class Reflection(Mechanism):
@@ -49,7 +49,7 @@ class Reflection(Mechanism):
         if self._chosen is None or self._at != view.trial:
             return ()
         name, way, size, why = self._chosen
-        value = step(view.space[name], view.base[name], way, SIZES[size])
+        value = step(view.space[name], view.base[name], way, _SIZES[size])
         return () if value is None else [Proposal({name: value}, f"never tried: {why}")]
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
@@ -64,7 +64,9 @@ class Reflection(Mechanism):
         }
         if not new:
             return None
-        listed = new if len(new) <= LISTED else {m: new[m] for m in view.rng.sample([*new], LISTED)}
+        listed = (
+            new if len(new) <= _LISTED else {m: new[m] for m in view.rng.sample([*new], _LISTED)}
+        )
         try:
             answer = view.ask(_prompt(view, list(listed)), _schema(list(listed)))
         except ConfigError:  # no model: what this mechanism is made of is not there
@@ -79,7 +81,7 @@ def _prompt(view: View, moves: Sequence[str]) -> str:
     return PROMPT.substitute(
         metric=view.objective.metric,
         better=view.objective.wanted,
-        history=trial_table(view.trace[-SHOWN:], view),
+        history=trial_table(view.trace[-_SHOWN:], view),
         parameters=parameter_list(open_parameters(view), view.base, view.about.meanings),
         moves="\n".join(f"- {move}" for move in moves),
     )
@@ -89,7 +91,7 @@ def _schema(moves: Sequence[str]) -> dict[str, Any]:
     return record(
         {
             "move": {"type": "string", "enum": list(moves)},
-            "size": {"type": "string", "enum": list(SIZES)},
+            "size": {"type": "string", "enum": list(_SIZES)},
             "reason": {"type": "string", "minLength": 1, "maxLength": 400},
         }
     )

@@ -8,7 +8,7 @@ from bilevel.mechanisms.shared.trials import landing, whole
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
 
-BLAMED = 3  # moves in one trial
+_BLAMED = 3  # moves in one trial
 
 
 class Tabu(Mechanism):
@@ -29,7 +29,7 @@ class Tabu(Mechanism):
         return [self._judged(view, candidate) for candidate in candidates]
 
     def observe(self, view: View, trial: Trial) -> None:
-        for move in trial.moves if len(trial.moves) <= BLAMED else ():
+        for move in trial.moves if len(trial.moves) <= _BLAMED else ():
             if trial.kept:
                 self._until.pop(move, None)
             else:

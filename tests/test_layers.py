@@ -1,6 +1,8 @@
 """Imports point downward only, and a few packages are imported in one place."""
 
 import ast
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,9 @@ FLOORS = (
 """From the ground up: who lives on one imports from below, and not from the room next door."""
 
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+FORMERLY = ROOT / "bilevel" / "report" / "__main__.py"
+"""A command of before, kept: it calls the one that took its place."""
+
 SOURCES = sorted((ROOT / "bilevel").rglob("*.py"))
 
 
@@ -54,7 +59,7 @@ def test_imports_point_downward(file: Path) -> None:
     own = file.relative_to(ROOT / "bilevel").parts[0].removesuffix(".py")
     for module in imports(file):
         used = part(module)
-        if used is None or used == own or file == ROOT / "bilevel" / "report" / "__main__.py":
+        if used is None or used == own or file == FORMERLY:
             continue
         assert used in FLOOR, f"{own} imports {module}"
         words = used in WORDS and own in WORDS
@@ -108,3 +113,83 @@ def test_the_words_need_nothing_but_the_standard_library() -> None:
 def test_a_module_opens_with_why_it_exists(file: Path) -> None:
     text = file.read_text()
     assert not text.strip() or ast.get_docstring(ast.parse(text))
+
+
+def rooms() -> list[Path]:
+    """Every package but the root, whose modules are all public."""
+    return sorted(file.parent for file in (ROOT / "bilevel").glob("*/**/__init__.py"))
+
+
+def declared(room: Path) -> set[str]:
+    """The modules and names that a package's `__init__` exports."""
+    stub = room / "__init__.pyi"
+    tree = ast.parse((stub if stub.exists() else room / "__init__.py").read_text())
+    return {
+        name
+        for node in tree.body
+        for name in (
+            [alias.asname or alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom)
+            else [node.name]
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            else [ast.unparse(target) for target in node.targets]
+            if isinstance(node, ast.Assign)
+            else []
+        )
+    }
+
+
+@pytest.mark.parametrize("room", rooms(), ids=lambda r: str(r.relative_to(ROOT)))
+def test_other_rooms_use_what_a_room_exports(room: Path) -> None:
+    public, name = declared(room), ".".join(room.relative_to(ROOT).parts)
+    modules = {file.stem for file in room.glob("*.py")}
+    for file in SOURCES:
+        if room in file.parents or file == FORMERLY:
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            if node.module.startswith(f"{name}."):
+                module = node.module.removeprefix(f"{name}.").split(".")[0]
+                taken = {alias.name for alias in node.names}
+                assert module not in modules or module in public or taken <= public, (
+                    f"{file.relative_to(ROOT)} imports {node.module}, which {name} does not export"
+                )
+            elif node.module == name:
+                assert {alias.name for alias in node.names} <= public, file
+
+
+def top_level_names(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return found
+
+
+NAMED_FROM_OUTSIDE = {"main", "serve", "job", "logger"}
+"""Started as programs, or the name that everybody gives it; type variables have one letter."""
+
+HASHED = {"train.py", "corpus.py", "meter.py"}
+"""Of `cpu_gpt`, whose files are as they were when the first value was measured."""
+
+
+def test_a_name_that_no_other_module_uses_starts_with_an_underscore() -> None:
+    texts = {
+        file: file.read_text()
+        for folder in ("bilevel", "mechanisms", "baselines", "tests", "conf")
+        for file in (ROOT / folder).rglob("*.*")
+        if file.suffix in (".py", ".pyi", ".yaml")
+    }
+    words = {file: set(re.findall(r"\w+", text)) for file, text in texts.items()}
+    used: Counter[str] = Counter(word for found in words.values() for word in found)
+    for file in SOURCES:
+        if file.parent.name == "cpu_gpt" and file.name in HASHED:
+            continue
+        for name in top_level_names(ast.parse(texts[file])):
+            private = name.startswith("_") or name in NAMED_FROM_OUTSIDE or len(name) == 1
+            assert private or used[name] > 1, f"{file.relative_to(ROOT)}: {name}"

@@ -1,5 +1,5 @@
 """The gates through which a mechanism that somebody, or a model, has written enters a search."""
 
-from bilevel.admission.gates import GATES, admit
+import lazy_loader
 
-__all__ = ["GATES", "admit"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -25,12 +25,12 @@ from bilevel.sandbox.failures import SandboxError
 from bilevel.trace import Decision, Proposal
 from bilevel.view import Brief, View
 
-HALF = ROUNDS // 2
-Answers = list[tuple[str, Any]]  # of one round: hook and what came of it
+_HALF = ROUNDS // 2
+_Answers = list[tuple[str, Any]]  # of one round: hook and what came of it
 
 
 @dataclass
-class Legality:
+class _Legality:
     """How many of a hook's candidates could be evaluated, and why the first of the others not."""
 
     made: Counter[str] = field(default_factory=Counter)
@@ -72,10 +72,10 @@ def _problem(view: View, candidate: Proposal) -> str:
 
 
 @dataclass(frozen=True)
-class Passed:
+class _Passed:
     """What one pass through a situation gave, and what it left behind half way."""
 
-    rounds: tuple[Answers, ...]
+    rounds: tuple[_Answers, ...]
     lost: tuple[str, ...]
     asked: int
     state: str = field(compare=False)  # what nothing ever shows is nobody's business
@@ -84,8 +84,8 @@ class Passed:
 def contract(source: str, twins: Twins, situations: Sequence[Situation]) -> str:
     """What was seen. Raises Refused."""
 
-    def passes(mechanism: ConfinedMechanism) -> tuple[list[Passed], Legality]:
-        legality = Legality()
+    def passes(mechanism: ConfinedMechanism) -> tuple[list[_Passed], _Legality]:
+        legality = _Legality()
         return [_passed(source, mechanism, one, legality) for one in situations], legality
 
     firsts, legality = twins.agreed(passes)
@@ -104,7 +104,7 @@ def contract(source: str, twins: Twins, situations: Sequence[Situation]) -> str:
     )
 
 
-RESTARTED = "after a restart from its state it answered otherwise; "
+_RESTARTED = "after a restart from its state it answered otherwise; "
 
 
 def _kept(lost: Sequence[str]) -> str:
@@ -130,26 +130,26 @@ def begin(source: str, mechanism: ConfinedMechanism, state: str = NO_STATE) -> N
 
 
 def _passed(
-    source: str, mechanism: ConfinedMechanism, situation: Situation, legality: Legality
-) -> Passed:
+    source: str, mechanism: ConfinedMechanism, situation: Situation, legality: _Legality
+) -> _Passed:
     begin(source, mechanism)
     double = Double(situation.view.seed)
     rounds = _Rounds(source, mechanism, situation, double, legality)
-    before = [rounds.run(number) for number in range(HALF)]
+    before = [rounds.run(number) for number in range(_HALF)]
     state, lost, asked = mechanism.state, mechanism.lost, double.asked
-    after = [rounds.run(number) for number in range(HALF, ROUNDS)]
-    return Passed((*before, *after), lost, asked, state)
+    after = [rounds.run(number) for number in range(_HALF, ROUNDS)]
+    return _Passed((*before, *after), lost, asked, state)
 
 
 def _resumed(
-    source: str, mechanism: ConfinedMechanism, situation: Situation, first: Passed
-) -> tuple[Answers, ...]:
+    source: str, mechanism: ConfinedMechanism, situation: Situation, first: _Passed
+) -> tuple[_Answers, ...]:
     """The second half again, by a mechanism made from the state that the first half left."""
     try:
         begin(source, mechanism, first.state)
         double = Double(situation.view.seed, first.asked)
-        rounds = _Rounds(source, mechanism, situation, double, Legality())
-        return tuple(rounds.run(number) for number in range(HALF, ROUNDS))
+        rounds = _Rounds(source, mechanism, situation, double, _Legality())
+        return tuple(rounds.run(number) for number in range(_HALF, ROUNDS))
     except Refused as refusal:
         core = f"after a restart, {refusal.core}; {_kept(first.lost)}"
         raise Refused(f"after a restart, {refusal}; {_kept(first.lost)}", core) from None
@@ -164,7 +164,7 @@ class _Rounds:
         mechanism: ConfinedMechanism,
         situation: Situation,
         double: Double,
-        legality: Legality,
+        legality: _Legality,
     ) -> None:
         self._source, self._situation = source, situation
         self._double, self._legality = double, legality
@@ -172,9 +172,9 @@ class _Rounds:
         self._hooks = set(vars(type(mechanism)))
         self._name = mechanism.name
 
-    def run(self, number: int) -> Answers:
+    def run(self, number: int) -> _Answers:
         """Raises Refused where a hook fails."""
-        answers: Answers = []
+        answers: _Answers = []
 
         def keep(hook: str, answer: Any) -> None:
             failed = self._pipeline.ledger.last_error(self._name)
@@ -214,9 +214,9 @@ class _Rounds:
         return f"the situation '{self._situation.name}' (view.trial={behind})"
 
 
-def _compare(situation: Situation, first: Passed, rebuilt: Iterable[Answers]) -> None:
-    reason = RESTARTED + _kept(first.lost)
-    for number, (one, two) in enumerate(zip(first.rounds[HALF:], rebuilt, strict=True), HALF):
+def _compare(situation: Situation, first: _Passed, rebuilt: Iterable[_Answers]) -> None:
+    reason = _RESTARTED + _kept(first.lost)
+    for number, (one, two) in enumerate(zip(first.rounds[_HALF:], rebuilt, strict=True), _HALF):
         for (hook, answer), (other, differing) in zip_longest(one, two, fillvalue=("", "nothing")):
             if answer != differing:
                 at = f"the situation '{situation.name}' (view.trial={situation.behind + number})"

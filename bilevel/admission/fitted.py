@@ -17,7 +17,7 @@ from bilevel.tasks.base import Task
 from bilevel.trace import Failure, FailureKind, Outcome, Proposal, Trial
 from bilevel.view import View
 
-WINDOW = 300  # of the latest trials; the cost grows with its cube
+_WINDOW = 300  # of the latest trials; the cost grows with its cube
 REACH = 0.25  # of the measured range: how far beyond it a prediction may lie
 
 
@@ -38,7 +38,7 @@ class Fitted(Task):
         self.space, self.objective = view.space, view.objective
         self._render = view.render
         self._seed = view.seed
-        told = [t for t in view.trace if not _invalid(t) and t.duplicate_of is None][-WINDOW:]
+        told = [t for t in view.trace if not _invalid(t) and t.duplicate_of is None][-_WINDOW:]
         self._near = [(encoded(view.space, t.config), t.outcome.failure) for t in told]
         valued = [(at, t.value) for (at, _), t in zip(self._near, told, strict=True)]
         self._mean, self.noise_sd = _regression(

@@ -20,9 +20,9 @@ from bilevel.sandbox.failures import SandboxError, SandboxUnavailable, WorkerDie
 from bilevel.sandbox.worker_handle import Limits, Surroundings
 from bilevel.view import View
 
-MAX_REASON = 3_000  # characters; exceptions may say anything
+_MAX_REASON = 3_000  # characters; exceptions may say anything
 GATES = ("parse", "lint", "import", "contract", "dry run")
-HARMLESS = "from bilevel.mechanism import Mechanism\nclass M(Mechanism): name = 'm'\n"
+_HARMLESS = "from bilevel.mechanism import Mechanism\nclass M(Mechanism): name = 'm'\n"
 
 
 def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) -> Admission:
@@ -59,7 +59,7 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
             through(contract(source, twins, situations(view, task)))
             through(rehearsed(source, twins, view, task))
         except Refused as refusal:
-            reason = quoted(str(refusal), MAX_REASON)
+            reason = quoted(str(refusal), _MAX_REASON)
             passed.append(GateVerdict(GATES[len(passed)], False, reason))
     return Admission(
         passed[-1].passed, tuple(passed), declared.name, declared.carrier, declared.hooks
@@ -76,7 +76,7 @@ def _imported(
         raise
     except (SandboxError, ConfigError) as error:
         if isinstance(error, WorkerDied):
-            confine(HARMLESS, limits=limits).close()
+            confine(_HARMLESS, limits=limits).close()
         raise unmade(error, source) from None
     hooks = tuple(hook for hook in HOOKS if hook in vars(type(made)))
     found = (made.name, made.carrier, hooks)

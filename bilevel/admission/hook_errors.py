@@ -27,7 +27,7 @@ def told(hook: str, error: str, source: str) -> str:
     """`error` is as the ledger has it: the kind of the exception and its message."""
     kind, _, message = error.partition(": ")
     if kind == "MechanismRaised":
-        return f"{hook} raised {located(message, source)}"
+        return f"{hook} raised {_located(message, source)}"
     if kind in KINDS:
         return f"{hook} {KINDS[kind]} ({error}); {REMEDIES[kind]}"
     return f"{hook} answered with what the loop cannot use: {error}"
@@ -44,7 +44,7 @@ def blamed(error: str, source: str) -> str:
     return f"raised {message.partition(':')[0].partition(' ')[0]}{_line(message, source)}"
 
 
-def located(message: str, source: str) -> str:
+def _located(message: str, source: str) -> str:
     """An exception's text with the line of the source that it names."""
     line = _line(message, source)
     return f"{_LINE.sub('', message)}{line}" if line else message
@@ -64,6 +64,6 @@ def unmade(error: Exception, source: str) -> Refused:
     kind = type(error).__name__
     core = f"{what} {blamed(f'{kind}: {error}', source)}"
     if isinstance(error, MechanismRaised):
-        return Refused(f"{what} raised {located(str(error), source)}", core)
+        return Refused(f"{what} raised {_located(str(error), source)}", core)
     how = KINDS.get(kind, "made something else than its text says")
     return Refused(f"{what} {how} ({kind}: {error})", core)

@@ -16,12 +16,12 @@ from bilevel.mechanism import CARRIERS, HOOKS, Mechanism
 
 NAME = re.compile(r"[\w.-]{1,80}")
 DECIDING = tuple(hook for hook in HOOKS if hook != "observe")
-RESERVED = (
+_RESERVED = (
     *("baseline", "retest", "confirmation", "noise", "proposer", "llm", "random", "resampled"),
     *("optuna", "tuner", "inventor", "patch", "other", "nobody", "none"),
 )
 """What a trial's origin may be called where no mechanism is meant."""
-SHOWN = 8  # findings in one reason
+_SHOWN = 8  # findings in one reason
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def linted(tree: ast.Module, taken: Collection[str] = ()) -> Declared:
 
 def _told(findings: Collection[Finding]) -> str:
     lines = [f"line {line}: {text}" for line, text in sorted(findings)]
-    more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
-    return "; ".join(lines[:SHOWN]) + more
+    more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more
 
 
 def _mechanisms(tree: ast.Module) -> list[ast.ClassDef]:
@@ -103,8 +103,8 @@ def _named(name: object, line: int, taken: Collection[str]) -> Iterator[Finding]
     if not isinstance(name, str) or not NAME.fullmatch(name):
         expected = 'of at most 80 letters, digits, "_", "." and "-", written as a literal'
         yield line, f'the class needs a name {expected}, as in `name = "cool_down"`; got {name!r}'
-    elif name in RESERVED:
-        yield line, f"name={name!r} is the platform's; choose another than {', '.join(RESERVED)}"
+    elif name in _RESERVED:
+        yield line, f"name={name!r} is the platform's; choose another than {', '.join(_RESERVED)}"
     elif name in taken:
         yield line, f"name={name!r} is taken; taken: {', '.join(sorted(taken))}"
 

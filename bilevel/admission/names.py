@@ -8,35 +8,35 @@ from collections.abc import Iterator
 from typing import Any
 
 Finding = tuple[int, str]  # the line, and what is wrong there
-STANDARD = (
+_STANDARD = (
     *("__future__", "abc", "bisect", "cmath", "collections", "contextlib", "copy", "dataclasses"),
     *("decimal", "difflib", "enum", "fractions", "functools", "hashlib", "heapq", "itertools"),
     *("json", "math", "numbers", "operator", "random", "re", "statistics", "string", "textwrap"),
     *("types", "typing", "unicodedata", "zlib"),
 )
-LIBRARIES = ("numpy", "scipy", "sklearn")
+_LIBRARIES = ("numpy", "scipy", "sklearn")
 WORDS = ("errors", "mechanism", "parameters", "randomness", "space", "trace", "view")
-ALLOWED_IMPORTS = f"{', '.join(STANDARD)}; {', '.join(LIBRARIES)}; bilevel.{{{', '.join(WORDS)}}}"
-BUILTINS = frozenset(
+ALLOWED_IMPORTS = f"{', '.join(_STANDARD)}; {', '.join(_LIBRARIES)}; bilevel.{{{', '.join(WORDS)}}}"
+_BUILTINS = frozenset(
     [
         *("exec", "eval", "compile", "open", "breakpoint", "globals", "locals"),
         *("__import__", "__builtins__", "__loader__", "__spec__", "vars", "dir"),
     ]
 )
-DUNDERS = frozenset(
+_DUNDERS = frozenset(
     [
         *("__init__", "__post_init__", "__name__", "__qualname__", "__class__", "__doc__"),
         *("__len__", "__setattr__", "__eq__", "__lt__", "__hash__", "__repr__", "__contains__"),
     ]
 )
-REACHING_IN = ("getattr", "setattr", "delattr", "hasattr")
-REACHING = frozenset([*REACHING_IN, "attrgetter", "methodcaller"])
-KEYED = (
+_REACHING_IN = ("getattr", "setattr", "delattr", "hasattr")
+_REACHING = frozenset([*_REACHING_IN, "attrgetter", "methodcaller"])
+_KEYED = (
     "use view.rng (a random.Random keyed by seed, trial and hook), bilevel.randomness.keyed(...) "
     "or numpy.random.default_rng(view.rng.getrandbits(32))"
 )
 _GENERATORS = ("default_rng", "Generator", "RandomState", "SeedSequence", "PCG64")
-SEEDED = frozenset(["random.Random", *(f"numpy.random.{one}" for one in _GENERATORS)])
+_SEEDED = frozenset(["random.Random", *(f"numpy.random.{one}" for one in _GENERATORS)])
 _CHANCY = ("random", "numpy")
 
 
@@ -65,22 +65,22 @@ def _allowed(module: str) -> bool:
     parts = module.split(".")
     if parts[0] == "bilevel":
         return len(parts) == 2 and parts[1] in WORDS
-    return parts[0] in STANDARD or parts[0] in LIBRARIES
+    return parts[0] in _STANDARD or parts[0] in _LIBRARIES
 
 
 def tricks(tree: ast.Module) -> Iterator[Finding]:
     """Built-in functions and attributes by which code gets around what it was given."""
     bound = _imported(tree)
     roots = {place.partition(".")[0] for place in bound.values()}
-    for name in sorted(roots & {*STANDARD, *LIBRARIES}):  # and no deeper: some modules do things
+    for name in sorted(roots & {*_STANDARD, *_LIBRARIES}):  # and no deeper: some modules do things
         importlib.import_module(name)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in BUILTINS:
+        if isinstance(node, ast.Name) and node.id in _BUILTINS:
             yield node.lineno, f"{node.id} is not allowed; a mechanism computes from its view"
-        elif isinstance(node, ast.Attribute) and _dunder(node.attr) and node.attr not in DUNDERS:
+        elif isinstance(node, ast.Attribute) and _dunder(node.attr) and node.attr not in _DUNDERS:
             yield (
                 node.lineno,
-                f".{node.attr} is not allowed; of these: {', '.join(sorted(DUNDERS))}",
+                f".{node.attr} is not allowed; of these: {', '.join(sorted(_DUNDERS))}",
             )
         elif (place := _place(node)) and (other := _other_module(place, bound)):
             text = f"`{place}` is the module {other}, which is not allowed; allowed: "
@@ -101,13 +101,13 @@ def _place(node: ast.AST) -> str:
 def _reached(node: ast.Call) -> str:
     """Why an attribute that is reached by a name in a text is not allowed; empty where it is."""
     called = _dotted(node.func).rpartition(".")[2]
-    if called not in REACHING:
+    if called not in _REACHING:
         return ""
-    texts = node.args[1:2] if called in REACHING_IN else node.args
+    texts = node.args[1:2] if called in _REACHING_IN else node.args
     names = [str(part.value) for part in texts if isinstance(part, ast.Constant)]
     if not texts or len(names) < len(texts) or node.keywords:
         return f"{called} by a computed name is not allowed; write the attribute, `object.name`"
-    hidden = [n for n in names if any(map(_dunder, n.split("."))) and n not in DUNDERS]
+    hidden = [n for n in names if any(map(_dunder, n.split("."))) and n not in _DUNDERS]
     return f"{called} of {hidden[0]!r} is not allowed" if hidden else ""
 
 
@@ -149,17 +149,17 @@ def chance(tree: ast.Module) -> Iterator[Finding]:
         if isinstance(node, ast.ImportFrom) and node.module == "random":
             strange = [alias.name for alias in node.names if alias.name != "Random"]
             if strange:
-                yield node.lineno, f"random.{strange[0]} draws from no seed of the search; {KEYED}"
+                yield node.lineno, f"random.{strange[0]} draws from no seed of the search; {_KEYED}"
         if isinstance(node, ast.Call):
             first, _, rest = _dotted(node.func).partition(".")
             called = f"{modules.get(first, '')}.{rest}".rstrip(".")
             if _asks_a_clock(node):
                 yield node.lineno, f"{rest or first} asks a clock; count in trials: view.trial"
-            if called in SEEDED:
+            if called in _SEEDED:
                 if not node.args and not node.keywords:
-                    yield node.lineno, f"{called}() without a seed; {KEYED}"
+                    yield node.lineno, f"{called}() without a seed; {_KEYED}"
             elif called.startswith(("random.", "numpy.random.")):
-                yield node.lineno, f"{called} draws from no seed of the search; {KEYED}"
+                yield node.lineno, f"{called} draws from no seed of the search; {_KEYED}"
 
 
 def _asks_a_clock(node: ast.Call) -> bool:

@@ -29,11 +29,11 @@ from bilevel.trace import FailureKind, Trial
 from bilevel.view import View
 
 SEEDS, TRIALS = 3, 24
-INVALID = 0.9  # of the trials that it caused
+_INVALID = 0.9  # of the trials that it caused
 
 
 @dataclass(frozen=True)
-class Searched:
+class _Searched:
     """One search on the surrogate."""
 
     trials: tuple[Trial, ...]
@@ -50,7 +50,7 @@ def rehearsed(source: str, twins: Twins, view: View, task: Fitted) -> str:
     tasks = [*[task] * (SEEDS - 1), task.crashing()]
     without = [_searched(source, [], view, on, number) for number, on in enumerate(tasks)]
 
-    def searches(mechanism: ConfinedMechanism) -> list[Searched]:
+    def searches(mechanism: ConfinedMechanism) -> list[_Searched]:
         found = []
         for number, on in enumerate(tasks):
             begin(source, mechanism)
@@ -67,7 +67,7 @@ def rehearsed(source: str, twins: Twins, view: View, task: Fitted) -> str:
 
 def _searched(
     source: str, attached: Sequence[Mechanism], view: View, task: Fitted, number: int
-) -> Searched:
+) -> _Searched:
     seed = digest(view.seed, view.level, view.trial, "rehearsal", number) % 2**30
     loop = Loop(
         task=task,
@@ -98,10 +98,10 @@ def _searched(
             )
     assert loop.best is not None
     assert loop.best.value is not None
-    return Searched(tuple(loop.trace), rows, loop.best.value)
+    return _Searched(tuple(loop.trace), rows, loop.best.value)
 
 
-def _effects(searches: Sequence[Searched]) -> Counter[str]:
+def _effects(searches: Sequence[_Searched]) -> Counter[str]:
     """How often it changed what: hook and kind of effect."""
     changing = (Effect.DECISION, Effect.PROMPT)
     rows = [row for searched in searches for row in searched.rows if row.effect in changing]
@@ -120,7 +120,7 @@ def _dead(mechanism: ConfinedMechanism) -> str:
 def _check_caused(caused: Sequence[Trial]) -> None:
     failures = [t.outcome.failure for t in caused]
     invalid = [f for f in failures if f and f.kind is FailureKind.INVALID_PROPOSAL]
-    if invalid and len(invalid) >= INVALID * len(caused):
+    if invalid and len(invalid) >= _INVALID * len(caused):
         raise Refused(
             f"{len(invalid)} of the {len(caused)} trials that it caused failed as invalid, the "
             f"first one: {invalid[0].detail}; try changes with view.space.check(...) before "
@@ -129,7 +129,7 @@ def _check_caused(caused: Sequence[Trial]) -> None:
 
 
 def _reported(
-    view: View, effects: Counter[str], with_it: Sequence[Searched], without: Sequence[Searched]
+    view: View, effects: Counter[str], with_it: Sequence[_Searched], without: Sequence[_Searched]
 ) -> str:
     difference = fmean(a.best - b.best for a, b in zip(with_it, without, strict=True))
     better = view.objective.wanted
@@ -142,5 +142,5 @@ def _reported(
     )
 
 
-def _numbers(searches: Sequence[Searched]) -> str:
+def _numbers(searches: Sequence[_Searched]) -> str:
     return ", ".join(f"{searched.best:.5g}" for searched in searches)

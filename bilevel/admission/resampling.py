@@ -10,7 +10,7 @@ from bilevel.space import Config, SearchSpace
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 
-WINDOW = 300  # of the latest trials
+_WINDOW = 300  # of the latest trials
 
 
 class Resampling:
@@ -22,7 +22,7 @@ class Resampling:
 
     def __init__(self, view: View) -> None:
         self.settings: SearchSpace = view.settings_space
-        self._known = [made for t in view.trace[-WINDOW:] if (made := _legal(t, view.space))]
+        self._known = [made for t in view.trace[-_WINDOW:] if (made := _legal(t, view.space))]
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         rng = view.rng

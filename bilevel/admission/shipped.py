@@ -12,7 +12,7 @@ from bilevel.trace import Trace
 from bilevel.view import View
 
 FOLDER = Path(__file__).parent / "traces"
-TRIALS_LEFT = 20
+_TRIALS_LEFT = 20
 
 
 def names() -> list[str]:
@@ -63,7 +63,7 @@ def read(text: str) -> View:
         objective=unpack(data["objective"]),
         trace=trace,
         incumbent=incumbent,
-        trials_left=TRIALS_LEFT,
+        trials_left=_TRIALS_LEFT,
         settings=settings.baseline,
         settings_space=settings,
         render=_render,

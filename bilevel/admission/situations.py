@@ -41,10 +41,10 @@ class Situation:
         """What a proposer, and other mechanisms, may well put forward: most of it is legal."""
         proposer = Resampling(self.view)
         legal = [c for n in "ab" for c in proposer.propose(view.for_(f"admission/{n}"), Brief())]
-        return [*legal, AWKWARD[round_ % len(AWKWARD)]]
+        return [*legal, _AWKWARD[round_ % len(_AWKWARD)]]
 
 
-AWKWARD = (
+_AWKWARD = (
     Proposal({}, problem="the reply held no JSON"),
     Proposal({"NO_SUCH_PARAMETER": 1}, "names no parameter", origin="other"),
     Proposal({}, "changes nothing", origin="other"),

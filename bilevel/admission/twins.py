@@ -15,13 +15,13 @@ from bilevel.sandbox.confined_mechanism import ConfinedMechanism
 from bilevel.sandbox.worker_handle import ELSEWHERE, HERE, Surroundings
 
 T = TypeVar("T")
-SHOWN = 4  # places in a reason
-TWICE = (
+_SHOWN = 4  # places in a reason
+_TWICE = (
     "a second worker, given the same, did otherwise; draw from view.rng only, and decide and write "
     "by nothing but the view and what the hooks were given (no clock, no id(), no address in the "
     "text of an object, no global generator)"
 )
-UNSAID = "; what it said about that was not the same in a second worker, and is left out"
+_UNSAID = "; what it said about that was not the same in a second worker, and is left out"
 
 
 class Twins:
@@ -57,9 +57,9 @@ class Twins:
             raise refusals[0]
         core = refusals[0].core
         if len(refusals) == len(runs) and core and all(one.core == core for one in refusals):
-            raise Refused(core + UNSAID)
+            raise Refused(core + _UNSAID)
         raise Refused(self._unsteady())
 
     def _unsteady(self) -> str:
         found = [f"line {line}: {what}" for line, what in unsteady(syntax.parse(self._source))]
-        return f"{TWICE}; look at {'; '.join(found[:SHOWN])}" if found else TWICE
+        return f"{_TWICE}; look at {'; '.join(found[:_SHOWN])}" if found else _TWICE

@@ -19,21 +19,21 @@ from bilevel.invention import Admission
 from bilevel.sandbox.worker_handle import LAYERS, Limits
 from bilevel.visible import visible
 
-USAGE = (
+_USAGE = (
     f"python -m bilevel admit FILE.py [trace={'|'.join(names())}|PATH.json] "
     f"[sandbox={'|'.join(LAYERS)}]"
 )
-DEFAULTS = {"trace": "trap", "sandbox": "confined"}
+_DEFAULTS = {"trace": "trap", "sandbox": "confined"}
 
 
 def admitted(arguments: Sequence[str]) -> Admission:
     """Raises BadInput."""
-    files = [argument for argument in arguments if argument.partition("=")[0] not in DEFAULTS]
+    files = [argument for argument in arguments if argument.partition("=")[0] not in _DEFAULTS]
     if len(files) != 1:
         given = ", ".join(files) or "nothing"
-        raise BadInput(f"expected one file with a mechanism, got {given}; usage: {USAGE}")
+        raise BadInput(f"expected one file with a mechanism, got {given}; usage: {_USAGE}")
     rest = [argument for argument in arguments if argument not in files]
-    given_options = {**DEFAULTS, **options(rest, tuple(DEFAULTS), (), USAGE)}
+    given_options = {**_DEFAULTS, **options(rest, tuple(_DEFAULTS), (), _USAGE)}
     try:
         source = Path(files[0]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps(admission.to_json()))
         return 0 if admission.admitted else 1
 
-    return command(arguments, __doc__, USAGE, body)
+    return command(arguments, __doc__, _USAGE, body)
 
 
 if __name__ == "__main__":

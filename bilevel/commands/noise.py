@@ -31,9 +31,9 @@ from bilevel.tasks.base import Task
 from bilevel.trace import Outcome, Proposal
 from bilevel.workers.executor import Executor
 
-USAGE = "python -m bilevel noise task=NAME [repeats=8] [task.budget_s=... executor.workers=2 ...]"
-REPEATS = 8
-BASELINE = Proposal({}, hypothesis="the baseline", origin="noise")
+_USAGE = "python -m bilevel noise task=NAME [repeats=8] [task.budget_s=... executor.workers=2 ...]"
+_REPEATS = 8
+_BASELINE = Proposal({}, hypothesis="the baseline", origin="noise")
 
 
 def measure(
@@ -49,7 +49,7 @@ def measure(
     """
     seeds = {f"seed {repeat}": noise_seed(repeat) for repeat in range(repeats)}
     outcomes: list[Outcome] = []
-    for outcome in repeated(task, BASELINE, seeds, journal, executor):
+    for outcome in repeated(task, _BASELINE, seeds, journal, executor):
         told(list(seeds.values())[len(outcomes)], outcome)
         outcomes.append(outcome)
     values = tuple(outcome.value for outcome in outcomes if outcome.value is not None)
@@ -169,14 +169,14 @@ def main(arguments: Sequence[str]) -> int:
 
     def body(arguments: Sequence[str]) -> None:
         own, overrides = split(arguments, ("repeats",))
-        text = own.get("repeats", str(REPEATS))
+        text = own.get("repeats", str(_REPEATS))
         if not text.isdigit() or int(text) < 2:
-            raise BadInput(f"repeats={text}: expected a whole number of at least 2; {USAGE}")
+            raise BadInput(f"repeats={text}: expected a whole number of at least 2; {_USAGE}")
         settings = composed(CONF, overrides)
         check(settings)
         run(settings, int(text), console())
 
-    return command(arguments, __doc__, USAGE, body)
+    return command(arguments, __doc__, _USAGE, body)
 
 
 if __name__ == "__main__":

@@ -27,25 +27,25 @@ from bilevel.llm import prompts
 from bilevel.search.from_journal import exactly, journal_of, rebuilt
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, TrialRecord
 
-USAGE = (
+_USAGE = (
     "python -m bilevel promote study=NAME arm=ARM seed=N mechanism=NAME [results=DIR] "
     "[to=mechanisms] [conf=conf/mechanisms]"
 )
-LIBRARY = (Path(__file__).parents[1] / "mechanisms").resolve()
-REQUIRED = ("study", "arm", "seed", "mechanism")
-DEFAULTS = {
+_LIBRARY = (Path(__file__).parents[1] / "mechanisms").resolve()
+_REQUIRED = ("study", "arm", "seed", "mechanism")
+_DEFAULTS = {
     "results": "mlruns",
     "to": "mechanisms",
     "conf": "conf/mechanisms",
 }
 WIDTH = 100
-STAND_IN = (
+_STAND_IN = (
     "The model was the scripted stand-in: the text is one of its templates, and no evidence of "
     "what a language model would write."
 )
 
 
-class Witness(NullTracker):
+class _Witness(NullTracker):
     """Remembers of an execution what is to be told of its mechanisms."""
 
     def __init__(self) -> None:
@@ -65,18 +65,18 @@ class Witness(NullTracker):
 
 
 @dataclass(frozen=True)
-class Promoted:
+class _Promoted:
     """The two files that were written."""
 
     source: Path
     config: Path
 
 
-def promoted(arguments: Sequence[str]) -> Promoted:
+def _promoted(arguments: Sequence[str]) -> _Promoted:
     """Raises BadInput for what cannot be promoted; then nothing is written."""
-    given = {**DEFAULTS, **options(arguments, (*REQUIRED, *DEFAULTS), REQUIRED, USAGE)}
+    given = {**_DEFAULTS, **options(arguments, (*_REQUIRED, *_DEFAULTS), _REQUIRED, _USAGE)}
     path = journal_of(Path(given["results"]), given["study"], given["arm"], given["seed"])
-    witness, name = Witness(), given["mechanism"]
+    witness, name = _Witness(), given["mechanism"]
     complete = exactly(rebuilt(path, CONF), path, witness).complete
     session = _chosen(witness, name)
     to, conf = Path(given["to"]), Path(given["conf"])
@@ -87,12 +87,12 @@ def promoted(arguments: Sequence[str]) -> Promoted:
     text = _with_docstring(source, [*_described(session), *said])
     kind = linted(syntax.parse(source)).kind
     config = f"{name}:\n  _target_: {_module(to)}.{name}.{kind}\n"
-    made = Promoted(to / f"{name}.py", conf / f"{name}.yaml")
+    made = _Promoted(to / f"{name}.py", conf / f"{name}.yaml")
     _write({made.source: text, made.config: config})
     return made
 
 
-def _chosen(witness: Witness, name: str) -> TrialRecord:
+def _chosen(witness: _Witness, name: str) -> TrialRecord:
     """The session that invented it. Raises BadInput, naming those that can be promoted."""
     made = {name: _invention(session) for name, session in witness.sessions.items()}
     admitted = ", ".join(n for n, m in made.items() if m.admitted) or "none"
@@ -126,7 +126,7 @@ def _check(name: str, to: Path, conf: Path) -> None:
 
 def _module(to: Path) -> str:
     """The package's name for whoever starts searches where this command was started."""
-    if to.resolve() == LIBRARY:
+    if to.resolve() == _LIBRARY:
         return "bilevel.mechanisms"
     parts = to.parts
     return ".".join(parts) if not to.is_absolute() and ".." not in parts else to.resolve().name
@@ -154,7 +154,7 @@ def _described(session: TrialRecord) -> list[str]:
 
 
 def _account(
-    witness: Witness, session: TrialRecord, model: Mapping[str, Any], complete: bool
+    witness: _Witness, session: TrialRecord, model: Mapping[str, Any], complete: bool
 ) -> list[str]:
     """What the search knows of the mechanism, a paragraph each."""
     assert witness.search is not None  # told before the first trial
@@ -166,7 +166,7 @@ def _account(
         f"Written by {model['model']} ({model['name']}) in study={search.study} "
         f"arm={search.arm} seed={search.seed} on task {search.task}, in session {trial.number} of "
         f"level {session.level:g}, after trial {first - 1}.{unfinished}",
-        STAND_IN if search.stand_in else "",
+        _STAND_IN if search.stand_in else "",
         f"Domain: {made.domain} (the prompt {suggested} it). Carrier: {made.carrier}. Texts "
         f"until one was admitted: {len(made.attempts)}.",
         f"Bottleneck, as the model saw it: {made.bottleneck}",
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str]) -> int:
     """Prints what was written and what to do next; returns the exit code a shell sees."""
 
     def body(arguments: Sequence[str]) -> None:
-        made = promoted(arguments)
+        made = _promoted(arguments)
         name = made.source.stem
         print(f"{made.source} and {made.config} are written")
         print(
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str]) -> int:
             f"mechanisms={name}: of arm=level1, it is named arm=level1-{name}"
         )
 
-    return command(arguments, __doc__, USAGE, body)
+    return command(arguments, __doc__, _USAGE, body)
 
 
 if __name__ == "__main__":

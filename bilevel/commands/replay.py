@@ -25,12 +25,12 @@ from bilevel.search.from_journal import Settings, exactly, journal_of, rebuilt
 from bilevel.search.identity import identify
 from bilevel.search.run import search
 
-USAGE = (
+_USAGE = (
     "python -m bilevel replay study=NAME arm=ARM seed=N [without=MECHANISM] [with=FILE.py] "
     "[fresh=true] [results=DIR] [executor.workers=N llm.base_url=URL task.file=PATH "
     "tracking=none ...]"
 )
-OWN = ("study", "arm", "seed", "without", "with", "fresh", "results")
+_OWN = ("study", "arm", "seed", "without", "with", "fresh", "results")
 
 
 def changed(
@@ -74,10 +74,10 @@ def _text(file: Path) -> str:
 
 def replay(arguments: Sequence[str], console: Console) -> Difference | None:
     """What a change made, or None for an exact replay. Raises BilevelError."""
-    options, overrides = split(arguments, OWN)
+    options, overrides = split(arguments, _OWN)
     for key in ("study", "arm", "seed"):
         if not options.get(key):
-            raise BadInput(f"{key}=... is missing; usage: {USAGE}")
+            raise BadInput(f"{key}=... is missing; usage: {_USAGE}")
     results = Path(options.get("results", "mlruns"))
     path = journal_of(results, options["study"], options["arm"], options["seed"])
     settings = rebuilt(path, CONF, [*overrides, f"results={quoted(str(results))}"])
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
     def body(arguments: Sequence[str]) -> None:
         replay(arguments, console())
 
-    return command(arguments, __doc__, USAGE, body)
+    return command(arguments, __doc__, _USAGE, body)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,11 @@ from bilevel.workers.stopping import Stopped, stoppable
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
-VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
-GRAVITY = (1, 2, 3, STOPPED)
+_FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1 by a user: show tracebacks
+_VERBOSE = "BILEVEL_FULL_ERROR"  # the same, for the searches of this command
+_GRAVITY = (1, 2, 3, STOPPED)
 
-CONTINUES = "stopped; the same command continues from here"
+_CONTINUES = "stopped; the same command continues from here"
 
 USAGE = """\
 python -m bilevel study=NAME arm=ARM task=TASK llm=LLM seed=N search.trials=N   one search
@@ -87,10 +87,10 @@ def job(config: "DictConfig") -> None:
     except Stopped:
         if not notes.wanted() or (launcher is None and not notes.scheduled()):
             raise
-        notes.leave_code(STOPPED, f"{search} {CONTINUES}")
+        notes.leave_code(STOPPED, f"{search} {_CONTINUES}")
     except TOLD as error:
         failure = told_by(error)
-        if VERBOSE in os.environ or not notes.wanted():
+        if _VERBOSE in os.environ or not notes.wanted():
             raise failure from error
         notes.leave_code(failure.exit_code, _told(failure, search))
 
@@ -117,20 +117,20 @@ def _run(given: Sequence[str], place: str) -> int:
     """Has Hydra compose and run what was given; what the searches leave for it is in `place`."""
     import hydra
 
-    if os.environ.get(FULL_ERROR) == "1":
-        os.environ[VERBOSE] = "1"
-    os.environ[FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
+    if os.environ.get(_FULL_ERROR) == "1":
+        os.environ[_VERBOSE] = "1"
+    os.environ[_FULL_ERROR] = "1"  # errors come back here instead of being printed by Hydra
     os.environ[notes.PLACE] = place
     sys.argv = [sys.argv[0], *given, *_aside(given, place)]
     decorated = hydra.main(version_base=None, config_path=str(CONF), config_name="config")(job)
     try:
         decorated()
     except KeyboardInterrupt as stop:
-        print(f"\n{CONTINUES}", file=sys.stderr)
+        print(f"\n{_CONTINUES}", file=sys.stderr)
         return STOPPED if isinstance(stop, Stopped) else 130
     except Exception as error:
         failure = _failure(error, given)
-        if failure is None or (failure is error and VERBOSE in os.environ):
+        if failure is None or (failure is error and _VERBOSE in os.environ):
             raise
         print(visible(_told(failure)), file=sys.stderr)
         return failure.exit_code
@@ -140,7 +140,7 @@ def _run(given: Sequence[str], place: str) -> int:
 
         print(together(plans))
     left = notes.codes(place)
-    return next((code for code in GRAVITY if code in left), 0)
+    return next((code for code in _GRAVITY if code in left), 0)
 
 
 def _aside(given: Sequence[str], place: str) -> list[str]:

@@ -29,15 +29,15 @@ from bilevel.tracking import Tracker
 from bilevel.tracking.finished import is_tracked, mark_tracked
 from bilevel.visible import visible
 
-USAGE = "python -m bilevel sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]"
-BULK = "bilevel.tracking.BulkTracker"
-QUIET_S = 30.0  # between two lines of progress where the output is no terminal
-WORTH_A_PROCESS = 25  # searches
+_USAGE = "python -m bilevel sync [study=NAME] [results=DIR] [processes=N] [tracking.uri=URI ...]"
+_BULK = "bilevel.tracking.BulkTracker"
+_QUIET_S = 30.0  # between two lines of progress where the output is no terminal
+_WORTH_A_PROCESS = 25  # searches
 _SEARCH = re.compile(r".+-seed\d+")
 
 
 @dataclass(frozen=True)
-class Count:
+class _Count:
     """What became of the searches that were found; `problems` is told, a line a search."""
 
     synced: int = 0
@@ -45,8 +45,8 @@ class Count:
     held: int = 0
     problems: tuple[str, ...] = ()
 
-    def __add__(self, other: "Count") -> "Count":
-        return Count(
+    def __add__(self, other: "_Count") -> "_Count":
+        return _Count(
             self.synced + other.synced,
             self.trials + other.trials,
             self.held + other.held,
@@ -63,45 +63,45 @@ def journals(results: Path, study: str | None) -> list[Path]:
     return [path for path in found if _SEARCH.fullmatch(path.parent.name)]
 
 
-def sync(arguments: Sequence[str]) -> Count:
+def sync(arguments: Sequence[str]) -> _Count:
     """Tells of a search that cannot be written, and goes on with the next one.
 
     Raises BadInput and TrackingError where nothing can be written.
     """
     own, overrides = split(arguments, ("study", "processes", "results"))
     if any("=" not in argument for argument in arguments):
-        raise BadInput(f"usage: {USAGE}")
+        raise BadInput(f"usage: {_USAGE}")
     results = own.get("results", "mlruns")
     overrides.append(f"results={quoted(results)}")
     paths = journals(Path(results), own.get("study"))
     processes = _processes(own.get("processes"), len(paths))
     work = (delayed(_synced)(path, tuple(overrides)) for path in paths)
     done = Parallel(processes, return_as="generator_unordered", max_nbytes=None)(work)
-    seconds = 0.1 if sys.stderr.isatty() else QUIET_S
-    return sum(tqdm(done, total=len(paths), unit="search", mininterval=seconds), Count())
+    seconds = 0.1 if sys.stderr.isatty() else _QUIET_S
+    return sum(tqdm(done, total=len(paths), unit="search", mininterval=seconds), _Count())
 
 
 def _processes(given: str | None, searches: int) -> int:
     """A process takes seconds to start, which is worth it for many searches only."""
     if given is None:
-        return max(1, min(os.cpu_count() or 1, searches // WORTH_A_PROCESS))
+        return max(1, min(os.cpu_count() or 1, searches // _WORTH_A_PROCESS))
     if not given.isdigit() or int(given) < 1:
         raise BadInput(f"processes={given}: expected a whole number of at least 1")
     return int(given)
 
 
-def _synced(path: Path, overrides: tuple[str, ...]) -> Count:
+def _synced(path: Path, overrides: tuple[str, ...]) -> _Count:
     """One search, in whichever process. Raises what would stop every other one too."""
     try:
         settings = rebuilt(path, CONF, overrides)
         uri = _uri(settings)
         if is_tracked(path.parent, uri):
-            return Count(held=1)
-        return Count(synced=1, trials=_write(path, settings, uri))
+            return _Count(held=1)
+        return _Count(synced=1, trials=_write(path, settings, uri))
     except (TrackingError, ConfigError):
         raise
     except TOLD as error:
-        return Count(problems=(f"{path.parent}: {told_by(error)}",))
+        return _Count(problems=(f"{path.parent}: {told_by(error)}",))
 
 
 def _write(path: Path, settings: Settings, uri: str) -> int:
@@ -126,7 +126,7 @@ def _uri(settings: Settings) -> str:
 @lru_cache(maxsize=8)
 def _tracker(tracking: str, folder: Path) -> Tracker:
     """Opening a store takes seconds: once a process, and a folder that addresses start from."""
-    made: Tracker = instantiate({**json.loads(tracking), "_target_": BULK})
+    made: Tracker = instantiate({**json.loads(tracking), "_target_": _BULK})
     return made
 
 
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 1 if count.problems else 0
 
-    return command(arguments, __doc__, USAGE, body)
+    return command(arguments, __doc__, _USAGE, body)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ from bilevel.config.options import options
 from bilevel.errors import BadInput
 from bilevel.tracking.location import address
 
-USAGE = "python -m bilevel ui [port=5000] [results=mlruns]"
+_USAGE = "python -m bilevel ui [port=5000] [results=mlruns]"
 HOST = "127.0.0.1"
 # its job queue is for hosted servers: without it the page is there in half the time and memory
-ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+_ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
-def serving(arguments: Sequence[str]) -> list[str]:
+def _serving(arguments: Sequence[str]) -> list[str]:
     """What serves the page. Raises BadInput where there is nothing to show or the port is taken."""
-    given = options(arguments, ("port", "results"), (), USAGE)
+    given = options(arguments, ("port", "results"), (), _USAGE)
     port = given.get("port", "5000")
     if not port.isdigit() or not 0 < int(port) < 2**16:
         raise BadInput(f"port={port}: expected a whole number from 1 to 65535")
@@ -44,12 +44,12 @@ def main(arguments: Sequence[str]) -> int:
     """Becomes the server; returns only with an exit code for what went wrong."""
 
     def body(arguments: Sequence[str]) -> None:
-        server = serving(arguments)
+        server = _serving(arguments)
         address = f"http://{HOST}:{server[server.index('--port') + 1]}"
         print(f"the page will be at {address} in a few seconds; stop it with Ctrl-C", flush=True)
-        os.execve(server[0], server, {**ENVIRONMENT, **os.environ})
+        os.execve(server[0], server, {**_ENVIRONMENT, **os.environ})
 
-    return command(arguments, __doc__, USAGE, body)
+    return command(arguments, __doc__, _USAGE, body)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from bilevel.config import files
 from bilevel.config.checks import ROLE
 from bilevel.errors import ConfigError
 
-GROUPS = ("inner", "outer", "baseline", "mechanisms")
+_GROUPS = ("inner", "outer", "baseline", "mechanisms")
 LONGEST = 100  # characters of a name
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
@@ -33,12 +33,12 @@ def bound(config: DictConfig, hydra: Any) -> DictConfig:
     named = _chosen("experiment", choices, [given])
     experiments = [_composed("experiment", name, folders) for name in named]
     listed = [given, *reversed(experiments), own]
-    chosen = {group: _chosen(group, choices, listed) for group in GROUPS}
-    for group in [group for group in GROUPS if not chosen[group]]:
+    chosen = {group: _chosen(group, choices, listed) for group in _GROUPS}
+    for group in [group for group in _GROUPS if not chosen[group]]:
         raise ConfigError(f"{group}=[]: expected a choice; {group}=none is one")
     _check_baseline(config, chosen, folders)
     usual = {**_composed("", "config", folders), **own}
-    other = [name for group in GROUPS if chosen[group] != usual[group] for name in chosen[group]]
+    other = [name for group in _GROUPS if chosen[group] != usual[group] for name in chosen[group]]
     made = config.copy()
     OmegaConf.set_struct(made, False)
     left_out = [f"without-{_NO_NAME.sub('_', name)}" for name in dict.fromkeys(config.without)]

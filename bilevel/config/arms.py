@@ -14,7 +14,7 @@ from bilevel.errors import ConfigError
 from bilevel.settings import Name, Switch, Whole, one_of, settings_of
 
 CLASSICAL = "classical"
-KINDS = ("mechanism", CLASSICAL)
+_KINDS = ("mechanism", CLASSICAL)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Role:
     search a task whose parameter is a text.
     """
 
-    control: Annotated[str, *one_of(KINDS)] = ""
+    control: Annotated[str, *one_of(_KINDS)] = ""
     place: Whole = 0
     checked_against: Name = ""
     edits_texts: Switch = False
@@ -83,7 +83,7 @@ def role(said: Any, place: str) -> Role:
     return found
 
 
-def controls(found: Mapping[str, Role], kinds: Iterable[str] = KINDS) -> list[str]:
+def controls(found: Mapping[str, Role], kinds: Iterable[str] = _KINDS) -> list[str]:
     """The controls among these arms, by their place."""
     chosen = [arm for arm, one in found.items() if one.control in kinds]
     return sorted(chosen, key=lambda arm: (found[arm].place, arm))

@@ -19,7 +19,7 @@ GROUPS = (
     "sandbox",
 )
 ROLE = "role"  # what the file of an arm says of the arm, and no setting of its search
-PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
+_PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -64,4 +64,4 @@ def without_passwords(value: Any) -> Any:
         return {key: without_passwords(part) for key, part in value.items()}
     if isinstance(value, list):
         return [without_passwords(part) for part in value]
-    return PASSWORD.sub("***@", value) if isinstance(value, str) else value
+    return _PASSWORD.sub("***@", value) if isinstance(value, str) else value

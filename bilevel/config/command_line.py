@@ -12,7 +12,7 @@ from bilevel.errors import BadInput
 from bilevel.visible import visible
 from bilevel.workers.stopping import EXIT_CODE, Stopped, stoppable
 
-TABLE_COLUMNS = 140  # where the output is no terminal
+_TABLE_COLUMNS = 140  # where the output is no terminal
 
 
 def command(
@@ -48,7 +48,7 @@ def check_machine() -> None:
 
 def console() -> Console:
     """The terminal, or a page wide enough for a table where the output goes elsewhere."""
-    return _Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS)
+    return _Console(width=None if sys.stdout.isatty() else _TABLE_COLUMNS)
 
 
 class _Console(Console):

@@ -25,7 +25,7 @@ from bilevel.settings import (
     settings_of,
 )
 
-TARGET = "_target_"
+_TARGET = "_target_"
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Platform:
 
 
 @dataclass(frozen=True)
-class Search:
+class _Search:
     trials: Count
     confirm_seeds: Whole
 
 
 @dataclass(frozen=True)
-class AnyTask:
+class _AnyTask:
     """What is read of every task that has it."""
 
     name: Text
@@ -61,7 +61,7 @@ class AnyTask:
 
 
 @dataclass(frozen=True)
-class Inner:
+class _Inner:
     batch: Count
     probation: Count
     as_bilevel: Annotated[Mapping[str, Any], FREE]  # of which the proposer has what it needs
@@ -90,13 +90,13 @@ class Baseline:
     tokens_a_call: Annotated[Amount, FREE]
 
 
-DESCRIBED: Mapping[str, Callable[..., Any]] = {
+_DESCRIBED: Mapping[str, Callable[..., Any]] = {
     "": Platform,
-    "search": Search,
+    "search": _Search,
     "rules": Rules,
-    "task": AnyTask,
+    "task": _AnyTask,
     "llm": Endpoint,
-    "inner": Inner,
+    "inner": _Inner,
     "outer": Outer,
     "outer.levels.*": Level,
     "baseline": Baseline,
@@ -119,7 +119,7 @@ def is_free(settings: Mapping[str, Any], key: str) -> bool:
         said = _said_of(node, place).get(name)
         if said is not None and FREE in said.said:
             return True
-        below = {} if TARGET in node else node.get(name)
+        below = {} if _TARGET in node else node.get(name)
         node, place = below if isinstance(below, Mapping) else {}, (*place, name)
     return False
 
@@ -139,7 +139,7 @@ def _below(node: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[st
     for name, value in node.items():
         if name in said:
             yield ".".join((*place, name)), value, said[name]
-        if isinstance(value, Mapping) and TARGET not in node:
+        if isinstance(value, Mapping) and _TARGET not in node:
             yield from _below(value, (*place, name))
 
 
@@ -147,12 +147,12 @@ def _said_of(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Se
     """By the name of a setting in the group at this place. A group with a `proposer` holds some of
     the proposer's own."""
     key = ".".join(place)
-    group = DESCRIBED.get(key) or DESCRIBED.get(".".join((*place[:-1], "*")))
+    group = _DESCRIBED.get(key) or _DESCRIBED.get(".".join((*place[:-1], "*")))
     proposer = node.get("proposer")
-    inside = proposer.get(TARGET) if isinstance(proposer, Mapping) else None
+    inside = proposer.get(_TARGET) if isinstance(proposer, Mapping) else None
     found = dict(settings_of(component(inside, f"{key}.proposer"))) if inside else {}
     found |= settings_of(group) if group else {}
-    target = node.get(TARGET)
+    target = node.get(_TARGET)
     return {**found, **settings_of(component(target, key))} if target else found
 
 
@@ -177,4 +177,4 @@ def component(target: str, key: str) -> Callable[..., Any]:
 
 def _wrong(key: str, target: str) -> str:
     said = "the dotted name of a class or a function that can be imported"
-    return f"{key}.{TARGET}={target!r}: expected {said}"
+    return f"{key}.{_TARGET}={target!r}: expected {said}"

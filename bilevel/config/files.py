@@ -6,7 +6,7 @@ from pathlib import Path
 from bilevel.errors import ConfigError
 
 CONF = (Path(__file__).parents[1] / "conf").resolve()
-OPTIONS = ("--config-dir", "-cd")  # Hydra's, for a user's own folder beside that one
+_OPTIONS = ("--config-dir", "-cd")  # Hydra's, for a user's own folder beside that one
 
 
 def given(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
@@ -14,7 +14,7 @@ def given(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
     folders, others, rest = [], [], list(arguments)
     while rest:
         name, sign, value = rest.pop(0).partition("=")
-        if name not in OPTIONS:
+        if name not in _OPTIONS:
             others.append(f"{name}{sign}{value}")
         elif not sign and not rest:
             raise ConfigError(f"{name}: expected a folder after it")

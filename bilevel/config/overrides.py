@@ -22,7 +22,7 @@ TOLD = (BilevelError, HydraException, OmegaConfBaseException, OSError)
 
 KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
 
-TWICE = re.compile(r"Multiple values for (\S+)\.|(\S+) appears more than once")
+_TWICE = re.compile(r"Multiple values for (\S+)\.|(\S+) appears more than once")
 
 
 def explain(error: Exception, conf: Path, arguments: Sequence[str]) -> ConfigError:
@@ -35,7 +35,7 @@ def explain(error: Exception, conf: Path, arguments: Sequence[str]) -> ConfigErr
     text = "; ".join(dict.fromkeys(_first_line(cause) for cause in causes))
     if isinstance(error, OverrideParseException) and "=" not in error.override:
         return ConfigError(f"{error.override} is not an override; write key=value")
-    if twice := TWICE.search(str(error)):
+    if twice := _TWICE.search(str(error)):
         group = twice[1] or twice[2]
         for given in (o.removeprefix("+") for o in overrides if o.startswith(f"+{group}=")):
             return ConfigError(f"{group} has a choice already; write {given}")

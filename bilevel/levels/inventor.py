@@ -27,15 +27,15 @@ from bilevel.settings import one_of
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
-ORIGIN = "inventor"
+_ORIGIN = "inventor"
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _WORD = re.compile(r"[a-z]{5,}")
-TEXT = {"type": "string", "minLength": 1}
-JOINS = (
+_TEXT = {"type": "string", "minLength": 1}
+_JOINS = (
     "A mechanism that is admitted joins those attached, in this order, for the rest of the search; "
     "it replaces none."
 )
-TURNS: Mapping[str, str] = {
+_TURNS: Mapping[str, str] = {
     ALTERNATE: "Candidates that mechanisms return from `propose` have a turn of their own: of the "
     "rounds in which mechanisms propose, every other one begins with theirs (the mechanism with "
     "the fewest turns first). In the others they stand behind the proposer's, and a round that "
@@ -66,13 +66,13 @@ class Inventor:
         repairs: int = 3,
         history_shown: int = 60,
         temperature: float | None = None,
-        becomes: str = JOINS,
+        becomes: str = _JOINS,
         turn: str = PROPOSER,
         context: Annotated[str, *one_of(CONTEXTS)] = INTERFACE,
     ) -> None:
         self._platform = platform(context)
         self._becomes = becomes
-        self._turn = TURNS[turn]
+        self._turn = _TURNS[turn]
         self._limits = limits
         self._domains = tuple(domains)
         self._repairs = repairs
@@ -82,7 +82,7 @@ class Inventor:
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         """One proposal; what a session came to is its `mechanism`, whether admitted or not."""
         made = self._session(view, brief)
-        return [Proposal({}, made.summary[:MAX_HYPOTHESIS], ORIGIN, mechanism=made)]
+        return [Proposal({}, made.summary[:MAX_HYPOTHESIS], _ORIGIN, mechanism=made)]
 
     def _session(self, view: View, brief: Brief) -> Invention:
         shown = self._shown(view)
@@ -288,19 +288,19 @@ _IDEAS = {
     "type": "array",
     "minItems": 1,
     "maxItems": 5,
-    "items": record({"domain": TEXT, "idea": TEXT}),
+    "items": record({"domain": _TEXT, "idea": _TEXT}),
 }
-_EXPLORE = record({"bottleneck": TEXT, "ideas": _IDEAS})
+_EXPLORE = record({"bottleneck": _TEXT, "ideas": _IDEAS})
 _SPECIFY = record(
     {
-        "name": TEXT,
-        "domain": TEXT,
+        "name": _TEXT,
+        "domain": _TEXT,
         "carrier": {"type": "string", "enum": list(CARRIERS)},
         "hooks": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": list(HOOKS)}},
-        "behaviour": TEXT,
+        "behaviour": _TEXT,
     }
 )
-_GENERATE = record({"source": TEXT})
+_GENERATE = record({"source": _TEXT})
 
 
 def suggested(domain: str, prompt: str) -> bool:
@@ -312,4 +312,4 @@ def suggested(domain: str, prompt: str) -> bool:
 
 def _critique(ideas: int) -> dict[str, Any]:
     chosen = {"type": "integer", "minimum": 0, "maximum": ideas - 1}
-    return record({"critique": TEXT, "chosen": chosen})
+    return record({"critique": _TEXT, "chosen": chosen})

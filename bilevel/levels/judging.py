@@ -12,7 +12,7 @@ from bilevel.loop.loop import Loop
 from bilevel.statistics.power import ALPHA, best_choices
 from bilevel.trace import Objective, Trace, Trial
 
-DRAWN = 9_999  # assignments of the coin, where there are more
+_DRAWN = 9_999  # assignments of the coin, where there are more
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Judgement:
             difference,
             alternative="greater",
             vectorized=False,
-            n_resamples=DRAWN,
+            n_resamples=_DRAWN,
             rng=0,
         )
         return float(found.pvalue)
@@ -68,7 +68,7 @@ class Judgement:
             return None
         every = (*self.on, *self.off)
         ways = math.comb(len(every), len(self.on))
-        return max(best_choices(every, len(self.on)) / ways, 1 / min(ways, DRAWN + 1))
+        return max(best_choices(every, len(self.on)) / ways, 1 / min(ways, _DRAWN + 1))
 
     def metrics(self) -> dict[str, float]:
         """The numbers that an outcome keeps, without those there are none of."""

@@ -26,10 +26,10 @@ from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
-TUNED = ("frozen", "strategy", "guidance")
-ORIGIN = "tuner"
-MAX_ANALYSIS = 1_000
-COUNTED: Mapping[str, str] = {
+_TUNED = ("frozen", "strategy", "guidance")
+_ORIGIN = "tuner"
+_MAX_ANALYSIS = 1_000
+_COUNTED: Mapping[str, str] = {
     "single": "A try is an experiment that changed this parameter alone, a gain is a try that was "
     "kept; experiments that changed others with it are counted apart, as joint ones.",
     "joint": "A try is an experiment that changed the parameter, a gain is a try that was kept.",
@@ -138,8 +138,8 @@ class LLMTuner:
         temperature: float | None = None,
         gains: str = "joint",
     ) -> None:
-        if gains not in COUNTED:
-            raise ConfigError(f"tuner: gains={gains}: expected one of {', '.join(COUNTED)}")
+        if gains not in _COUNTED:
+            raise ConfigError(f"tuner: gains={gains}: expected one of {', '.join(_COUNTED)}")
         self._gains = gains
         self._limits = TunerLimits(min_tries, max_freezes, min_active)
         self._history_shown = history_shown
@@ -150,9 +150,9 @@ class LLMTuner:
         below = view.below
         if below is None:
             raise ConfigError("the tuner has no loop below it; use it on a loop over segments")
-        if not all(name in view.space for name in TUNED):
-            missing = ", ".join(name for name in TUNED if name not in view.space)
-            return [Proposal({}, f"not tuned: the proposer below has no {missing}", ORIGIN)]
+        if not all(name in view.space for name in _TUNED):
+            missing = ", ".join(name for name in _TUNED if name not in view.space)
+            return [Proposal({}, f"not tuned: the proposer below has no {missing}", _ORIGIN)]
         known = records(below, self._gains)
         answer = view.ask(
             self._prompt(view, below, brief, known),
@@ -162,13 +162,13 @@ class LLMTuner:
         )
         if answer.problem:
             said = f"not tuned, the reply could not be used: {answer.problem}"
-            return [Proposal({}, said, ORIGIN, answer.prompt)]
+            return [Proposal({}, said, _ORIGIN, answer.prompt)]
         wanted, cut = self._wanted(answer.value, view, known)
-        said = cell(answer.value["analysis"], MAX_ANALYSIS)
+        said = cell(answer.value["analysis"], _MAX_ANALYSIS)
         if cut:
-            said += f" [cut: {cell('; '.join(cut), MAX_ANALYSIS)}]"
+            said += f" [cut: {cell('; '.join(cut), _MAX_ANALYSIS)}]"
         changes = {name: value for name, value in wanted.items() if value != view.base[name]}
-        return [Proposal(changes, said, ORIGIN, answer.prompt)]
+        return [Proposal(changes, said, _ORIGIN, answer.prompt)]
 
     def _wanted(
         self, reply: Mapping[str, Any], view: View, known: Mapping[str, Record]
@@ -201,7 +201,7 @@ class LLMTuner:
             trials_left="unlimited" if below.trials_left is None else str(below.trials_left),
             since_gain=_told(since_gain(below.trace)),
             facts=experiment(below.about),
-            counted=COUNTED[self._gains],
+            counted=_COUNTED[self._gains],
             statistics=_statistics(below, known, _names(view.base["frozen"])),
             locked=locked(below),
             history=trial_table(recent, below),

@@ -1,3 +1,13 @@
+from . import endpoint as endpoint
+from . import ledger as ledger
+from . import prompts as prompts
+from . import recorded as recorded
+from . import reply as reply
+from . import schemas as schemas
+from . import session as session
+from . import tables as tables
+from . import tokens as tokens
+from . import versions as versions
 from .client import chat_client as chat_client
 from .endpoint import Endpoint as Endpoint
 from .recorded import recorded_client as recorded_client

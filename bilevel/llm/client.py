@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
-App = Callable[[dict[str, Any]], dict[str, Any]]
+_App = Callable[[dict[str, Any]], dict[str, Any]]
 Messages = Sequence[Mapping[str, str]]
-Answered = dict[str, Any]
-IN_PROCESS = "http://in-process.invalid/v1"
-MAX_WAIT_S = 60.0
-FIRST_ATTEMPTS = 2
+_Answered = dict[str, Any]
+_IN_PROCESS = "http://in-process.invalid/v1"
+_MAX_WAIT_S = 60.0
+_FIRST_ATTEMPTS = 2
 
 
 class ChatClient(Closable):
@@ -47,11 +47,11 @@ class ChatClient(Closable):
         self,
         endpoint: Endpoint,
         *,
-        app: App | None = None,
+        app: _App | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.endpoint = endpoint if app is None else replace(endpoint, base_url=IN_PROCESS)
+        self.endpoint = endpoint if app is None else replace(endpoint, base_url=_IN_PROCESS)
         self._app = app
         self._sleep = sleep
         self._clock = clock
@@ -115,7 +115,7 @@ class ChatClient(Closable):
         """How many attempts; of what comes before any answer and is none, a second one."""
         most = self.endpoint.max_attempts
         if fault.remedy is Remedy.FOREIGN:
-            return most if self._answered else min(most, FIRST_ATTEMPTS)
+            return most if self._answered else min(most, _FIRST_ATTEMPTS)
         return most if fault.remedy is Remedy.RETRY else 1
 
     def _given_up(self, fault: Fault, attempts: int) -> EndpointError:
@@ -129,7 +129,7 @@ class ChatClient(Closable):
             return QuestionRefused(line)
         return EndpointRefused(line) if fault.remedy is Remedy.REFUSED else EndpointError(line)
 
-    def _attempt(self, body: Mapping[str, Any]) -> Answered | Fault:
+    def _attempt(self, body: Mapping[str, Any]) -> _Answered | Fault:
         """One call. Every way in which it can fail comes back as a Fault."""
         import httpx2
         import openai
@@ -155,7 +155,7 @@ class ChatClient(Closable):
                 return faults.not_reached(type(error.__cause__ or error).__name__, place)
             raise
 
-    def _call(self, body: Mapping[str, Any]) -> Answered | Fault:
+    def _call(self, body: Mapping[str, Any]) -> _Answered | Fault:
         create = self._connected().chat.completions.with_streaming_response.create
         raw = bytearray()
         with create(model=self.endpoint.model, **body) as response:
@@ -191,7 +191,7 @@ def chat_client(**config: Any) -> ChatClient:
     return ChatClient(Endpoint(**config))
 
 
-def _handler(app: App) -> "Callable[[httpx2.Request], httpx2.Response]":
+def _handler(app: _App) -> "Callable[[httpx2.Request], httpx2.Response]":
     """An application as the far end of an HTTP connection that never leaves this process."""
     import httpx2
 
@@ -209,5 +209,5 @@ def _handler(app: App) -> "Callable[[httpx2.Request], httpx2.Response]":
 def _pause(attempt: int, asked: float | None, seed: int) -> float:
     """Seconds before the next attempt: doubling, spread by the seed so that searches differ."""
     if asked is not None:
-        return min(asked, MAX_WAIT_S)
-    return min(2.0 ** (attempt - 1) * (1 + digest(seed, attempt) % 1000 / 2000), MAX_WAIT_S)
+        return min(asked, _MAX_WAIT_S)
+    return min(2.0 ** (attempt - 1) * (1 + digest(seed, attempt) % 1000 / 2000), _MAX_WAIT_S)

@@ -68,7 +68,7 @@ class Dialect:
         if self.structured == "json_object":
             body["response_format"] = {"type": "json_object"}
         elif self.structured == "json_schema":
-            described = {"name": "reply", "schema": dict(schema), "strict": closed(schema)}
+            described = {"name": "reply", "schema": dict(schema), "strict": _closed(schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": described}
         return body
 
@@ -82,7 +82,7 @@ class Dialect:
         log.warning("llm %s refused a part of the request; now asking with %s", name, changed)
 
 
-def closed(schema: Any) -> bool:
+def _closed(schema: Any) -> bool:
     """Whether strict mode takes this schema: every object lists all it may hold."""
     if not isinstance(schema, Mapping):
         return False
@@ -98,4 +98,4 @@ def closed(schema: Any) -> bool:
             return False
         if set(schema.get("required", ())) != set(properties):
             return False
-    return all(closed(part) for part in parts)
+    return all(_closed(part) for part in parts)

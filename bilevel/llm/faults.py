@@ -77,7 +77,7 @@ def from_status(
         advice = "try again later"
         if status == 429:
             advice += ", run fewer searches at a time"
-        return Fault(Remedy.RETRY, said, f"{advice}, {_SCRIPTED}", retry_after(headers))
+        return Fault(Remedy.RETRY, said, f"{advice}, {_SCRIPTED}", _retry_after(headers))
     return Fault(refused, said, "check llm.base_url")
 
 
@@ -92,7 +92,7 @@ def _named_option(message: str, param: str) -> str:
     return "response_format" if _FORMAT.search(message) else ""
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from a Retry-After header; dates count from the response's own date."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value):

@@ -53,7 +53,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Totals:
+class _Totals:
     """Sums over calls; replayed ones count as well, so that a resumed search ends the same."""
 
     calls: int = 0
@@ -67,8 +67,8 @@ class Totals:
     def tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
 
-    def plus(self, call: Call) -> "Totals":
-        return Totals(
+    def plus(self, call: Call) -> "_Totals":
+        return _Totals(
             self.calls + 1,
             self.prompt_tokens + call.prompt_tokens,
             self.completion_tokens + call.completion_tokens,
@@ -84,14 +84,14 @@ class CallLedger:
 
     caps: Caps = field(default_factory=Caps)
     _calls: list[Call] = field(default_factory=list)
-    _total: Totals = field(default_factory=Totals)
+    _total: _Totals = field(default_factory=_Totals)
 
     @property
     def calls(self) -> tuple[Call, ...]:
         return tuple(self._calls)
 
     @property
-    def total(self) -> Totals:
+    def total(self) -> _Totals:
         return self._total
 
     def __len__(self) -> int:
@@ -101,14 +101,14 @@ class CallLedger:
         """The calls after the first `count`: what a listener has not seen yet."""
         return tuple(self._calls[count:])
 
-    def totals(self) -> dict[tuple[float, str], Totals]:
+    def totals(self) -> dict[tuple[float, str], _Totals]:
         """Sums by (level, purpose); the turn of a purpose ('propose/1') is left out."""
-        grouped: dict[tuple[float, str], Totals] = {}
+        grouped: dict[tuple[float, str], _Totals] = {}
         for call in self._calls:
             name = call.purpose.rsplit("/", 1)
             purpose = name[0] if name[-1].isdigit() else call.purpose
             group = (call.level, purpose)
-            grouped[group] = grouped.get(group, Totals()).plus(call)
+            grouped[group] = grouped.get(group, _Totals()).plus(call)
         return grouped
 
     def add(self, call: Call) -> None:

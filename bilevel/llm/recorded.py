@@ -14,7 +14,7 @@ from bilevel.llm.endpoint import Endpoint
 from bilevel.llm.request import REPLY, request_of
 from bilevel.settings import FREE
 
-PRICES = ("price_per_mtok_in", "price_per_mtok_out")
+_PRICES = ("price_per_mtok_in", "price_per_mtok_out")
 _NOWHERE = "http://recorded.invalid/v1"
 
 
@@ -101,7 +101,7 @@ class Silent:
     @classmethod
     def like(cls, prices: Mapping[str, Any], whose: Mapping[str, Any]) -> "Silent":
         """At these prices, with the name, model and temperature that the journal keeps."""
-        named = {name: prices.get(name, 0.0) for name in PRICES}
+        named = {name: prices.get(name, 0.0) for name in _PRICES}
         return cls(Endpoint(base_url=None, **named, **whose))
 
     def complete(

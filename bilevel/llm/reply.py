@@ -12,10 +12,10 @@ from jsonschema.exceptions import ValidationError
 from bilevel.errors import SpaceError
 from bilevel.strict_json import decoder
 
-MAX_DEPTH = 24
-MAX_SCHEMA_CHARS = 20_000
-MAX_DEMANDED_CHARS = 20_000  # that the shortest reply under a schema may need
-MAX_COUNT = 10**12  # that minItems and the like may give
+_MAX_DEPTH = 24
+_MAX_SCHEMA_CHARS = 20_000
+_MAX_DEMANDED_CHARS = 20_000  # that the shortest reply under a schema may need
+_MAX_COUNT = 10**12  # that minItems and the like may give
 MAX_HYPOTHESIS = 400  # characters of it that a proposal keeps
 _FAILED_STARTS = 20  # places where JSON seemed to begin; more is not worth the time
 _FENCE = re.compile(r"```[A-Za-z0-9_-]*[ \t]*\n(.*?)```", re.DOTALL)
@@ -122,8 +122,8 @@ def _walk(value: Any) -> None:
     todo: list[tuple[Any, int]] = [(value, 1)]
     while todo:
         part, depth = todo.pop()
-        if depth > MAX_DEPTH:
-            raise ReplyError(f"the JSON is nested more than {MAX_DEPTH} levels deep")
+        if depth > _MAX_DEPTH:
+            raise ReplyError(f"the JSON is nested more than {_MAX_DEPTH} levels deep")
         if isinstance(part, str) and any("\ud800" <= character <= "\udfff" for character in part):
             raise ReplyError("a text holds half of a surrogate pair")
         if isinstance(part, dict):
@@ -147,13 +147,13 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     if strange:
         valid = ", ".join(sorted(_KEYWORDS))
         raise ReplyError(f"unsupported in a schema: {', '.join(strange)}; valid: {valid}")
-    if len(text) > MAX_SCHEMA_CHARS:
-        raise ReplyError(f"the schema is longer than {MAX_SCHEMA_CHARS} characters")
+    if len(text) > _MAX_SCHEMA_CHARS:
+        raise ReplyError(f"the schema is longer than {_MAX_SCHEMA_CHARS} characters")
     needed = _demanded(plain)
-    if needed > MAX_DEMANDED_CHARS:
+    if needed > _MAX_DEMANDED_CHARS:
         raise ReplyError(
             f"the shortest reply under the schema has about {needed:.3g} characters; at most "
-            f"{MAX_DEMANDED_CHARS} may be asked for: lower its minLength or minItems"
+            f"{_MAX_DEMANDED_CHARS} may be asked for: lower its minLength or minItems"
         )
     return plain
 
@@ -183,9 +183,9 @@ def _check_forms(schema: Any) -> None:
                 raise ReplyError(f"{key} lists texts only")
         for key in _COUNTS:
             count = part.get(key, 0)
-            if type(count) is not int or count > MAX_COUNT:
+            if type(count) is not int or count > _MAX_COUNT:
                 shown = _cut(json.dumps(count), 40)
-                raise ReplyError(f"{key}={shown}: give a whole number of at most {MAX_COUNT}")
+                raise ReplyError(f"{key}={shown}: give a whole number of at most {_MAX_COUNT}")
 
 
 def _parts(schema: Any) -> Iterator[Any]:

@@ -19,10 +19,10 @@ from bilevel.mechanism import HOOKS
 from bilevel.randomness import digest
 from bilevel.view import Answer, Ask
 
-MAX_PROMPT_CHARS = 400_000
-SHOWN_AGAIN = 4_000  # characters of an unusable reply that the repair round quotes
-REFUSED = "refused"  # how a reply finished that a server would not give
-UNKNOWN_WORDS: Message = {
+_MAX_PROMPT_CHARS = 400_000
+_SHOWN_AGAIN = 4_000  # characters of an unusable reply that the repair round quotes
+_REFUSED = "refused"  # how a reply finished that a server would not give
+_UNKNOWN_WORDS: Message = {
     "role": "system",
     "content": "(Asked by another version in words of its own, which are not kept.)",
 }
@@ -111,7 +111,7 @@ class Session(Closable):
         if call.problem:
             self._tell(call, again=True)
             text = call.text
-            quoted = text if len(text) <= SHOWN_AGAIN else text[:SHOWN_AGAIN] + " [cut here]"
+            quoted = text if len(text) <= _SHOWN_AGAIN else text[:_SHOWN_AGAIN] + " [cut here]"
             again = (
                 *messages,
                 {"role": "assistant", "content": quoted or "(an empty reply)"},
@@ -156,7 +156,7 @@ class Session(Closable):
             rewordable=True,
         )
         if key in self._journal.reworded:
-            messages = (UNKNOWN_WORDS,)
+            messages = (_UNKNOWN_WORDS,)
         problem = "the check of it failed"
         try:
             text: str = data["text"]
@@ -178,7 +178,7 @@ class Session(Closable):
         except QuestionRefused:
             if not _of_a_hook(purpose):
                 raise  # no search goes on without its proposer
-            completion = Completion("", 0, 0, REFUSED, {"seconds": 0.0, "attempts": 1})
+            completion = Completion("", 0, 0, _REFUSED, {"seconds": 0.0, "attempts": 1})
         return {
             "text": completion.text,
             "prompt_tokens": completion.prompt_tokens,
@@ -228,8 +228,8 @@ def _messages(prompt: str, schema: Mapping[str, Any], system: str) -> tuple[Mess
 
 def _check_question(text: str, temperature: float | None) -> None:
     """Raises ReplyError for what no server takes; mechanisms ask questions of their own."""
-    if len(text) > MAX_PROMPT_CHARS:
-        raise ReplyError(f"the prompt is longer than {MAX_PROMPT_CHARS} characters")
+    if len(text) > _MAX_PROMPT_CHARS:
+        raise ReplyError(f"the prompt is longer than {_MAX_PROMPT_CHARS} characters")
     if temperature is not None and not 0 <= temperature <= 2:
         raise ReplyError(f"temperature={temperature!r} is outside [0, 2]")
 
@@ -247,7 +247,7 @@ def _judged(
     text: str, finish_reason: str, schema: Mapping[str, Any], check: Check
 ) -> tuple[Any, str]:
     """The value of a reply or what is wrong with it, with the cut named where there was one."""
-    if finish_reason == REFUSED:
+    if finish_reason == _REFUSED:
         return None, "the server refuses the question; it may be too long for the model"
     if finish_reason == TOO_LARGE:
         return None, f"the reply is longer than {MAX_REPLY_CHARS} characters"

@@ -10,11 +10,11 @@ from bilevel.space import Config, canonical
 from bilevel.trace import Trial
 from bilevel.view import About, Standing, View
 
-MAX_SOURCE_CHARS = 60_000
-ACTS = ("decision", "prompt")  # effects of a hook call that changed something
-MAX_METRICS = 6  # other numbers of a run that a table has columns for
+_MAX_SOURCE_CHARS = 60_000
+_ACTS = ("decision", "prompt")  # effects of a hook call that changed something
+_MAX_METRICS = 6  # other numbers of a run that a table has columns for
 PROPOSER = "llm"  # the origin of what a search's own proposer asked the model for
-NOBODY = ("", "baseline", "retest")  # origins of trials that nobody proposed
+_NOBODY = ("", "baseline", "retest")  # origins of trials that nobody proposed
 
 
 def printed(value: Value) -> str:
@@ -74,7 +74,7 @@ def trial_table(trials: Sequence[Trial], view: View) -> str:
             "delta": [_signed(change_of_metric(trial, parent)) for trial, parent in pairs],
             "decision": [_decided(trial) for trial in trials],
             "proposed by": _proposed_by(trials),
-            **{name: others[name] for name in varying[:MAX_METRICS]},
+            **{name: others[name] for name in varying[:_MAX_METRICS]},
             "note": [_note(trial, parent) for trial, parent in pairs],
         },
         optional=("proposed by", "note"),
@@ -152,8 +152,8 @@ def same_values(parameters: Sequence[Parameter], view: View) -> str:
 
 def shown_source(text: str) -> str:
     """What is being edited, fenced; the middle of a very long one is left out, with a mark."""
-    if len(text) > MAX_SOURCE_CHARS:
-        half = MAX_SOURCE_CHARS // 2
+    if len(text) > _MAX_SOURCE_CHARS:
+        half = _MAX_SOURCE_CHARS // 2
         text = (
             f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
         )
@@ -194,7 +194,7 @@ def _acts(counts: Mapping[str, int]) -> Counter[str]:
     found: Counter[str] = Counter()
     for key, count in counts.items():
         hook, _, effect = key.partition(".")
-        found.update({hook: count} if effect in ACTS else {})
+        found.update({hook: count} if effect in _ACTS else {})
     return found
 
 
@@ -220,9 +220,9 @@ def _decided(trial: Trial) -> str:
 def _proposed_by(trials: Sequence[Trial]) -> list[str]:
     """The proposer or a mechanism by name; nothing where all are the proposer's."""
     origins = [trial.proposal.origin for trial in trials]
-    if {*origins} <= {PROPOSER, *NOBODY}:
+    if {*origins} <= {PROPOSER, *_NOBODY}:
         return [""] * len(origins)
-    names = {PROPOSER: "the proposer", **dict.fromkeys(NOBODY, "")}
+    names = {PROPOSER: "the proposer", **dict.fromkeys(_NOBODY, "")}
     return [names.get(origin, cell(origin, 60)) for origin in origins]
 
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
-CHARACTERS_PER_TOKEN = 4
-TOKENS_PER_MESSAGE = 4
+_CHARACTERS_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 4
 
 
 def text_tokens(text: str) -> int:
     """About what a byte-pair tokenizer makes of English and code."""
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+    return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
 def message_tokens(messages: Iterable[Mapping[str, str]]) -> int:
-    return sum(TOKENS_PER_MESSAGE + text_tokens(m.get("content", "")) for m in messages)
+    return sum(_TOKENS_PER_MESSAGE + text_tokens(m.get("content", "")) for m in messages)

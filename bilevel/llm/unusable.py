@@ -13,7 +13,7 @@ from bilevel import visible
 from bilevel.errors import BudgetExhausted
 
 _PROPOSING = re.compile(r"propose/\d")  # how a proposer's own purposes begin, and nobody else's
-SHOWN_CHARS = 200
+_SHOWN_CHARS = 200
 
 
 class Unusable:
@@ -28,7 +28,7 @@ class Unusable:
     def tell(self, level: float, trial: int, purpose: str, problem: str, again: bool) -> None:
         """One line on the console; what mechanisms ask is told too."""
         line = " ".join(problem.split())
-        short = line if len(line) <= SHOWN_CHARS else line[: SHOWN_CHARS - 1] + "…"
+        short = line if len(line) <= _SHOWN_CHARS else line[: _SHOWN_CHARS - 1] + "…"
         above = "" if level == 1 else f"level {level:g} "
         then = "; it is asked for again" if again else ""
         told = f"{above}trial {trial}: a reply to {purpose} cannot be used: {short}{then}"

@@ -8,10 +8,10 @@ from bilevel.llm import prompts
 from bilevel.llm.recorded import RecordedClient
 from bilevel.llm.session import Client
 
-NOTE = ("search", "versions")
+_NOTE = ("search", "versions")
 STAND_IN = "scripted"
 UNVERSIONED = "of before versions"
-CHARS = 16  # of a digest
+_CHARS = 16  # of a digest
 
 
 def today(client: Client) -> dict[str, str]:
@@ -25,13 +25,13 @@ def today(client: Client) -> dict[str, str]:
 def stand_in() -> str:
     from bilevel.llm.scripted import scripted_digest
 
-    return scripted_digest()[:CHARS]
+    return scripted_digest()[:_CHARS]
 
 
 def kept(journal: Journal, now: Mapping[str, str] | None = None) -> Mapping[str, str]:
     """What the journal says, which is written down where a search begins; nothing for one that
     began before versions were. Raises JournalError where a search would go on under others."""
-    held: Mapping[str, str] | None = journal.peek(*NOTE)
+    held: Mapping[str, str] | None = journal.peek(*_NOTE)
     if held is None and (now is None or journal.has("outcome")):
         return {}
     if held is not None and now is not None and {**held} != {**now}:
@@ -41,7 +41,7 @@ def kept(journal: Journal, now: Mapping[str, str] | None = None) -> Mapping[str,
             "fresh=true"
         )
     found = dict(held or now or {})
-    journal.note(*NOTE, found)
+    journal.note(*_NOTE, found)
     return found
 
 

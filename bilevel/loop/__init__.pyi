@@ -1,3 +1,11 @@
+from . import acceptance as acceptance
+from . import activations as activations
+from . import behaviour as behaviour
+from . import evaluation as evaluation
+from . import loop as loop
+from . import pipeline as pipeline
+from . import rounds as rounds
+from . import rules as rules
 from .acceptance import Always as Always
 from .acceptance import Gain as Gain
 from .acceptance import Greedy as Greedy

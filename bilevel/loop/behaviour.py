@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Decision, Trial
 
-Moves = frozenset[tuple[str, str]]
+_Moves = frozenset[tuple[str, str]]
 
 
-def repetition_rate(moves: Iterable[Moves]) -> float | None:
+def repetition_rate(moves: Iterable[_Moves]) -> float | None:
     """The share of trials after the baseline whose set of moves (parameter, direction) was tried
     earlier in the same search. A trial without a move (a reply that could not be used) counts
     among the trials, never as a repetition."""
-    seen: set[Moves] = set()
+    seen: set[_Moves] = set()
     repeated = total = 0
     for moved in moves:
         total += 1

@@ -6,7 +6,7 @@ from bilevel.errors import JournalError
 from bilevel.journal import Journal
 from bilevel.loop.activations import ActivationLedger, Effect
 
-SHOWN_CHARS = 200
+_SHOWN_CHARS = 200
 
 
 def blamed(
@@ -34,4 +34,4 @@ def blamed(
 
 def _said(call: dict[str, object]) -> str:
     told = call["error"] or call["did"] or "nothing"
-    return repr(str(told)[:SHOWN_CHARS])
+    return repr(str(told)[:_SHOWN_CHARS])

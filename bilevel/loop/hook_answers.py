@@ -15,11 +15,11 @@ Account = tuple[Effect, str, str]  # the effect, what was done, what would have 
 NO_EFFECT: Account = (Effect.NONE, "", "")
 MAX_CANDIDATES = 256  # of one call; in a review, besides those that were given
 MAX_TEXT_CHARS = 4_000  # of a hypothesis, or of why a candidate is rejected
-MAX_CHANGES_CHARS = 256 << 10  # of one candidate: a whole training script fits
-MAX_DEPTH = 12  # of lists and dicts within a candidate's value
-MAX_BITS = 1024  # of a whole number: what a float can hold
+_MAX_CHANGES_CHARS = 256 << 10  # of one candidate: a whole training script fits
+_MAX_DEPTH = 12  # of lists and dicts within a candidate's value
+_MAX_BITS = 1024  # of a whole number: what a float can hold
 MAX_BRIEF_CHARS = 10_000  # that one mechanism may add to a brief
-MAX_LISTED_CHARS = 20_000  # of what the ledger tells of one call
+_MAX_LISTED_CHARS = 20_000  # of what the ledger tells of one call
 
 
 def of_kind(answer: object, kind: type[T]) -> T:
@@ -37,7 +37,7 @@ def numbered(view: View, number: object) -> Trial | None:
     return found
 
 
-def limited(hook: str, what: str, found: int, most: int) -> None:
+def _limited(hook: str, what: str, found: int, most: int) -> None:
     """Raises ValueError, with the limit by its name."""
     if found > most:
         raise ValueError(f"{hook}: {found:,} {what}; at most {most:,} are taken")
@@ -103,16 +103,16 @@ def _edited(name: str, missing: list[Proposal], made: Proposal) -> Proposal:
 def _candidates(hook: str, answer: Iterable[object], most: int = MAX_CANDIDATES) -> list[Proposal]:
     """With changes that can be written down, and everything within its limit."""
     made = [of_kind(one, Proposal) for one in islice(answer, most + 1)]
-    limited(hook, "candidates", len(made), most)
+    _limited(hook, "candidates", len(made), most)
     for one in made:
         texts = {"a hypothesis": one.hypothesis, "a reason of rejection": one.rejected}
         for what, text in texts.items():
-            limited(hook, f"characters in {what}", len(of_kind(text, str)), MAX_TEXT_CHARS)
+            _limited(hook, f"characters in {what}", len(of_kind(text, str)), MAX_TEXT_CHARS)
         if not isinstance(one.changes, Mapping):
             raise TypeError(f"changes are a dict, not {type(one.changes).__name__}")
-        limited(hook, "levels in a candidate's changes", _depth(hook, one.changes), MAX_DEPTH)
+        _limited(hook, "levels in a candidate's changes", _depth(hook, one.changes), _MAX_DEPTH)
         size = len(canonical(one.changes))
-        limited(hook, "characters in a candidate's changes", size, MAX_CHANGES_CHARS)
+        _limited(hook, "characters in a candidate's changes", size, _MAX_CHANGES_CHARS)
     return made
 
 
@@ -120,7 +120,7 @@ def _depth(hook: str, changes: object) -> int:
     """How deep lists and dicts are nested, as far as it is looked at. Raises ValueError for a
     number that cannot be shown to others."""
     level, depth = [changes], 0
-    while level and depth <= MAX_DEPTH:
+    while level and depth <= _MAX_DEPTH:
         deeper: list[object] = []
         for value in level:
             if isinstance(value, Mapping):
@@ -128,7 +128,7 @@ def _depth(hook: str, changes: object) -> int:
             elif isinstance(value, list | tuple):
                 deeper += value
             elif isinstance(value, int):
-                limited(hook, "bits in a whole number", value.bit_length(), MAX_BITS)
+                _limited(hook, "bits in a whole number", value.bit_length(), _MAX_BITS)
         level, depth = deeper, depth + 1
     return depth if level else depth - 1
 
@@ -137,8 +137,8 @@ def briefed(view: View, given: Brief, made: object) -> Brief:
     """A brief no longer than one mechanism may make it. Raises TypeError or ValueError."""
     brief = of_kind(made, Brief)
     text = of_kind(brief.text, str)
-    limited("brief", "more characters of text", len(text) - len(given.text), MAX_BRIEF_CHARS)
-    limited("brief", "trials", len(brief.trials), max(view.trial, len(given.trials)))
+    _limited("brief", "more characters of text", len(text) - len(given.text), MAX_BRIEF_CHARS)
+    _limited("brief", "trials", len(brief.trials), max(view.trial, len(given.trials)))
     return brief
 
 
@@ -156,7 +156,7 @@ def shown(brief: Brief) -> str:
 
 def listed(candidates: Sequence[Proposal]) -> str:
     told = "; ".join(str(dict(c.changes)) for c in candidates) or "nothing"
-    return told if len(told) <= MAX_LISTED_CHARS else told[: MAX_LISTED_CHARS - 3] + "..."
+    return told if len(told) <= _MAX_LISTED_CHARS else told[: _MAX_LISTED_CHARS - 3] + "..."
 
 
 def verdict_of(kept: bool) -> str:

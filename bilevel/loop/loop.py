@@ -21,7 +21,7 @@ from bilevel.workers.executor import Executor, Serial
 
 Observer = Callable[["Loop", Trial], None]
 BASELINE = Proposal({}, hypothesis="the baseline", origin="baseline")
-MAX_REASON_CHARS = 2_000  # of one candidate that was dropped, and why
+_MAX_REASON_CHARS = 2_000  # of one candidate that was dropped, and why
 MAX_REASONS_CHARS = 20_000  # of all of them
 ASKS = 3  # how often a round may ask in vain: for nothing, or for what mechanisms drop
 
@@ -253,7 +253,7 @@ def _reasons(dropped: Sequence[Proposal]) -> str:
     left = MAX_REASONS_CHARS
     for number, candidate in enumerate(dropped):
         line = f"- {dict(candidate.changes)}: {candidate.rejected}"
-        line = line if len(line) <= MAX_REASON_CHARS else line[: MAX_REASON_CHARS - 3] + "..."
+        line = line if len(line) <= _MAX_REASON_CHARS else line[: _MAX_REASON_CHARS - 3] + "..."
         left -= len(line)
         if left < 0:
             lines.append(f"- and {len(dropped) - number} more")

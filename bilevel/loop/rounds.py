@@ -15,8 +15,8 @@ from bilevel.space import Config, SearchSpace, canonical
 from bilevel.trace import Proposal
 
 Fresh = tuple[tuple[str, Proposal], ...]  # each with its mechanism's name, "" for the proposer's
-Spared = Callable[[str, str], bool]  # whether a mechanism, by name, is not called at a hook
-Left = tuple[list[Proposal], list[Proposal]]  # the candidates that are left, and those dropped
+_Spared = Callable[[str, str], bool]  # whether a mechanism, by name, is not called at a hook
+_Left = tuple[list[Proposal], list[Proposal]]  # the candidates that are left, and those dropped
 
 
 def nobody(name: str, hook: str) -> bool:
@@ -54,7 +54,7 @@ class Review:
     given: tuple[Proposal, ...]
     made: tuple[Proposal, ...]
 
-    def again(self, candidates: Sequence[Proposal]) -> Left:
+    def again(self, candidates: Sequence[Proposal]) -> _Left:
         """The same done to this list of candidates, which may be another one."""
         fates = self._fates()
         sources = {id(fate): key for key, fate in fates.items()}
@@ -122,7 +122,7 @@ class Round:
         reviewed = [(review.name, "review") for turn in self.turns for review in turn.reviews]
         return list(dict.fromkeys(proposed + reviewed))
 
-    def left(self, spared: Spared = nobody) -> Left:
+    def left(self, spared: _Spared = nobody) -> _Left:
         """What the turns so far have left and dropped, if no mechanism is called at a hook that is
         spared."""
         kept: list[Proposal] = []
@@ -136,7 +136,7 @@ class Round:
             dropped += gone
         return kept, dropped
 
-    def chosen(self, spared: Spared = nobody) -> list[Proposal]:
+    def chosen(self, spared: _Spared = nobody) -> list[Proposal]:
         """What is tried: the first candidates that are left, or else the last that were dropped."""
         kept, dropped = self.left(spared)
         spare = [replace(candidate, rejected="") for candidate in reversed(dropped)]
@@ -169,7 +169,7 @@ class Round:
         return canonical({"landing": landing, "problem": proposal.problem})
 
 
-def left(candidates: Sequence[Proposal], reviews: Sequence[Review]) -> Left:
+def left(candidates: Sequence[Proposal], reviews: Sequence[Review]) -> _Left:
     """What one review after the other leaves of the candidates, and drops."""
     kept, dropped = list(candidates), list[Proposal]()
     for review in reviews:

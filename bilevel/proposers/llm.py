@@ -22,10 +22,10 @@ from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
 
 ACTIVE_AT_LEAST = 4
-MAX_GUIDANCE = 1_000
+_MAX_GUIDANCE = 1_000
 STANDS = "Always"  # how a line of guidance begins that is shown until it is replaced
-KEPT = "is kept only if it improves the metric"
-STRATEGIES: Mapping[str, str] = {
+_KEPT = "is kept only if it improves the metric"
+_STRATEGIES: Mapping[str, str] = {
     "balanced": "balanced: follow up what has helped, and now and then try something untried.",
     "explore": "explore: prefer parameters and directions that were tried rarely or never, and "
     "take larger steps.",
@@ -51,15 +51,15 @@ class LLMProposer:
         max_changes: int = 3,
         strategy: str = "balanced",
         guidance: str = "",
-        kept: str = KEPT,
+        kept: str = _KEPT,
     ) -> None:
         self._kept = kept
         names = tuple(parameter.name for parameter in space.active)
         self.settings = SearchSpace(
             (
                 Subset("frozen", names, spare=ACTIVE_AT_LEAST),
-                Choice("strategy", tuple(STRATEGIES), strategy),
-                Text("guidance", MAX_GUIDANCE, guidance),
+                Choice("strategy", tuple(_STRATEGIES), strategy),
+                Text("guidance", _MAX_GUIDANCE, guidance),
                 Float("temperature", 0.0, 1.5, temperature),
                 Int("history_shown", 0, 200, history_shown),
                 Int("max_changes", 1, 3, max_changes),
@@ -129,7 +129,7 @@ def _prompt(view: View, brief: Brief, settings: Mapping[str, Any], kept: str) ->
         shown=f"{len(shown)} of {len(view.trace)} shown.",
         history=trial_table(shown, view),
         mechanisms=acting(view.mechanisms()),
-        strategy=STRATEGIES[settings["strategy"]],
+        strategy=_STRATEGIES[settings["strategy"]],
         guidance=standing(settings["guidance"], view, brief.trials) or "none",
         notes=brief.text.strip() or "none",
         max_changes=str(settings["max_changes"]),

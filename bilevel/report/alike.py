@@ -8,12 +8,12 @@ from bilevel.errors import short
 from bilevel.llm.versions import STAND_IN, UNVERSIONED
 from bilevel.report.numbers import SearchRow, no_repeats
 
-MOST_KEYS = 3  # settings of a task that a refusal names
-Rows = Sequence[SearchRow]
-Values = Sequence[str | int]
+_MOST_KEYS = 3  # settings of a task that a refusal names
+_Rows = Sequence[SearchRow]
+_Values = Sequence[str | int]
 
 
-def refusal(arm: Rows, control: Rows) -> str:
+def refusal(arm: _Rows, control: _Rows) -> str:
     """Why two arms cannot be compared, or nothing. Only searches that ended are results. What an
     older version did not track of a search is not held against it."""
     done, other = [[row for row in rows if row.state != "unfinished"] for rows in (arm, control)]
@@ -23,7 +23,7 @@ def refusal(arm: Rows, control: Rows) -> str:
     return (
         _apart("tasks", done, other, lambda row: row.task)
         or _apart("charged evaluations", done, other, lambda row: row.trials)
-        or "; ".join(list(_settings_apart(done, other))[:MOST_KEYS])
+        or "; ".join(list(_settings_apart(done, other))[:_MOST_KEYS])
         or _apart("language models", done, other, _name)
         or _apart("language models", done, other, _model)
         or _apart("prompts (by version)", done, other, _prompts)
@@ -33,7 +33,9 @@ def refusal(arm: Rows, control: Rows) -> str:
     )
 
 
-def _apart(what: str, arm: Rows, control: Rows, of: Callable[[SearchRow], str | int | None]) -> str:
+def _apart(
+    what: str, arm: _Rows, control: _Rows, of: Callable[[SearchRow], str | int | None]
+) -> str:
     """What differs, unless there is one value in both; None is no value."""
     own, theirs = (
         sorted({value for row in rows if (value := of(row)) is not None}, key=_size)
@@ -44,7 +46,7 @@ def _apart(what: str, arm: Rows, control: Rows, of: Callable[[SearchRow], str | 
     return f"different {what}: {_listed(own)} and {_listed(theirs)}"
 
 
-def _settings_apart(arm: Rows, control: Rows) -> Iterator[str]:
+def _settings_apart(arm: _Rows, control: _Rows) -> Iterator[str]:
     told = {row.task_settings for row in (*arm, *control)} - {""}
     if len(told) < 2:
         return
@@ -89,7 +91,7 @@ def _noise_told(row: SearchRow) -> str | None:
     return repr(told) if row.llm_calls and told else None
 
 
-def _mixed(rows: Rows) -> str:
+def _mixed(rows: _Rows) -> str:
     reason = no_repeats(rows)
     return f"seeds of {rows[0].arm} {reason}" if reason else ""
 
@@ -99,5 +101,5 @@ def _size(value: str | int) -> tuple[int, str]:
     return len(str(value)), str(value)
 
 
-def _listed(values: Values) -> str:
+def _listed(values: _Values) -> str:
     return ", ".join(map(str, values)) or "unknown"

@@ -11,7 +11,7 @@ from bilevel.report.reading import Act, Search, Study, Tried
 from bilevel.statistics.estimates import Interval
 
 REFERENCE = "level1"
-ALONE = "no mechanism"
+_ALONE = "no mechanism"
 UNTOLD = "unknown: tracked by an older version"
 _HOOKS = {  # by which a mechanism leads to a move, the most direct first
     "propose": "its own candidate",
@@ -19,7 +19,7 @@ _HOOKS = {  # by which a mechanism leads to a move, the most direct first
     "parent": "its choice of parent",
     "brief": "its prompt",
 }
-Move = tuple[str, str]
+_Move = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def leader(tried: Tried) -> str:
     own = [act for act in tried.acts if act.hook == "propose" and act.mechanism == tried.origin]
     for act in (*own, *_by_hook(tried.acts)):
         return f"{act.mechanism} ({_HOOKS[act.hook]})"
-    return ALONE
+    return _ALONE
 
 
 def _by_hook(acts: Sequence[Act]) -> Iterator[Act]:
@@ -108,7 +108,7 @@ def _by_hook(acts: Sequence[Act]) -> Iterator[Act]:
         yield from (act for act in acts if act.hook == hook)
 
 
-def _avoided(move: Move, arm: str, searches: Sequence[Search]) -> Avoided:
+def _avoided(move: _Move, arm: str, searches: Sequence[Search]) -> Avoided:
     firsts = [
         (search, first)
         for search in searches

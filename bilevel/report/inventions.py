@@ -11,9 +11,9 @@ from bilevel.report.reading import Attached, Search, SessionRow, Study
 if TYPE_CHECKING:
     from bilevel.tracking.store import Store
 
-MOST_SHOWN = 60  # sessions whose texts are read and shown; all are in the table
+_MOST_SHOWN = 60  # sessions whose texts are read and shown; all are in the table
 _ROWS = 12  # of a mechanism's ledger
-NEVER = "not attached"
+_NEVER = "not attached"
 _TOLD = [
     f"{whose}_{what}"
     for whose in ("own", "proposers")
@@ -22,7 +22,7 @@ _TOLD = [
 
 
 @dataclass(frozen=True)
-class SourceText:
+class _SourceText:
     """One text that a session wrote, and what every gate said: (passed, gate, reason)."""
 
     source: str
@@ -39,7 +39,7 @@ class InventionReport:
     state: str
     counts: Mapping[str, int]
     credit: Mapping[str, float] = field(default_factory=dict)
-    texts: tuple[SourceText, ...] = ()
+    texts: tuple[_SourceText, ...] = ()
     bottleneck: str = ""
     behaviour: str = ""
     ledger: tuple[Mapping[str, Any], ...] = ()
@@ -102,10 +102,10 @@ def inventions(study: Study, store: "Store | None") -> tuple[InventionReport, ..
     for place, (search, session) in enumerate(_sessions(study.searches)):
         known = {one.name: one for one in search.attached}
         attached = known.get(session.mechanism) if session.admitted else None
-        state = NEVER if attached is None else attached.state
+        state = _NEVER if attached is None else attached.state
         counts = {} if attached is None else attached.counts
         credit = {} if attached is None else attached.credit
-        unread = store is None or place >= MOST_SHOWN
+        unread = store is None or place >= _MOST_SHOWN
         texts = {} if store is None or unread else _read(store, session, attached)
         found.append(
             InventionReport(search.arm, search.seed, session, state, counts, credit, **texts)
@@ -125,7 +125,7 @@ def _read(store: "Store", session: SessionRow, attached: Attached | None) -> dic
         rows = json.loads(store.text(attached.run_id, "ledger.json")) if attached else []
     except (TrackingError, ValueError) as error:
         return {"unread": str(error)}
-    texts = [SourceText(a["source"], tuple(_verdicts(a["admission"]))) for a in made["attempts"]]
+    texts = [_SourceText(a["source"], tuple(_verdicts(a["admission"]))) for a in made["attempts"]]
     acting = [row for row in rows if row.get("effect") != "none"]
     return {
         "texts": tuple(texts),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Made:
+class _Made:
     """What was written; `metrics` are the headline by arm, as MLflow keeps them."""
 
     findings: Findings
@@ -47,7 +47,7 @@ class Made:
         return found
 
 
-def made(study: Study, store: "Store", folder: Path, links: Mapping[str, str]) -> Made:
+def made(study: Study, store: "Store", folder: Path, links: Mapping[str, str]) -> _Made:
     """Writes page, figures and CSV files to the folder."""
     rows = rows_of(study)
     found = Findings(
@@ -62,7 +62,7 @@ def made(study: Study, store: "Store", folder: Path, links: Mapping[str, str]) -
     figures = _figures(found, rows, folder)
     path = folder / "report.html"
     path.write_text(page(found, figures, links), encoding="utf-8")
-    return Made(
+    return _Made(
         findings=found,
         searches=rows,
         page=path,

@@ -18,15 +18,15 @@ from bilevel.report.reading import Study
 from bilevel.statistics.estimates import FEWEST_SEEDS, Interval
 from bilevel.statistics.planning import Seeds
 
-FEW_MECHANISMS = 8  # of one arm, as lines of the console
-STAND_IN = "stand-in model: scripted"
-MOST_REASONS = 3
-NONE = "-"
+_FEW_MECHANISMS = 8  # of one arm, as lines of the console
+_STAND_IN = "stand-in model: scripted"
+_MOST_REASONS = 3
+_NONE = "-"
 
 
 def title(study: Study) -> str:
     """What tables, page and figures are called; a stand-in's results say so here."""
-    return f"Study {study.name}" + (f" ({STAND_IN})" if study.stand_in else "")
+    return f"Study {study.name}" + (f" ({_STAND_IN})" if study.stand_in else "")
 
 
 def table(study: Study, arms: Sequence[ArmRow]) -> Table:
@@ -43,7 +43,7 @@ def table(study: Study, arms: Sequence[ArmRow]) -> Table:
             f"{row.n}" + (f" ({row.unfinished} unfinished)" if row.unfinished else ""),
             number(row.baseline, ".4f"),
             number(row.confirmed_delta, "+.4f"),
-            banded(row.confirmed_interval).strip() or NONE,
+            banded(row.confirmed_interval).strip() or _NONE,
             number(row.delta, "+.4f"),
             published(group_of(row.arm, study.objective.metric)),
             f"{row.kept}/{row.discarded}/{row.failed}",
@@ -65,7 +65,7 @@ def comparison_table(found: Sequence[Comparison], strongest: str = "") -> Table:
     for one in found:
         control = f"{one.control} (strongest)" if one.control == strongest else one.control
         if one.refusal:
-            made.add_row(one.arm, control, NONE, f"refused: {one.refusal}")
+            made.add_row(one.arm, control, _NONE, f"refused: {one.refusal}")
             continue
         made.add_row(
             one.arm,
@@ -88,14 +88,14 @@ def _read(found: Sequence[Comparison]) -> Iterator[str]:
     yield "seeds needed: for a power of 80 % after that correction, and what the 95 % interval of"
     yield f"the effect makes of it; this and intervals from {FEWEST_SEEDS} seeds on"
     counts = Counter(one.reach for one in found if one.reach)
-    for said, times in counts.most_common(MOST_REASONS):
+    for said, times in counts.most_common(_MOST_REASONS):
         yield f"{times} of them cannot be told: {said}"
 
 
 def seeds_words(needed: Seeds) -> str:
     """The number, and what the uncertainty of the effect makes of it."""
     if needed.observed is None:
-        return NONE
+        return _NONE
     upto = "or more" if needed.most is None else f"to {needed.most:,}"
     return f"{needed.observed:,} ({number(needed.fewest, ',')} {upto})"
 
@@ -111,7 +111,7 @@ def write_csv(path: Path, rows: Sequence[Any]) -> Path:
 
 
 def number(value: float | None, form: str) -> str:
-    return NONE if value is None else format(value, form)
+    return _NONE if value is None else format(value, form)
 
 
 def banded(band: Interval | None, form: str = "+.4f") -> str:
@@ -119,7 +119,7 @@ def banded(band: Interval | None, form: str = "+.4f") -> str:
 
 
 def published(group: PublishedGroup | None) -> str:
-    return NONE if group is None else f"{group.mean:+.3f} ({group.group})"
+    return _NONE if group is None else f"{group.mean:+.3f} ({group.group})"
 
 
 def _flat(record: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -177,7 +177,7 @@ def _mechanism_lines(study: Study) -> Iterator[str]:
     """A line a mechanism; of an arm that has many, how many are in which state."""
     for arm, entries in groupby(sorted(mechanism_states(study).items()), lambda one: one[0][0]):
         lines = list(entries)
-        if len(lines) <= FEW_MECHANISMS:
+        if len(lines) <= _FEW_MECHANISMS:
             for (_, name, state), count in lines:
                 yield f"mechanism {name} in {arm}: {_state(state)} in {count} of its searches"
             continue

@@ -33,8 +33,8 @@ from bilevel.statistics.power import DRAWN, EXACT_PAIRS
 if TYPE_CHECKING:
     from jinja2 import Template
 
-MOST_AVOIDED = 60  # lines of that table; all are in avoided.csv
-MOST_LISTED = 200  # lines of the tables of mechanisms and sessions; all are in the CSV files
+_MOST_AVOIDED = 60  # lines of that table; all are in avoided.csv
+_MOST_LISTED = 200  # lines of the tables of mechanisms and sessions; all are in the CSV files
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
         found=found,
         study=found.study,
         title=title(found.study),
-        css=_text("page.css") + highlighting(),
+        css=_text("page.css") + _highlighting(),
         figures={figure.name: figure for figure in figures},
         links=links,
         controls=controls(arms),
@@ -92,33 +92,33 @@ def _template() -> "Template":
     environment.filters |= {
         "number": number,
         "banded": banded,
-        "highlighted": highlighted,
-        "embedded": embedded,
+        "highlighted": _highlighted,
+        "embedded": _embedded,
         "sentence": lambda said: f"{str(said)[:1].upper()}{str(said)[1:]}.",
         "share": lambda value: number(value, ".0%"),
     }
     environment.globals |= {
         "group_of": group_of,
-        "words": interval_words,
+        "words": _interval_words,
         "seeds_words": seeds_words,
         "published": published,
         "reference": REFERENCE,
         "exact_pairs": EXACT_PAIRS,
         "fewest_seeds": FEWEST_SEEDS,
         "drawn": DRAWN,
-        "most_avoided": MOST_AVOIDED,
-        "most_listed": MOST_LISTED,
+        "most_avoided": _MOST_AVOIDED,
+        "most_listed": _MOST_LISTED,
     }
     return environment.get_template("page.html")
 
 
-def embedded(path: Path) -> str:
+def _embedded(path: Path) -> str:
     """A picture as a data address."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 @lru_cache(maxsize=256)
-def highlighted(source: str) -> Any:
+def _highlighted(source: str) -> Any:
     """A text as HTML, escaped and coloured; whatever it is, it is never executed."""
     from markupsafe import Markup
     from pygments import highlight
@@ -128,7 +128,7 @@ def highlighted(source: str) -> Any:
     return Markup(highlight(source, PythonLexer(), HtmlFormatter(cssclass="code", wrapcode=True)))
 
 
-def highlighting() -> str:
+def _highlighting() -> str:
     """Colours of the sources, for light and for dark."""
     from pygments.formatters import HtmlFormatter
 
@@ -148,7 +148,7 @@ def _text(name: str) -> str:
     return resources.files("bilevel.report").joinpath("templates", name).read_text("utf-8")
 
 
-def interval_words(band: Interval | None, n: int, no_repeats: str = "") -> str:
+def _interval_words(band: Interval | None, n: int, no_repeats: str = "") -> str:
     """An interval, or why there is none."""
     if band is not None:
         return banded(band).strip()

@@ -14,13 +14,13 @@ from statistics import fmean, stdev
 
 from bilevel.loop.behaviour import longest_streak
 
-METRIC = "val_bpb"
+_METRIC = "val_bpb"
 SOURCE = "arXiv 2603.23420"
 HARDWARE = "RTX 5090, 300 s a trial, three repeats"
-ARMS = {"level1": "A", "level1_5": "B", "bilevel": "C", "level2": "D"}
-CLASSICAL_SOURCE = "arXiv 2603.24647"
-CLASSICAL_HARDWARE = "H200, 24 h, three seeds, 14 hyperparameters"
-CLASSICAL = {  # best val_bpb; one number, or the range or the sd that is given
+_ARMS = {"level1": "A", "level1_5": "B", "bilevel": "C", "level2": "D"}
+_CLASSICAL_SOURCE = "arXiv 2603.24647"
+_CLASSICAL_HARDWARE = "H200, 24 h, three seeds, 14 hyperparameters"
+_CLASSICAL = {  # best val_bpb; one number, or the range or the sd that is given
     "Centaur": "0.9739 to 0.9767",
     "TPE": "0.9768 ± 0.0019",
     "an agent that edits code": "0.9770",
@@ -29,7 +29,7 @@ CLASSICAL = {  # best val_bpb; one number, or the range or the sd that is given
     "random search": "0.9873",
     "a model on the same parameters": "0.9904",
 }
-GENERATED = {  # group -> what its artifacts show of the code that was written in it
+_GENERATED = {  # group -> what its artifacts show of the code that was written in it
     "A": "none written",
     "B": "none written",
     "C": "five classes inserted, none ever called",
@@ -38,7 +38,7 @@ GENERATED = {  # group -> what its artifacts show of the code that was written i
 
 
 @dataclass(frozen=True)
-class PublishedTrial:
+class _PublishedTrial:
     segment: int
     value: float | None
     status: str
@@ -46,7 +46,7 @@ class PublishedTrial:
 
 
 @dataclass(frozen=True)
-class PublishedSearch:
+class _PublishedSearch:
     """One published search. `restarts` are new runners, each with an empty history; the first
     trial of one that has no baseline of its own is kept whatever it gives."""
 
@@ -72,7 +72,7 @@ class PublishedSearch:
 class PublishedGroup:
     group: str
     arm: str
-    searches: tuple[PublishedSearch, ...]
+    searches: tuple[_PublishedSearch, ...]
 
     @property
     def deltas(self) -> tuple[float, ...]:
@@ -92,24 +92,24 @@ def published() -> tuple[PublishedGroup, ...]:
     """The four groups, from their trials."""
     text = resources.files("bilevel.report").joinpath("published.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
-    arms = {group: arm for arm, group in ARMS.items()}
-    found: dict[str, list[PublishedSearch]] = {}
+    arms = {group: arm for arm, group in _ARMS.items()}
+    found: dict[str, list[_PublishedSearch]] = {}
     for (group, repeat), trials in groupby(rows, key=lambda row: (row["group"], row["repeat"])):
         found.setdefault(group, []).append(_search(group, int(repeat), list(map(_trial, trials))))
     return tuple(PublishedGroup(g, arms[g], tuple(searches)) for g, searches in found.items())
 
 
-def group_of(arm: str, metric: str = METRIC) -> PublishedGroup | None:
+def group_of(arm: str, metric: str = _METRIC) -> PublishedGroup | None:
     """The published group that an arm reconstructs, if it is measured in the same metric."""
-    return next((g for g in published() if g.arm == arm and metric == METRIC), None)
+    return next((g for g in published() if g.arm == arm and metric == _METRIC), None)
 
 
-def _trial(row: dict[str, str]) -> PublishedTrial:
+def _trial(row: dict[str, str]) -> _PublishedTrial:
     value = float(row["val_bpb"]) if row["val_bpb"] else None
-    return PublishedTrial(int(row["segment"]), value, row["status"], row["note"] == "baseline")
+    return _PublishedTrial(int(row["segment"]), value, row["status"], row["note"] == "baseline")
 
 
-def _search(group: str, repeat: int, trials: Sequence[PublishedTrial]) -> PublishedSearch:
+def _search(group: str, repeat: int, trials: Sequence[_PublishedTrial]) -> _PublishedSearch:
     """The best is the lowest kept value, as the paper counts: from whichever runner it came."""
     kept = [
         (t.value, n) for n, t in enumerate(trials) if t.status == "keep" and t.value is not None
@@ -118,7 +118,7 @@ def _search(group: str, repeat: int, trials: Sequence[PublishedTrial]) -> Publis
     first = trials[0].value
     assert first is not None
     starts = [n for n in range(1, len(trials)) if trials[n].segment != trials[n - 1].segment]
-    return PublishedSearch(
+    return _PublishedSearch(
         group=group,
         repeat=repeat,
         baseline=first,

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from bilevel.tracking.store import Store
     from bilevel.tracking.studied import Tracked
 
-Moves = frozenset[tuple[str, str]]
-NOTHING: Mapping[int, float] = {}
+_Moves = frozenset[tuple[str, str]]
+_NOTHING: Mapping[int, float] = {}
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Tried:
     number: int
     value: float | None
     decision: str
-    moves: Moves
+    moves: _Moves
     retest_of: int | None = None
     origin: str = ""
     acts: tuple[Act, ...] = ()
@@ -96,7 +96,7 @@ class Search:
 
     def curve(self, metric: str) -> Mapping[int, float]:
         """tokens or modelled_s by trial, summed up."""
-        return self.curves.get(metric, NOTHING)
+        return self.curves.get(metric, _NOTHING)
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,12 @@
+from . import confined_mechanism as confined_mechanism
+from . import confined_process as confined_process
+from . import failures as failures
+from . import frames as frames
+from . import places as places
+from . import syscalls as syscalls
+from . import wire as wire
+from . import worker as worker
+from . import worker_handle as worker_handle
 from .confined_mechanism import ConfinedMechanism as ConfinedMechanism
 from .confined_mechanism import confine as confine
 from .failures import SandboxError as SandboxError

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class Sent:
+class _Sent:
     """Finds and loads modules whose code came with the first frame. It is no subclass of what
     `importlib.abc` has, which would take a tenth of a worker's start to import."""
 
@@ -54,7 +54,7 @@ def take(size: int) -> bytes:
 def main() -> None:
     first = json.loads(take(int.from_bytes(take(4), "big")))
     sys.path += first["libraries"]
-    sys.meta_path.insert(0, Sent(first["modules"]))
+    sys.meta_path.insert(0, _Sent(first["modules"]))
     importlib.import_module(first["start"]).serve(**first["arguments"])
 
 

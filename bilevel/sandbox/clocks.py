@@ -5,17 +5,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-READ = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
-TOLD = ("gmtime", "localtime", "ctime")  # of now, where no moment is given
+_READ = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
+_TOLD = ("gmtime", "localtime", "ctime")  # of now, where no moment is given
 
 
 def shift(seconds: float) -> None:
     """From now on `time` is so many seconds ahead. What asks the kernel itself (datetime, numpy's
     datetime64) is not: its types belong to compiled libraries, which crash with others."""
-    for name in READ:
+    for name in _READ:
         setattr(time, name, _ahead(getattr(time, name), seconds))
         setattr(time, f"{name}_ns", _ahead(getattr(time, f"{name}_ns"), int(seconds * 1e9)))
-    for name in TOLD:
+    for name in _TOLD:
         setattr(time, name, _of_now(getattr(time, name)))
 
 

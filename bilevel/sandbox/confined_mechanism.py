@@ -24,7 +24,7 @@ from bilevel.view import Answer, View
 _NAME = re.compile(r"[\w.-]{1,80}")
 NO_STATE = "{}"
 MAX_RENDERS = 64  # of one call
-MAX_CONFIG_BYTES = 512 << 10
+_MAX_CONFIG_BYTES = 512 << 10
 
 
 class ConfinedMechanism(Mechanism, Closable):
@@ -79,7 +79,7 @@ class ConfinedMechanism(Mechanism, Closable):
         try:
             hosted = self.worker
             request = self._request(hook, view, things)
-            reply = hosted.call(request, ViewServices(view, self._limits.asks))
+            reply = hosted.call(request, _ViewServices(view, self._limits.asks))
             self._remember(reply)
             return _understood(hook, view, things, reply.answer)
         except (MechanismRaised, TypeError, ValueError):
@@ -123,7 +123,7 @@ class ConfinedMechanism(Mechanism, Closable):
             self._state, self.lost = NO_STATE, ("everything: more than can be kept",)
 
 
-class ViewServices:
+class _ViewServices:
     """What a worker may ask of the host in one call."""
 
     def __init__(self, view: View, asks: int) -> None:
@@ -161,7 +161,7 @@ class ViewServices:
         self._renders -= 1
         started = time.thread_time()
         try:
-            config = replies.plain("view.render: config", wish.config, MAX_CONFIG_BYTES)
+            config = replies.plain("view.render: config", wish.config, _MAX_CONFIG_BYTES)
             return {"text": view.render(frozen(config))}
         except (TypeError, ValueError, LookupError, BilevelError) as error:
             return {"refused": f"{type(error).__name__}: {error}"[: replies.MAX_ERROR_CHARS]}

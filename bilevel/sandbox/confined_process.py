@@ -32,9 +32,9 @@ ENVIRONMENT = {
     **{f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "OMP", "MKL", "BLIS", "NUMEXPR")},
 }
 GRACE_S = 10.0
-PIPE_BYTES = 256 << 10  # holds a first frame, so that nobody waits until it is read
-PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
-HERE = Path(__file__).parent
+_PIPE_BYTES = 256 << 10  # holds a first frame, so that nobody waits until it is read
+_PYTHON = (sys.executable, "-S", "-s", "-P")  # no site: nothing that an installed .pth would run
+_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ class ConfinedProcess:
             "devices": room.devices,
             "environment": dict(room.environment),
             "libraries": libraries(),
-            "command": [*PYTHON, "-B", "-c", (HERE / "boot.py").read_text()],
+            "command": [*_PYTHON, "-B", "-c", (_HERE / "boot.py").read_text()],
         }
         try:
             self._keeper = subprocess.Popen(
-                [*PYTHON, str(HERE / "keeper.py"), json.dumps(order)],
+                [*_PYTHON, str(_HERE / "keeper.py"), json.dumps(order)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -75,7 +75,7 @@ class ConfinedProcess:
                 pass_fds=[control],
                 cwd="/",
                 start_new_session=True,
-                pipesize=PIPE_BYTES,
+                pipesize=_PIPE_BYTES,
             )
         finally:
             os.close(control)
@@ -127,7 +127,7 @@ class ConfinedProcess:
 def namespaces() -> bool:
     """Whether the kernel gives a keeper, and its worker, a user, process, network, IPC and mount
     namespace here. (bwrap makes its own.)"""
-    command = [*PYTHON, str(HERE / "keeper.py"), '{"layer": "none", "namespaces": true}']
+    command = [*_PYTHON, str(_HERE / "keeper.py"), '{"layer": "none", "namespaces": true}']
     tried = subprocess.run(
         command,
         check=False,
@@ -155,7 +155,7 @@ def first_frame(names: tuple[str, ...], start: str, **arguments: Any) -> dict[st
     """What a process is sent before anything else: the platform's modules of these names, and
     the one whose `serve` is called with the arguments."""
     return {
-        "modules": {f"bilevel.{name}" if name else "bilevel": compiled(name) for name in names},
+        "modules": {f"bilevel.{name}" if name else "bilevel": _compiled(name) for name in names},
         "libraries": libraries(),
         "start": f"bilevel.{start}",
         "arguments": arguments,
@@ -163,7 +163,7 @@ def first_frame(names: tuple[str, ...], start: str, **arguments: Any) -> dict[st
 
 
 @functools.cache
-def compiled(name: str) -> str:
+def _compiled(name: str) -> str:
     """A module for a process that can read no file of the project."""
     full = f"bilevel.{name}".rstrip(".")
     spec = importlib.util.find_spec(full)

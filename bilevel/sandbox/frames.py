@@ -11,16 +11,16 @@ from typing import Any
 from bilevel.sandbox.failures import BadFrame, TimeLimit, WorkerDied
 from bilevel.strict_json import decoder
 
-MAX_BYTES = 8 << 20  # that a worker may send
-MAX_TOLD_BYTES = 64 << 20  # that it may be sent: a whole trace, where it has to begin again
-MAX_DEPTH = 48
-SOON_S = 0.0002  # most answers are there by then; whoever sleeps for them wakes up late
-ENDED = "the worker ended without an answer"
+_MAX_BYTES = 8 << 20  # that a worker may send
+_MAX_TOLD_BYTES = 64 << 20  # that it may be sent: a whole trace, where it has to begin again
+_MAX_DEPTH = 48
+_SOON_S = 0.0002  # most answers are there by then; whoever sleeps for them wakes up late
+_ENDED = "the worker ended without an answer"
 _HEAD = struct.Struct(">I")
-Left = Callable[[], float]  # how long to wait before asking again; raises TimeLimit
+_Left = Callable[[], float]  # how long to wait before asking again; raises TimeLimit
 
 
-def encode(message: object, most: int = MAX_BYTES) -> bytes:
+def _encode(message: object, most: int = _MAX_BYTES) -> bytes:
     """Raises BadFrame for what is no JSON: NaN and infinities among it."""
     try:
         body = _ENCODER.encode(message).encode()
@@ -31,11 +31,11 @@ def encode(message: object, most: int = MAX_BYTES) -> bytes:
     return _HEAD.pack(len(body)) + body
 
 
-def decode(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     """Raises BadFrame for anything but strict JSON with finite numbers and whole characters."""
     try:
         message = _DECODER.decode(body.decode("utf-8"))
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        if body.count(b"[") + body.count(b"{") > _MAX_DEPTH:
             _shallow(message)
         if b"\\ud" in body.lower():
             json.dumps(message, ensure_ascii=False).encode("utf-8")
@@ -46,7 +46,7 @@ def decode(body: bytes) -> Any:
 
 def _shallow(message: object) -> None:
     level = [message]
-    for _ in range(MAX_DEPTH):
+    for _ in range(_MAX_DEPTH):
         deeper: list[object] = []
         for value in level:
             if isinstance(value, dict):
@@ -56,14 +56,14 @@ def _shallow(message: object) -> None:
         level = deeper
         if not level:
             return
-    raise ValueError(f"nested more than {MAX_DEPTH} deep")
+    raise ValueError(f"nested more than {_MAX_DEPTH} deep")
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _DECODER = decoder()
 
 
-def until(deadline: float) -> Left:
+def until(deadline: float) -> _Left:
     """What is left until a moment of `time.monotonic()`."""
 
     def left() -> float:
@@ -83,17 +83,17 @@ class Channel:
         """`patient` waits for ever, in blocking calls: what a worker does, which may be told more
         than it may say."""
         self._reads, self._writes, self._patient = reads, writes, patient
-        most = MAX_BYTES, MAX_TOLD_BYTES
+        most = _MAX_BYTES, _MAX_TOLD_BYTES
         self._most_said, self._most_heard = most if patient else most[::-1]
         self._buffer = bytearray()
         if not patient:
             os.set_blocking(reads, False)
             os.set_blocking(writes, False)
 
-    def send(self, message: object, end: float | Left | None = None) -> None:
-        self._write(encode(message, self._most_said), end)
+    def send(self, message: object, end: float | _Left | None = None) -> None:
+        self._write(_encode(message, self._most_said), end)
 
-    def _write(self, raw: bytes, end: float | Left | None) -> None:
+    def _write(self, raw: bytes, end: float | _Left | None) -> None:
         left = memoryview(raw)
         while left:
             try:
@@ -101,14 +101,14 @@ class Channel:
             except BlockingIOError:
                 self._wait([], [self._writes], end)
             except OSError:
-                raise WorkerDied(ENDED) from None
+                raise WorkerDied(_ENDED) from None
 
-    def receive(self, end: float | Left | None = None) -> Any:
+    def receive(self, end: float | _Left | None = None) -> Any:
         """The message of a frame. Raises TimeLimit, WorkerDied, BadFrame. A worker believes the
         host; what is suspicious takes longer."""
-        return json.loads(self.frame(end)) if self._patient else decode(self.frame(end))
+        return json.loads(self.frame(end)) if self._patient else _decode(self.frame(end))
 
-    def frame(self, end: float | Left | None = None) -> bytes:
+    def frame(self, end: float | _Left | None = None) -> bytes:
         """A frame's bytes, of which nothing is known yet. Raises TimeLimit, WorkerDied, BadFrame
         for one that is too long."""
         size = _HEAD.unpack(self._take(_HEAD.size, end))[0]
@@ -126,7 +126,7 @@ class Channel:
             return True
         return not self._buffer  # the end of the pipe is noticed by the next receive
 
-    def _take(self, size: int, end: float | Left | None) -> bytes:
+    def _take(self, size: int, end: float | _Left | None) -> bytes:
         while len(self._buffer) < size:
             try:
                 chunk = os.read(self._reads, 1 << 16)
@@ -134,7 +134,7 @@ class Channel:
                 self._wait([self._reads], [], end)
                 continue
             if not chunk:
-                raise WorkerDied(ENDED)
+                raise WorkerDied(_ENDED)
             self._buffer += chunk
             if len(self._buffer) < size:
                 _left(end)  # whoever sends byte by byte has no more time than others
@@ -142,13 +142,13 @@ class Channel:
         del self._buffer[:size]
         return taken
 
-    def _wait(self, reads: list[int], writes: list[int], end: float | Left | None) -> None:
+    def _wait(self, reads: list[int], writes: list[int], end: float | _Left | None) -> None:
         poll = select.poll()  # `select` itself fails above 1024 descriptors
         for one in reads:
             poll.register(one, select.POLLIN)
         for one in writes:
             poll.register(one, select.POLLOUT)
-        soon = time.perf_counter() + SOON_S
+        soon = time.perf_counter() + _SOON_S
         while time.perf_counter() < soon:
             if poll.poll(0):
                 return
@@ -158,6 +158,6 @@ class Channel:
             left = _left(end)
 
 
-def _left(end: float | Left | None) -> float | None:
+def _left(end: float | _Left | None) -> float | None:
     """Raises TimeLimit."""
     return until(end)() if isinstance(end, float) else end and end()

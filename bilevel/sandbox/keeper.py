@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Any
 
 CREATE_RULESET, RESTRICT_SELF, NO_NEW_PRIVILEGES = 444, 446, 38
-MAKE_BLOCK_DEVICE = 1 << 11  # what a keeper does not do; a domain has to forbid something
-NEW_NAMESPACES = 0x20000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000  # mnt ipc user pid net
+_MAKE_BLOCK_DEVICE = 1 << 11  # what a keeper does not do; a domain has to forbid something
+_NEW_NAMESPACES = 0x20000 | 0x8000000 | 0x10000000 | 0x20000000 | 0x40000000  # mnt ipc user pid net
 END_WITH_PARENT, PRIVATE_MOUNTS, NO_PROGRAMS = 1, 1 << 18 | 1 << 14, 1 << 1 | 1 << 2 | 1 << 3
-libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
-def enter_namespaces() -> None:
+def _enter_namespaces() -> None:
     """Goes on as the first process in namespaces of its own, with a `/proc` that shows nobody
     else. The process that was started waits outside, ends as this one does, and takes it along
     when it is killed. Raises OSError where the kernel refuses."""
     user, group = os.getuid(), os.getgid()
-    checked(libc.unshare(NEW_NAMESPACES))
+    _checked(_libc.unshare(_NEW_NAMESPACES))
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
@@ -38,36 +38,38 @@ def enter_namespaces() -> None:
         os.closerange(0, 1024)  # who waits for the end of a stream waits for the worker's alone
         code = os.waitstatus_to_exitcode(os.waitpid(inside, 0)[1])
         os._exit(code if code >= 0 else 128 - code)
-    libc.prctl(END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
-    checked(libc.mount(b"none", b"/", None, PRIVATE_MOUNTS, None))
-    checked(libc.mount(b"proc", b"/proc", b"proc", NO_PROGRAMS, None))
+    _libc.prctl(END_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    _checked(_libc.mount(b"none", b"/", None, PRIVATE_MOUNTS, None))
+    _checked(_libc.mount(b"proc", b"/proc", b"proc", NO_PROGRAMS, None))
 
 
-def checked(answer: int) -> None:
+def _checked(answer: int) -> None:
     """Raises OSError for a call that failed."""
     if answer != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def enter_own_landlock_domain() -> None:
+def _enter_own_landlock_domain() -> None:
     """Puts this process into a Landlock domain of its own, from which it sees into no process
     outside: it looks links up for the worker, and `/proc` has some that tell whose files are open.
     Raises OSError."""
-    rules = libc.syscall(CREATE_RULESET, struct.pack("Q", MAKE_BLOCK_DEVICE), ctypes.c_size_t(8), 0)
-    checked(min(rules, 0))
-    libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    checked(libc.syscall(RESTRICT_SELF, rules, 0))
+    rules = _libc.syscall(
+        CREATE_RULESET, struct.pack("Q", _MAKE_BLOCK_DEVICE), ctypes.c_size_t(8), 0
+    )
+    _checked(min(rules, 0))
+    _libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+    _checked(_libc.syscall(RESTRICT_SELF, rules, 0))
     os.close(rules)
 
 
-def sandlock_worker(order: dict[str, Any]) -> Any:
+def _sandlock_worker(order: dict[str, Any]) -> Any:
     """Landlock cannot hide what lies in a folder that may be read: where that is wanted, sandlock's
     supervisor is asked about every file that is opened."""
     sys.path += order["libraries"]
     import sandlock
 
     if order["hidden"]:
-        return supervised_worker(order)
+        return _supervised_worker(order)
     rules = sandlock.Sandbox(fs_readable=order["readable"])
     return subprocess.Popen(
         order["command"],
@@ -77,10 +79,10 @@ def sandlock_worker(order: dict[str, Any]) -> Any:
     )
 
 
-def supervised_worker(order: dict[str, Any]) -> Any:
+def _supervised_worker(order: dict[str, Any]) -> Any:
     import sandlock
 
-    enter_own_landlock_domain()
+    _enter_own_landlock_domain()
     sandbox = sandlock.Sandbox(
         fs_readable=order["readable"],
         fs_denied=order["hidden"],
@@ -94,7 +96,7 @@ def supervised_worker(order: dict[str, Any]) -> Any:
     return sandbox.popen(order["command"])
 
 
-def bwrap_worker(order: dict[str, Any]) -> Any:
+def _bwrap_worker(order: dict[str, Any]) -> Any:
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
     command += ["--cap-drop", "ALL"]
     for path in order["readable"]:
@@ -110,20 +112,20 @@ def bwrap_worker(order: dict[str, Any]) -> Any:
     return subprocess.Popen([*command, "--remount-ro", "/", "--chdir", "/", *order["command"]])
 
 
-def unsafe_worker(order: dict[str, Any]) -> Any:
+def _unsafe_worker(order: dict[str, Any]) -> Any:
     return subprocess.Popen(order["command"], env=order["environment"])
 
 
-WORKERS = {"sandlock": sandlock_worker, "bwrap": bwrap_worker, "unsafe": unsafe_worker}
+_WORKERS = {"sandlock": _sandlock_worker, "bwrap": _bwrap_worker, "unsafe": _unsafe_worker}
 
 
 def main(order: dict[str, Any]) -> int:
     if order["namespaces"]:
-        enter_namespaces()
+        _enter_namespaces()
     if order["layer"] == "none":
         return 0  # somebody wanted to know whether there are namespaces
     os.set_inheritable(order["control"], False)
-    worker = WORKERS[order["layer"]](order)
+    worker = _WORKERS[order["layer"]](order)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1):
         os.dup2(nothing, stream)

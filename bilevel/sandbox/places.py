@@ -11,8 +11,8 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-PACKAGES = ("site-packages", "dist-packages", "python3*/site-packages", "python3*/dist-packages")
+_PROJECT = Path(__file__).resolve().parents[1]
+_PACKAGES = ("site-packages", "dist-packages", "python3*/site-packages", "python3*/dist-packages")
 
 
 @functools.cache
@@ -35,7 +35,7 @@ def readable() -> list[str]:
 def elsewhere() -> list[str]:
     """Packages of other environments that lie among what is readable."""
     own = {os.path.realpath(library) for library in libraries()}
-    found = [path for root in readable() for place in PACKAGES for path in Path(root).glob(place)]
+    found = [path for root in readable() for place in _PACKAGES for path in Path(root).glob(place)]
     return [str(path) for path in found if path.is_dir() and os.path.realpath(path) not in own]
 
 
@@ -48,7 +48,7 @@ def linked() -> dict[str, str]:
     for library in libraries():
         for entry in os.scandir(library):
             place = _real(entry)
-            if place and Path(place).exists() and not PROJECT.is_relative_to(place):
+            if place and Path(place).exists() and not _PROJECT.is_relative_to(place):
                 found[entry.path] = place
     return found
 

@@ -22,38 +22,38 @@ MAX_PROMPT_CHARS = 100_000
 MAX_SYSTEM_CHARS = 20_000
 MAX_SCHEMA_BYTES = 40_000  # the schema itself is held to fewer characters, by name
 T = TypeVar("T")
-Number = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
-Name = Annotated[str, msgspec.Meta(max_length=400)]
+_Number = Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
+_Name = Annotated[str, msgspec.Meta(max_length=400)]
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="says"):
+class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="says"):
     """A frame; `id` is that of the request which it answers."""
 
     id: Annotated[str, msgspec.Meta(max_length=40)]
 
 
-class Answered(Said, frozen=True, tag="answer"):
+class Answered(_Said, frozen=True, tag="answer"):
     """A hook's answer, and the state to go on with in another process; that one is only kept."""
 
     answer: msgspec.Raw
     state: msgspec.Raw
-    lost: Annotated[list[Name], msgspec.Meta(max_length=1_000)]
+    lost: Annotated[list[_Name], msgspec.Meta(max_length=1_000)]
 
 
-class Raised(Said, frozen=True, tag="raised"):
-    kind: Name
+class Raised(_Said, frozen=True, tag="raised"):
+    kind: _Name
     message: str
 
 
-class OutOfMemory(Said, frozen=True, tag="memory"):
+class OutOfMemory(_Said, frozen=True, tag="memory"):
     pass
 
 
-class Asking(Said, frozen=True, tag="ask"):
+class Asking(_Said, frozen=True, tag="ask"):
     """A question to the search's model; `checked` asks the worker what it makes of a reply."""
 
-    depth: Number
-    purpose: Name
+    depth: _Number
+    purpose: _Name
     prompt: str
     schema: msgspec.Raw
     system: str
@@ -61,23 +61,23 @@ class Asking(Said, frozen=True, tag="ask"):
     checked: bool
 
 
-class Rendering(Said, frozen=True, tag="render"):
-    depth: Number
+class Rendering(_Said, frozen=True, tag="render"):
+    depth: _Number
     config: msgspec.Raw
 
 
-class Checked(Said, frozen=True, tag="checked"):
+class Checked(_Said, frozen=True, tag="checked"):
     value: msgspec.Raw
 
 
-class Problem(Said, frozen=True, tag="problem"):
+class Problem(_Said, frozen=True, tag="problem"):
     problem: str
 
 
 Reply = Answered | Raised | OutOfMemory | Asking | Rendering | Checked | Problem
 
 
-class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`origin`, `prompt` and `problem` say which given candidate it was made of, if any."""
 
     changes: dict[str, Any]
@@ -88,10 +88,10 @@ class Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     problem: str
 
 
-class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A brief: the numbers of the trials that are shown, and the text."""
 
-    trials: list[Number]
+    trials: list[_Number]
     text: str
 
 
@@ -103,16 +103,16 @@ class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hooks: list[Literal["parent", "brief", "propose", "review", "accept", "observe"]]
 
 
-ANSWERS: Mapping[str, Any] = {
+_ANSWERS: Mapping[str, Any] = {
     "parent": int | None,
-    "brief": Shown,
-    "propose": list[Candidate],
-    "review": list[Candidate],
+    "brief": _Shown,
+    "propose": list[_Candidate],
+    "review": list[_Candidate],
     "accept": bool | None,
     "observe": None,
 }
 _REPLIES = msgspec.json.Decoder(Reply)
-_DECODERS = {hook: msgspec.json.Decoder(kind) for hook, kind in ANSWERS.items()}
+_DECODERS = {hook: msgspec.json.Decoder(kind) for hook, kind in _ANSWERS.items()}
 _PLAIN = msgspec.json.Decoder(dict[str, Any])
 _DESCRIBED = msgspec.json.Decoder(Described)
 
@@ -158,7 +158,7 @@ def _limited(what: str, given: msgspec.Raw, most: int) -> None:
         raise ValueError(f"{what} has {size:,} bytes; at most {most:,} are taken")
 
 
-def _proposal(one: Candidate) -> Proposal:
+def _proposal(one: _Candidate) -> Proposal:
     return Proposal(
         frozen(one.changes),
         one.hypothesis,

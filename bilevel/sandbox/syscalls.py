@@ -16,7 +16,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Instruction = tuple[int, int, int, int]
+_Instruction = tuple[int, int, int, int]
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _REFUSED, _UNKNOWN = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
@@ -66,7 +66,7 @@ _CLOCKS = range(16)  # greater ones are those of other processes
 
 
 @dataclass(frozen=True)
-class Narrow:
+class _Narrow:
     """An argument that a call must have: one of few values, of which the kernel reads 32 bits, or
     below the end of a range, or no pointer at all."""
 
@@ -74,14 +74,14 @@ class Narrow:
     values: Sequence[int] = ()
 
 
-NARROW: dict[str, tuple[Narrow, ...]] = {
-    "ioctl": (Narrow(1, (_TERMINAL,)),),
-    "fcntl": (Narrow(1, _DESCRIPTORS),),
-    "clock_gettime": (Narrow(0, _CLOCKS),),
-    "clock_getres": (Narrow(0, _CLOCKS),),
-    "clock_nanosleep": (Narrow(0, _CLOCKS),),
-    "sched_getaffinity": (Narrow(0, (0,)),),
-    "prlimit64": (Narrow(0, (0,)), Narrow(2)),  # its own limits, and to read them
+NARROW: dict[str, tuple[_Narrow, ...]] = {
+    "ioctl": (_Narrow(1, (_TERMINAL,)),),
+    "fcntl": (_Narrow(1, _DESCRIPTORS),),
+    "clock_gettime": (_Narrow(0, _CLOCKS),),
+    "clock_getres": (_Narrow(0, _CLOCKS),),
+    "clock_nanosleep": (_Narrow(0, _CLOCKS),),
+    "sched_getaffinity": (_Narrow(0, (0,)),),
+    "prlimit64": (_Narrow(0, (0,)), _Narrow(2)),  # its own limits, and to read them
 }
 
 
@@ -114,7 +114,7 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def program(of: Architecture) -> list[Instruction]:
+def program(of: Architecture) -> list[_Instruction]:
     """Another architecture's calls are refused whole; so are those that only count differently."""
     made = [
         (_LOAD, 0, 0, _ARCHITECTURE),
@@ -132,8 +132,8 @@ def program(of: Architecture) -> list[Instruction]:
     return [*made, (_RETURN, 0, 0, _REFUSED)]
 
 
-def _looked_at(arguments: Sequence[Narrow]) -> list[Instruction]:
-    made: list[Instruction] = []
+def _looked_at(arguments: Sequence[_Narrow]) -> list[_Instruction]:
+    made: list[_Instruction] = []
     for one in arguments:
         at = _ARGUMENTS + 8 * one.argument
         halves: list[tuple[int, Sequence[int]]] = [(at, one.values)]
@@ -144,7 +144,7 @@ def _looked_at(arguments: Sequence[Narrow]) -> list[Instruction]:
     return made
 
 
-def _one_of(values: Sequence[int]) -> list[Instruction]:
+def _one_of(values: Sequence[int]) -> list[_Instruction]:
     """Goes on after the next instruction for one of these, and to it for any other."""
     if isinstance(values, range):
         return [(_AT_LEAST, 0, 1, values.stop)]

@@ -18,8 +18,8 @@ class ViewUpdates:
     def view(self, view: View, depth: int = 0) -> dict[str, Any]:
         sent = {
             "trials": self._news(view.trace, depth),
-            "incumbent": reference(view.trace, view.incumbent),
-            "parent": reference(view.trace, view.parent),
+            "incumbent": _reference(view.trace, view.incumbent),
+            "parent": _reference(view.trace, view.parent),
             "trials_left": view.trials_left,
             "settings": pack(view.settings),
             "purpose": view.purpose,
@@ -50,14 +50,14 @@ def given(trace: Trace, *things: Any) -> dict[str, Any]:
     """What a hook is given beside the view."""
     for thing in things:
         if isinstance(thing, Brief):
-            return {"brief": [[reference(trace, t) for t in thing.trials], thing.text]}
+            return {"brief": [[_reference(trace, t) for t in thing.trials], thing.text]}
         if isinstance(thing, Trial):
-            return {"trial": reference(trace, thing)}
+            return {"trial": _reference(trace, thing)}
         return {"candidates": [pack(candidate) for candidate in thing]}
     return {}
 
 
-def reference(trace: Trace, trial: Trial | None) -> Any:
+def _reference(trace: Trace, trial: Trial | None) -> Any:
     if trial is not None and trial.number < len(trace) and trace[trial.number] is trial:
         return trial.number
     return pack(trial)

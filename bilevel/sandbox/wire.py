@@ -19,7 +19,7 @@ from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Failure, FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import About, Answer, Brief
 
-Packed = Any
+_Packed = Any
 _RECORDS: tuple[type[Any], ...] = (
     *(Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple, SearchSpace),
     *(Failure, Objective, Outcome, Proposal, Trial, Answer, Brief, About),
@@ -34,17 +34,17 @@ _PLAIN = {str, int, bool, type(None)}
 _FACTORIES = {kind.__name__: kind for kind in (int, float, str, list, dict, set)}
 _COLLECTIONS = ("Counter", "defaultdict", "deque")
 _OTHERS = (*_COLLECTIONS, "tuple", "set", "frozenset", "dict", "mappingproxy", "float", "Random")
-ALL = frozenset({*_FIELDS, *_NAMED_ENUMS, *_OTHERS})
-MAX_DEPTH = 20
+_ALL = frozenset({*_FIELDS, *_NAMED_ENUMS, *_OTHERS})
+_MAX_DEPTH = 20
 
 
-def pack(value: Any, depth: int = 0) -> Packed:
+def pack(value: Any, depth: int = 0) -> _Packed:
     """Raises TypeError for what has no place on the wire."""
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if depth > MAX_DEPTH:
-        raise TypeError(f"nested more than {MAX_DEPTH} deep")
+    if depth > _MAX_DEPTH:
+        raise TypeError(f"nested more than {_MAX_DEPTH} deep")
     if kind is float:
         return value if math.isfinite(value) else {"!": "float", "of": str(value)}
     name = kind.__name__
@@ -60,8 +60,8 @@ def plain(value: Any, depth: int = 0) -> Any:
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if depth > MAX_DEPTH:
-        raise TypeError(f"nested more than {MAX_DEPTH} deep")
+    if depth > _MAX_DEPTH:
+        raise TypeError(f"nested more than {_MAX_DEPTH} deep")
     if kind is float:
         if not math.isfinite(value):
             raise TypeError(f"{value} is not a finite number; every number has to be finite")
@@ -78,7 +78,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     return plain(packed, depth + 1) if isinstance(packed, list) else packed
 
 
-def _container(value: Any, depth: int) -> Packed:
+def _container(value: Any, depth: int) -> _Packed:
     kind = type(value)
     if isinstance(value, Mapping):
         return _mapping(value, depth)
@@ -95,7 +95,7 @@ def _container(value: Any, depth: int) -> Packed:
     raise TypeError(f"{kind.__name__} cannot be sent; use numbers, texts, lists, tuples, dicts")
 
 
-def _parts(value: Any, depth: int) -> Packed:
+def _parts(value: Any, depth: int) -> _Packed:
     if isinstance(value, Random):
         return pack(value.getstate(), depth)
     if isinstance(value, deque):
@@ -103,7 +103,7 @@ def _parts(value: Any, depth: int) -> Packed:
     return sorted((pack(v, depth) for v in value), key=repr)
 
 
-def _mapping(value: Mapping[Any, Any], depth: int) -> Packed:
+def _mapping(value: Mapping[Any, Any], depth: int) -> _Packed:
     if type(value) is MappingProxyType:
         return {"!": "mappingproxy", "of": pack(dict(value), depth + 1)}
     if type(value) is Counter:
@@ -119,7 +119,7 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> Packed:
     return {"!": "dict", "of": pairs}
 
 
-def unpack(packed: Packed, allowed: Collection[str] = ALL) -> Any:
+def unpack(packed: _Packed, allowed: Collection[str] = _ALL) -> Any:
     """Raises ValueError or TypeError for what is not the form of an allowed kind."""
     if isinstance(packed, list):
         return [unpack(v, allowed) for v in packed]
@@ -142,7 +142,7 @@ def unpack(packed: Packed, allowed: Collection[str] = ALL) -> Any:
     return _made(name, packed["of"], allowed)
 
 
-def _made(name: str, of: Packed, allowed: Collection[str]) -> Any:
+def _made(name: str, of: _Packed, allowed: Collection[str]) -> Any:
     if name == "float":
         return float(of)
     if name in _COLLECTIONS:
@@ -159,7 +159,7 @@ def _made(name: str, of: Packed, allowed: Collection[str]) -> Any:
     return kinds[name](unpack(v, allowed) for v in _listed(of))
 
 
-def _collection(name: str, of: Packed, allowed: Collection[str]) -> Any:
+def _collection(name: str, of: _Packed, allowed: Collection[str]) -> Any:
     if name == "Counter":
         return Counter(unpack(of, allowed))
     first, second = _listed(of, 2)
@@ -170,7 +170,7 @@ def _collection(name: str, of: Packed, allowed: Collection[str]) -> Any:
     return defaultdict(_FACTORIES[first], unpack(second, allowed))
 
 
-def _listed(of: Packed, length: int | None = None) -> list[Any]:
+def _listed(of: _Packed, length: int | None = None) -> list[Any]:
     if not isinstance(of, list) or (length is not None and len(of) != length):
         raise ValueError("a record of the wrong form")
     return of

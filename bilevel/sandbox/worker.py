@@ -24,10 +24,10 @@ from bilevel.sandbox.worker_views import WorkerViews
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Answer, Ask, Brief
 
-FILE = "<mechanism>"
-VALUES: dict[str, type] = {"parent": int, "accept": bool}
-TEXTS = ("hypothesis", "rejected", "origin", "prompt", "problem")
-NO_PICTURE = 70
+_FILE = "<mechanism>"
+_VALUES: dict[str, type] = {"parent": int, "accept": bool}
+_TEXTS = ("hypothesis", "rejected", "origin", "prompt", "problem")
+_NO_PICTURE = 70
 _CAPABILITIES_3 = 0x20080522
 
 
@@ -42,9 +42,9 @@ def serve(memory_mib: int, walled: bool, clock_ahead_s: float = 0.0) -> None:
         confine_calls()
     if clock_ahead_s:
         clocks.shift(clock_ahead_s)
-    sys.stdout = sys.stderr = Nowhere()
+    sys.stdout = sys.stderr = _Nowhere()
     channel = Channel(reads, writes, patient=True)
-    worker = Worker(channel)
+    worker = _Worker(channel)
     while True:
         try:
             request = channel.receive()
@@ -68,14 +68,14 @@ def harden(memory_mib: int) -> None:
         resource.setrlimit(limit, (most, most))
 
 
-class Nowhere(io.TextIOBase):
+class _Nowhere(io.TextIOBase):
     """Takes what the mechanism prints."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
-class Worker:
+class _Worker:
     """One mechanism. Every request has an id that its one answer repeats."""
 
     def __init__(self, channel: Channel) -> None:
@@ -108,7 +108,7 @@ class Worker:
         random.seed(request["chance"])
         module = types.ModuleType("mechanism_source")
         sys.modules[module.__name__] = module
-        exec(compile(request["source"], FILE, "exec", dont_inherit=True), vars(module))
+        exec(compile(request["source"], _FILE, "exec", dont_inherit=True), vars(module))
         classes = [
             kind
             for kind in vars(module).values()
@@ -138,7 +138,7 @@ class Worker:
             view = self._picture.view(request["view"])
             given = self._picture.given(request["given"])
         except Exception:
-            os._exit(NO_PICTURE)  # half a picture would be wrong from here on
+            os._exit(_NO_PICTURE)  # half a picture would be wrong from here on
         answer = getattr(mechanism, request["hook"])(view, *given)
         return {"answer": told(request["hook"], answer), **self._state(mechanism)}
 
@@ -208,7 +208,7 @@ def _line(error: BaseException) -> int | None:
     """Where in the mechanism's own text it was raised, the innermost of its lines."""
     found, at = None, error.__traceback__
     while at is not None:
-        if at.tb_frame.f_code.co_filename == FILE:
+        if at.tb_frame.f_code.co_filename == _FILE:
             found = at.tb_lineno
         at = at.tb_next
     return found
@@ -225,15 +225,15 @@ def told(hook: str, answer: Any) -> Any:
     if hook == "observe":
         return None
     value = plain(answer)
-    if value is not None and type(value) is not VALUES[hook]:
-        expected = VALUES[hook].__name__
+    if value is not None and type(value) is not _VALUES[hook]:
+        expected = _VALUES[hook].__name__
         raise TypeError(f"expected {expected} or None, got {type(answer).__name__}")
     return value
 
 
 def _candidate(made: Proposal) -> dict[str, Any]:
     """Raises TypeError for a proposal whose fields are not what they should be."""
-    texts = {name: getattr(made, name) for name in TEXTS}
+    texts = {name: getattr(made, name) for name in _TEXTS}
     strange = [name for name, text in texts.items() if not isinstance(text, str)]
     if strange:
         raise TypeError(f"a proposal's {', '.join(strange)} has to be a text")

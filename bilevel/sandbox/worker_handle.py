@@ -41,7 +41,7 @@ MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
 Layer = Annotated[str, *one_of(LAYERS)]
-LANDLOCK_ABI = 6
+_LANDLOCK_ABI = 6
 _LONG = re.compile(r"(?<![\d.])\d{9,}")  # a number that is an address, or a time
 
 
@@ -88,7 +88,7 @@ def missing(layer: str) -> str:
         except (ImportError, OSError) as error:
             return f"sandlock cannot be imported ({error}); pip install sandlock"
         abi = sandlock.landlock_abi_version()
-        return "" if abi >= LANDLOCK_ABI else f"sandlock needs Landlock 6 (Linux 6.12), not {abi}"
+        return "" if abi >= _LANDLOCK_ABI else f"sandlock needs Landlock 6 (Linux 6.12), not {abi}"
     if layer == "bwrap":
         if shutil.which("bwrap") is None:
             return "bwrap is not installed; apt-get install bubblewrap"
@@ -121,7 +121,7 @@ def _everywhere(said: str) -> str:
     return _LONG.sub("...", without_addresses(said))
 
 
-class HostServices(Protocol):
+class _HostServices(Protocol):
     """Answers what a worker may ask of the host in the middle of a call."""
 
     def granted(self, wish: replies.Reply, hosted: "WorkerHandle") -> Mapping[str, Any]:
@@ -168,7 +168,7 @@ class WorkerHandle(Closable):
     def call(
         self,
         request: Mapping[str, Any],
-        wishes: "HostServices | None" = None,
+        wishes: "_HostServices | None" = None,
         limit_s: float | None = None,
     ) -> replies.Answered:
         """The answer to one request; what the worker asks for meanwhile, `wishes` answer.

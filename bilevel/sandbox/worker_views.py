@@ -7,7 +7,7 @@ from bilevel.sandbox.wire import unpack
 from bilevel.trace import Trace, Trial
 from bilevel.view import Ask, Asker, Brief, View
 
-Render = Callable[[int, Mapping[str, Any]], str]
+_Render = Callable[[int, Mapping[str, Any]], str]
 
 
 class WorkerViews:
@@ -16,7 +16,7 @@ class WorkerViews:
     A level is known by its depth: 0 is the loop that the mechanism hangs on, 1 the one below.
     """
 
-    def __init__(self, render: Render, ask: Callable[[int, str], Ask]) -> None:
+    def __init__(self, render: _Render, ask: Callable[[int, str], Ask]) -> None:
         self._render, self._ask = render, ask
         self._traces: dict[int, Trace] = {}
         self._fixed: dict[int, dict[str, Any]] = {}

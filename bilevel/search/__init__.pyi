@@ -1,3 +1,12 @@
+from . import build as build
+from . import difference as difference
+from . import dry_run as dry_run
+from . import execution as execution
+from . import from_journal as from_journal
+from . import identity as identity
+from . import run as run
+from . import seed_noise as seed_noise
+from . import sweep_notes as sweep_notes
 from .build import Summary as Summary
 from .build import levels as levels
 from .execution import Execution as Execution

@@ -201,7 +201,7 @@ def opened(
     if mended:
         _mend(path)
     with Journal(path, recording=recording or salvaged(path)) as journal:
-        if not journal.has("outcome") and header()["deciding"] != plain_json(identity.deciding):
+        if not journal.has("outcome") and header()["deciding"] != _plain_json(identity.deciding):
             journal.clear()
         identity.check(header()["deciding"])
         yield journal
@@ -214,6 +214,6 @@ def _mend(path: Path) -> None:
         _log.warning("%s was damaged: it is kept as %s, and used where it fits", path, aside.name)
 
 
-def plain_json(data: Mapping[str, Any]) -> Any:
+def _plain_json(data: Mapping[str, Any]) -> Any:
     """The data as it comes back from a journal."""
     return json.loads(json.dumps(dict(data)))

@@ -11,11 +11,11 @@ from bilevel.loop.activations import account
 from bilevel.loop.loop import Loop
 from bilevel.trace import Trial
 
-ANSWERS = ("reply", "outcome")
+_ANSWERS = ("reply", "outcome")
 
 
 @dataclass(frozen=True)
-class Side:
+class _Side:
     """One of the two executions at its end; `delta` = best - baseline."""
 
     trials: int
@@ -29,8 +29,8 @@ class Difference:
     """`changed` of the `compared` trials after the baseline were decided otherwise: another
     configuration, another parent, or another verdict. `answers_live` were not in the recording."""
 
-    recorded: Side
-    replayed: Side
+    recorded: _Side
+    replayed: _Side
     compared: int
     changed: int
     first: str
@@ -55,8 +55,8 @@ def difference(
     """Compares two executions, and the journals that they left."""
     pairs = list(zip(recorded.trace[1:], replayed.trace[1:], strict=False))
     changed = [(a, b) for a, b in pairs if _decided(a) != _decided(b)]
-    held = {(e["kind"], e["key"], e["request"]) for e in before if e["kind"] in ANSWERS}
-    asked = [(e["kind"], e["key"], e["request"]) for e in after if e["kind"] in ANSWERS]
+    held = {(e["kind"], e["key"], e["request"]) for e in before if e["kind"] in _ANSWERS}
+    asked = [(e["kind"], e["key"], e["request"]) for e in after if e["kind"] in _ANSWERS]
     same = sum(question in held for question in asked)
     return Difference(
         recorded=_side(recorded),
@@ -95,10 +95,10 @@ def told_of(found: Difference) -> list[str]:
     ]
 
 
-def _side(loop: Loop) -> Side:
+def _side(loop: Loop) -> _Side:
     first = loop.trace[0].value if loop.trace else None
     best = None if loop.best is None else loop.best.value
-    return Side(
+    return _Side(
         trials=max(0, len(loop.trace) - 1),
         best=best,
         delta=None if best is None or first is None else best - first,

@@ -15,13 +15,13 @@ from bilevel.search.identity import identify
 from bilevel.tasks.base import Task
 from bilevel.view import nobody
 
-SESSION_CALLS = 4  # explore, critique, specify, generate
+_SESSION_CALLS = 4  # explore, critique, specify, generate
 # Prompts and replies, measured on trap and cpu_gpt with the scripted stand-in. Levels 1 and 1.5
 # also show what the task tells of itself, whose length is its own.
-CALL_TOKENS = (1340, 80)
-TUNER_TOKENS = (1450, 140)
-SESSION_TOKENS = {"interface": (4000, 500), "source": (6200, 500)}  # a call of level 2, by context
-ABOUT_TOKENS = 3130  # of cpu_gpt's, for a task that cannot be made here
+_CALL_TOKENS = (1340, 80)
+_TUNER_TOKENS = (1450, 140)
+_SESSION_TOKENS = {"interface": (4000, 500), "source": (6200, 500)}  # a call of level 2, by context
+_ABOUT_TOKENS = 3130  # of cpu_gpt's, for a task that cannot be made here
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     """Calls, and the tokens of their prompts and replies."""
     trials = steps = settings["search"]["trials"]
     baseline, proposer = settings["baseline"], settings["inner"].get("proposer") or {}
-    prompt, reply = CALL_TOKENS
-    about = ABOUT_TOKENS if source is None else source
+    prompt, reply = _CALL_TOKENS
+    about = _ABOUT_TOKENS if source is None else source
     prompt = baseline.get("tokens_a_call", prompt + about)
     extra = proposer.get("extra_tokens_a_trial", 0) * trials
     calls = round(trials * baseline.get("calls_a_trial", 1)) + extra // (prompt + reply)
@@ -94,11 +94,11 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
         if spec.get("attaching"):
-            sessions += SESSION_CALLS * max(0, steps - 1)
-            session = SESSION_TOKENS[spec["proposer"]["context"]]
+            sessions += _SESSION_CALLS * max(0, steps - 1)
+            session = _SESSION_TOKENS[spec["proposer"]["context"]]
         elif "temperature" in spec["proposer"]:
             tunings += max(0, steps - 1)
-    tuning = (TUNER_TOKENS[0] + about, TUNER_TOKENS[1])
+    tuning = (_TUNER_TOKENS[0] + about, _TUNER_TOKENS[1])
     kinds = ((calls, (prompt, reply)), (tunings, tuning), (sessions, session))
     tokens_in, tokens_out = (sum(count * tokens[way] for count, tokens in kinds) for way in (0, 1))
     return calls + tunings + sessions, tokens_in, tokens_out

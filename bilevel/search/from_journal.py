@@ -17,8 +17,8 @@ from bilevel.search.identity import completed, flat, identify
 from bilevel.tracking import NullTracker, Tracker
 
 Settings = dict[str, Any]
-COMMAND_TASK = "bilevel.tasks.CommandTask"
-ITS_OWN = ("task.", "llm.")
+_COMMAND_TASK = "bilevel.tasks.CommandTask"
+_ITS_OWN = ("task.", "llm.")
 
 
 def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
@@ -38,7 +38,7 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     """The settings a search was begun with; where it runs and is tracked comes from the overrides
     and from conf. Raises BadInput for an override that would make it another search."""
     entries = read(journal)
-    deciding = header(entries, journal)
+    deciding = _header(entries, journal)
     begun = _nested(deciding)
     arm, _, seed = journal.parent.name.rpartition("-seed")
     for override in overrides:
@@ -52,7 +52,7 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     settings = _today(conf, chosen, tuple(map(_added, overrides)))
     kept = {key: value for key, value in flat(settings) if is_free(begun, key)}
     made = _nested({**completed(deciding), **kept})
-    if made["task"]["_target_"] == COMMAND_TASK:
+    if made["task"]["_target_"] == _COMMAND_TASK:
         made["task"] = {**_script_name(entries), **made["task"]}
     made.pop(ROLE, None)  # that of the defaults
     made.update(study=journal.parent.parent.name, arm=arm, seed=int(seed), fresh=False)
@@ -84,7 +84,7 @@ def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> E
     return execution
 
 
-def header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
+def _header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
     """What decides the search. Raises JournalError where the journal does not begin with it."""
     if not entries or (entries[0]["kind"], entries[0]["key"]) != ("search", "header"):
         raise JournalError(f"{journal} does not begin with a search's header")
@@ -101,7 +101,7 @@ def _script_name(entries: Sequence[Data]) -> dict[str, str]:
 
 def _added(override: str) -> str:
     """The defaults of today are of another task and, it may be, without this model."""
-    return f"++{override.lstrip('+')}" if override.lstrip("+").startswith(ITS_OWN) else override
+    return f"++{override.lstrip('+')}" if override.lstrip("+").startswith(_ITS_OWN) else override
 
 
 @lru_cache(maxsize=64)

@@ -11,15 +11,15 @@ from bilevel.config.former_names import current
 from bilevel.errors import StudyMismatch, short
 from bilevel.space import canonical
 
-BEFORE = {
+_BEFORE = {
     "search.confirm_seeds": 0,
     "without": [],
     "rules.live": "hook",
     "rules.turn": "proposer",
 }
 """What decided a search that was begun before these settings were there."""
-INVENTOR = "outer.levels.inventor.proposer"
-BEFORE_OF_AN_INVENTOR = {f"{INVENTOR}.context": "source"}
+_INVENTOR = "outer.levels.inventor.proposer"
+_BEFORE_OF_AN_INVENTOR = {f"{_INVENTOR}.context": "source"}
 """The same, where there is a level 2."""
 
 
@@ -71,9 +71,9 @@ class Identity:
 def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
     """What decided a search, with what did so before it was a setting. That of level 2 comes behind
     the others, whose order is that of the levels."""
-    inventor = BEFORE_OF_AN_INVENTOR if f"{INVENTOR}._target_" in recorded else {}
+    inventor = _BEFORE_OF_AN_INVENTOR if f"{_INVENTOR}._target_" in recorded else {}
     later = {key: value for key, value in inventor.items() if key not in recorded}
-    return {**BEFORE, **recorded, **later}
+    return {**_BEFORE, **recorded, **later}
 
 
 def _told(deciding: Mapping[str, Any], key: str) -> str:

@@ -9,8 +9,8 @@ from bilevel import visible
 from bilevel.loop.loop import Loop
 from bilevel.trace import Trial
 
-MOVES_SHOWN = 3
-OUTER_CHARS = 160  # of what a level above says
+_MOVES_SHOWN = 3
+_OUTER_CHARS = 160  # of what a level above says
 
 
 class Progress:
@@ -58,7 +58,7 @@ class Progress:
         moves = ", ".join(sorted(f"{name} {way}" for name, way in trial.moves)) or (
             "no change" if trial.retest_of is None else f"re-test of {trial.retest_of}"
         )
-        if len(trial.moves) > MOVES_SHOWN:
+        if len(trial.moves) > _MOVES_SHOWN:
             moves = f"{len(trial.moves)} changes"
         failure = trial.outcome.failure
         value = f"{trial.value:.4f}" if trial.value is not None else str(failure and failure.kind)
@@ -73,4 +73,4 @@ def _above(trial: Trial) -> str:
     """What a level above said: told once its segment is over, and dated when it was said."""
     proposal, first = trial.proposal, trial.outcome.metrics.get("first_trial")
     at = "" if first is None else f", before trial {first:.0f}"
-    return f"{proposal.origin}{at}: {proposal.hypothesis[:OUTER_CHARS]}"
+    return f"{proposal.origin}{at}: {proposal.hypothesis[:_OUTER_CHARS]}"

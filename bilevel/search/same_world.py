@@ -12,7 +12,7 @@ from bilevel.errors import StudyMismatch, short
 from bilevel.journal import Data, Journal, projection
 from bilevel.tasks.base import Task
 
-SHOWN = 8  # changes that are told one by one
+_SHOWN = 8  # changes that are told one by one
 
 
 def keep(journal: Journal, task: Task, material: Data, search: str) -> None:
@@ -63,9 +63,9 @@ def _first_difference(before: str, now: str) -> str:
 
 
 def _told(search: str, changes: list[str]) -> str:
-    more = [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
+    more = [f"and {len(changes) - _SHOWN} more"] if len(changes) > _SHOWN else []
     return (
         f"what decides the outcomes of {search} has changed since it began "
-        f"({'; '.join([*changes[:SHOWN], *more])}): restore it and repeat the command, or begin "
+        f"({'; '.join([*changes[:_SHOWN], *more])}): restore it and repeat the command, or begin "
         "another search (another study name, or fresh=true to start over)"
     )

@@ -19,10 +19,10 @@ from bilevel.space import canonical
 from bilevel.statistics.power import detectable
 from bilevel.tasks.base import Task
 
-CONFIDENCE = 0.95
+_CONFIDENCE = 0.95
 NOISE_FILE = "noise.json"
-OF_A_TASK = ("task", "experiment", "arm", "results", "executor", "tracking")  # what may choose one
-TWO_RUNS = 1.96 * math.sqrt(2)  # sds, which two equal normal runs differ by in one case of twenty
+_OF_A_TASK = ("task", "experiment", "arm", "results", "executor", "tracking")  # what may choose one
+_TWO_RUNS = 1.96 * math.sqrt(2)  # sds, which two equal normal runs differ by in one case of twenty
 UNMEASURED_SD = 0.001  # of val_bpb, for whoever needs one before anything was measured
 
 
@@ -53,7 +53,7 @@ class Noise:
         better."""
         from scipy.stats import chi2
 
-        tail = (1 - CONFIDENCE) / 2
+        tail = (1 - _CONFIDENCE) / 2
         scaled = self.sd * math.sqrt(self.n - 1)
         low, high = (math.sqrt(float(chi2.ppf(q, self.n - 1))) for q in (1 - tail, tail))
         return scaled / low, scaled / high
@@ -107,7 +107,7 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
 def _command(settings: Mapping[str, Any]) -> str:
     """What measures the noise of the task that this command was given."""
     given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
-    named = [one for one in given if re.split(r"[.@=]", one.lstrip("+~"))[0] in OF_A_TASK]
+    named = [one for one in given if re.split(r"[.@=]", one.lstrip("+~"))[0] in _OF_A_TASK]
     return words(
         "python", "-m", "bilevel", "noise", *(named or [f"task={settings['task']['name']}"])
     )
@@ -134,7 +134,7 @@ def noise_told(settings: Mapping[str, Any], task: Task) -> str:
     return (
         f"Noise: runs that differ in nothing but their seed have a standard deviation of {sd:.2g} "
         f"in {metric} ({whence}). One difference in twenty between two such runs is larger than "
-        f"{TWO_RUNS * sd:.2g}, so do not read a smaller one, once seen, as an effect."
+        f"{_TWO_RUNS * sd:.2g}, so do not read a smaller one, once seen, as an effect."
     )
 
 

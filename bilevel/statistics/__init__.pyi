@@ -1,3 +1,6 @@
+from . import estimates as estimates
+from . import permutation as permutation
+from . import planning as planning
 from .estimates import Interval as Interval
 from .estimates import difference_interval as difference_interval
 from .estimates import hedges_g as hedges_g

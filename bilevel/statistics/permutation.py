@@ -11,11 +11,11 @@ from bilevel.statistics.power import DRAWN, best_choices, relabellings
 
 _SEED = 20_260_323
 _BATCH = 4096
-Sample = Sequence[float]
+_Sample = Sequence[float]
 
 
 @dataclass(frozen=True)
-class Test:
+class _Test:
     """A two-sided test; `relabellings` are all there are if `exact`, else a draw. `smallest_p` is
     the least these values could have given, had they fallen to the arms as unevenly as they can: a
     pair without a difference, or a tie, makes it larger."""
@@ -26,7 +26,7 @@ class Test:
     smallest_p: float
 
 
-def permutation_test(treated: Sample, control: Sample, *, paired: bool) -> Test | None:
+def permutation_test(treated: _Sample, control: _Sample, *, paired: bool) -> _Test | None:
     """An exact or drawn permutation test of equal means. Paired, the signs of the differences are
     flipped; else, labels are exchanged. None for fewer than two seeds."""
     if min(len(treated), len(control)) < 2:
@@ -34,8 +34,8 @@ def permutation_test(treated: Sample, control: Sample, *, paired: bool) -> Test 
     ways, exact = relabellings(len(treated), len(control), paired=paired)
     a, b = np.asarray(treated, float), np.asarray(control, float)
     if paired:
-        return Test(_flipped(a - b, exact), ways, exact, _smallest_flipped(a - b, ways))
-    return Test(_exchanged(a, b, exact), ways, exact, _smallest_exchanged(a, b, ways))
+        return _Test(_flipped(a - b, exact), ways, exact, _smallest_flipped(a - b, ways))
+    return _Test(_exchanged(a, b, exact), ways, exact, _smallest_exchanged(a, b, ways))
 
 
 def _flipped(apart: Any, exact: bool) -> float:

@@ -8,7 +8,7 @@ from statistics import fmean
 from bilevel.statistics.estimates import CONFIDENCE, FEWEST_SEEDS, spread
 from bilevel.statistics.power import ALPHA, seeds_for
 
-Sample = Sequence[float]
+_Sample = Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Seeds:
     reason: str = ""
 
 
-def seeds_needed(treated: Sample, control: Sample, *, paired: bool, tests: int) -> Seeds:
+def seeds_needed(treated: _Sample, control: _Sample, *, paired: bool, tests: int) -> Seeds:
     """The number of seeds an arm needed to find the difference with a power of 80 % by a
     permutation test at 5 %, corrected as Holm does the first of so many tests."""
     n, other = len(treated), len(control)

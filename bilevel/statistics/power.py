@@ -6,9 +6,9 @@ from collections.abc import Sequence
 ALPHA = 0.05
 POWER = 0.8
 EXACT_PAIRS = 20  # up to so many, every way to flip their signs is counted
-EXACT_LABELS = 2**14  # up to so many, every way to exchange labels is counted
+_EXACT_LABELS = 2**14  # up to so many, every way to exchange labels is counted
 DRAWN = 99_999  # of more, so many are drawn, and the observed one counts among them
-MOST_SEEDS = 100_000
+_MOST_SEEDS = 100_000
 _ONE_BY_ONE = 64  # from so many seeds on, more of them never have less power
 
 
@@ -17,7 +17,7 @@ def relabellings(n: int, n_control: int, *, paired: bool) -> tuple[int, bool]:
     if min(n, n_control) > EXACT_PAIRS:
         return DRAWN + 1, False
     ways = 2**n if paired else math.comb(n + n_control, n)
-    exact = paired or ways <= EXACT_LABELS
+    exact = paired or ways <= _EXACT_LABELS
     return (ways if exact else DRAWN + 1), exact
 
 
@@ -75,13 +75,13 @@ def seeds_for(effect: float, level: float, *, paired: bool) -> int | None:
             return seeds
     low, high = _ONE_BY_ONE - 1, _ONE_BY_ONE
     while not enough(high):
-        if high >= MOST_SEEDS:
+        if high >= _MOST_SEEDS:
             return None
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
-    return high if high <= MOST_SEEDS else None
+    return high if high <= _MOST_SEEDS else None
 
 
 def detectable(sd: float, seeds: int) -> float | None:

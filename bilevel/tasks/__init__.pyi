@@ -1,3 +1,6 @@
+from . import base as base
+from . import edits as edits
+from . import outline as outline
 from .autoresearch import Autoresearch as Autoresearch
 from .base import Task as Task
 from .command import CommandTask as CommandTask

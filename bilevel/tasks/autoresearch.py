@@ -28,18 +28,18 @@ from bilevel.tasks import constants
 from bilevel.tasks.command import CommandTask
 
 SCRIPT, EVALUATOR = "train.py", "prepare.py"
-FOR_UV = ("pyproject.toml", "uv.lock", ".python-version")  # copied where the checkout has them
-BATCHES = ("TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE")
-WINDOWS = "WINDOW_PATTERN"
-TIME_LEN = "MAX_SEQ_LEN"  # tokens in a sequence, a constant of the evaluator
-VARIABLE = "AUTORESEARCH"
-Checkout = Annotated[
+_FOR_UV = ("pyproject.toml", "uv.lock", ".python-version")  # copied where the checkout has them
+_BATCHES = ("TOTAL_BATCH_SIZE", "DEVICE_BATCH_SIZE")
+_WINDOWS = "WINDOW_PATTERN"
+_TIME_LEN = "MAX_SEQ_LEN"  # tokens in a sequence, a constant of the evaluator
+_VARIABLE = "AUTORESEARCH"
+_Checkout = Annotated[
     File,
-    Expected(f"the folder of a checkout, or its path in the environment variable {VARIABLE}"),
+    Expected(f"the folder of a checkout, or its path in the environment variable {_VARIABLE}"),
     FREE,
     NOT_WHERE_DRY,
 ]
-NOWHERE = "/no-checkout-given"
+_NOWHERE = "/no-checkout-given"
 
 
 class Autoresearch(CommandTask):
@@ -60,7 +60,7 @@ class Autoresearch(CommandTask):
         parameters: Parameters,
         locked: Words,
         limit_s: Seconds,
-        checkout: Checkout | None = None,
+        checkout: _Checkout | None = None,
         seed_calls: Words = ("manual_seed",),
         seed_names: Words = (),
         seed_variable: Variable = None,
@@ -70,7 +70,7 @@ class Autoresearch(CommandTask):
         script_text: str | None = None,
         time_len: int | None = None,
     ) -> None:
-        named = checkout or os.environ.get(VARIABLE) or NOWHERE
+        named = checkout or os.environ.get(_VARIABLE) or _NOWHERE
         self.checkout = Path(named).expanduser().absolute()
         self._kept_time_len = time_len
         if script_text is None:
@@ -85,7 +85,7 @@ class Autoresearch(CommandTask):
             parameters=parameters,
             locked=locked,
             limit_s=limit_s,
-            files=[EVALUATOR, *(f for f in FOR_UV if (self.checkout / f).exists()), *files],
+            files=[EVALUATOR, *(f for f in _FOR_UV if (self.checkout / f).exists()), *files],
             environment=environment,
             variables={
                 # the checkout's environment as it is: built once, by the user, not once a trial
@@ -153,7 +153,7 @@ class Autoresearch(CommandTask):
         if missing:
             raise TaskError(
                 f"{self.checkout} has no {' and no '.join(missing)}; give a checkout of "
-                f"karpathy/autoresearch as task.checkout=FOLDER or in the variable {VARIABLE}"
+                f"karpathy/autoresearch as task.checkout=FOLDER or in the variable {_VARIABLE}"
             )
 
     def _check_evaluator(self, folder: Path) -> None:
@@ -175,9 +175,9 @@ class Autoresearch(CommandTask):
         if self._kept_time_len is not None or not evaluator.exists():
             return self._kept_time_len
         source = evaluator.read_text()
-        if TIME_LEN not in constants.names(source):
+        if _TIME_LEN not in constants.names(source):
             return None
-        value = constants.read(source, [TIME_LEN], script=EVALUATOR)[TIME_LEN]
+        value = constants.read(source, [_TIME_LEN], script=EVALUATOR)[_TIME_LEN]
         return value if isinstance(value, int) else None
 
     def _fixed(self) -> dict[str, Any]:
@@ -192,14 +192,14 @@ class Autoresearch(CommandTask):
     def _other_constants(self, config: Config) -> dict[str, Any]:
         """Those that the checks read and that are no parameters."""
         present = constants.names(self._source)
-        wanted = [n for n in (*BATCHES, WINDOWS) if n in present and n not in config]
+        wanted = [n for n in (*_BATCHES, _WINDOWS) if n in present and n not in config]
         return constants.read(self._source, wanted, script=SCRIPT)
 
 
 def _bad_batches(values: Mapping[str, Any], time_len: int | None) -> str:
-    if time_len is None or any(name not in values for name in BATCHES):
+    if time_len is None or any(name not in values for name in _BATCHES):
         return ""
-    total, rows = (values[name] for name in BATCHES)
+    total, rows = (values[name] for name in _BATCHES)
     at_once = rows * time_len
     if total % at_once == 0:
         return ""
@@ -211,10 +211,10 @@ def _bad_batches(values: Mapping[str, Any], time_len: int | None) -> str:
 
 
 def _bad_windows(values: Mapping[str, Any]) -> str:
-    pattern = values.get(WINDOWS)
+    pattern = values.get(_WINDOWS)
     if pattern is None or (pattern and set(str(pattern).upper()) <= {"S", "L"}):
         return ""
-    return f"{WINDOWS}={pattern!r} is not made of S (short) and L (long), as in 'SSSL'"
+    return f"{_WINDOWS}={pattern!r} is not made of S (short) and L (long), as in 'SSSL'"
 
 
 def _sha256(path: Path) -> str:

@@ -39,12 +39,12 @@ from bilevel.trace import Objective, Outcome
 from bilevel.workers.job import WorkerJob, scrubbed_environment
 from bilevel.workers.pool import ForkedRunner
 
-OWN = ("script", "seed", "python")  # what a placeholder stands for besides a parameter
-UNBUFFERED = {"PYTHONUNBUFFERED": "1"}  # what a run that is stopped has printed is not lost
-Direction = Annotated[
+_OWN = ("script", "seed", "python")  # what a placeholder stands for besides a parameter
+_UNBUFFERED = {"PYTHONUNBUFFERED": "1"}  # what a run that is stopped has printed is not lost
+_Direction = Annotated[
     str, Predicate(("minimize", "maximize").__contains__), Expected("minimize or maximize")
 ]
-PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
 class CommandTask(ScriptTask):
@@ -72,7 +72,7 @@ class CommandTask(ScriptTask):
         parameters: Parameters,
         limit_s: Seconds,
         file: Annotated[File, FREE] | None = None,
-        direction: Direction = "minimize",
+        direction: _Direction = "minimize",
         metric_pattern: Pattern = None,
         locked: Words = (),
         files: Words = (),
@@ -106,7 +106,7 @@ class CommandTask(ScriptTask):
             parameters=parameters,
             locked=locked,
             objective=Objective(metric, direction),
-            runner=ForkedRunner(environment={**UNBUFFERED, **passed, **(variables or {})}),
+            runner=ForkedRunner(environment={**_UNBUFFERED, **passed, **(variables or {})}),
             limit_s=limit_s,
             cache=OutcomeCache() if cache else None,
             script_text=script_text,
@@ -117,10 +117,10 @@ class CommandTask(ScriptTask):
 
     def constants_among(self, parameters: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         """Raises ConfigError for a parameter that is neither in the file nor in the command."""
-        in_command = {m[1] for part in self._command for m in PLACEHOLDER.finditer(part)}
+        in_command = {m[1] for part in self._command for m in _PLACEHOLDER.finditer(part)}
         in_file = constants.names(self._source)
         for name in parameters:
-            if name in OWN:
+            if name in _OWN:
                 raise ConfigError(f"task.parameters.{name}: {{{name}}} has a meaning of its own")
             if name in in_file or (name in in_command and "baseline" in parameters[name]):
                 continue
@@ -176,7 +176,7 @@ class CommandTask(ScriptTask):
     def argv(self, config: Config, seed: int, python: str = sys.executable) -> list[str]:
         """The command with its placeholders filled. Raises ConfigError for an unknown one."""
         known = {n: _as_argument(value) for n, value in config.items()}
-        known |= dict(zip(OWN, (self._script.name, str(seed), python), strict=True))
+        known |= dict(zip(_OWN, (self._script.name, str(seed), python), strict=True))
 
         def fill(match: re.Match[str]) -> str:
             if match[1] is None:
@@ -188,7 +188,7 @@ class CommandTask(ScriptTask):
                 )
             return known[match[1]]
 
-        return [PLACEHOLDER.sub(fill, part) for part in self._command]
+        return [_PLACEHOLDER.sub(fill, part) for part in self._command]
 
     def facts(self) -> str:
         # paths are this machine's

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bilevel import syntax
 
-SHOWN_CHARS = 120
+_SHOWN_CHARS = 120
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def _mismatch(text: str, search: str, count: int) -> str:
             "once; add lines around it"
         )
     near = difflib.get_close_matches(first, [line.strip() for line in text.splitlines()], 1)
-    hint = f"; the nearest line is {near[0][:SHOWN_CHARS]!r}" if near else ""
+    hint = f"; the nearest line is {near[0][:_SHOWN_CHARS]!r}" if near else ""
     return (
-        f"its search text, which begins with {first[:SHOWN_CHARS]!r}, does not occur; copy whole "
+        f"its search text, which begins with {first[:_SHOWN_CHARS]!r}, does not occur; copy whole "
         f"lines with their indentation{hint}"
     )
 
@@ -54,7 +54,7 @@ def unparsable(text: str, name: str) -> str:
     try:
         syntax.parse(text, name)
     except SyntaxError as error:
-        line = (error.text or "").strip()[:SHOWN_CHARS]
+        line = (error.text or "").strip()[:_SHOWN_CHARS]
         return f"{name} does not parse: {error.msg}, line {error.lineno}: {line}"
     except (ValueError, RecursionError, MemoryError) as error:
         return f"{name} does not parse: {error}"

@@ -9,8 +9,8 @@ from typing import TypeVar
 T = TypeVar("T")
 WHOLE_BYTES = 16 * 2**20  # up to here all is read, and the time of writing says nothing
 SAMPLE_BYTES = 2**16
-SAMPLES = 16  # of a file, evenly spread
-SAMPLED_FILES = 64  # of a folder, evenly spread
+_SAMPLES = 16  # of a file, evenly spread
+_SAMPLED_FILES = 64  # of a folder, evenly spread
 NAMED_FILES = 64  # a folder with more of them is told as one
 
 
@@ -51,7 +51,7 @@ def _fingerprint(files: Sequence[tuple[str, Path]]) -> str:
     made = hashlib.sha256()
     for (name, _), state in zip(files, states, strict=True):
         made.update(f"{name} {state.st_size} {state.st_mtime_ns}\n".encode())
-    for _, path in _spread(files, SAMPLED_FILES):
+    for _, path in _spread(files, _SAMPLED_FILES):
         for sample in _samples(path):
             made.update(sample)
     return f"{size:,} bytes, by size, time of writing and samples {made.hexdigest()[:16]}"
@@ -60,7 +60,7 @@ def _fingerprint(files: Sequence[tuple[str, Path]]) -> str:
 def _samples(path: Path) -> Iterator[bytes]:
     starts = range(0, max(1, path.stat().st_size), SAMPLE_BYTES)
     with path.open("rb") as file:
-        for start in _spread(starts, SAMPLES):
+        for start in _spread(starts, _SAMPLES):
             file.seek(start)
             yield file.read(SAMPLE_BYTES)
 

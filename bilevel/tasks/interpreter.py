@@ -13,11 +13,11 @@ from bilevel.errors import TaskError
 from bilevel.tasks import constants
 
 _log = logging.getLogger(__name__)
-PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
-PROBE_S = 60.0
+_PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
+_PROBE_S = 60.0
 # What computes is compared wherever it is installed, whoever imports it.
-NUMERICS = ("torch", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "tensorflow", "triton")
-PROBE = """
+_NUMERICS = ("torch", "numpy", "scipy", "scikit-learn", "jax", "jaxlib", "tensorflow", "triton")
+_PROBE = """
 import json, platform, sys
 from importlib import metadata
 imported, always = json.loads(sys.argv[1])
@@ -48,7 +48,7 @@ def run_by(argv: Sequence[str], script: str, source: str, path: str | None) -> s
     """The Python that this command runs its script with, or None where it is not to be seen: it is
     a word of the command, or what its program, or the script itself, names in its first line."""
     for word in argv:
-        if PYTHON.fullmatch(Path(word).name):
+        if _PYTHON.fullmatch(Path(word).name):
             return shutil.which(word, path=path)
     if Path(argv[0]).name == script:
         return _of_first_line(source.partition("\n")[0], path)
@@ -61,7 +61,7 @@ def run_by(argv: Sequence[str], script: str, source: str, path: str | None) -> s
 
 def _of_first_line(line: str, path: str | None) -> str | None:
     words = line[2:].split() if line.startswith("#!") else []
-    named = [word for word in words if PYTHON.fullmatch(Path(word).name)]
+    named = [word for word in words if _PYTHON.fullmatch(Path(word).name)]
     return shutil.which(named[0], path=path) if named else None
 
 
@@ -87,10 +87,10 @@ def versions(
 ) -> dict[str, str]:
     """Of this Python, of the packages in it that are imported, and of those that compute. One that
     cannot be asked is said, and compared with nothing."""
-    asked = [python, "-c", PROBE, json.dumps([list(imported), NUMERICS])]
+    asked = [python, "-c", _PROBE, json.dumps([list(imported), _NUMERICS])]
     try:
         answer = subprocess.run(
-            asked, env=dict(environment), cwd="/", capture_output=True, timeout=PROBE_S, check=True
+            asked, env=dict(environment), cwd="/", capture_output=True, timeout=_PROBE_S, check=True
         )
         found: dict[str, str] = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:

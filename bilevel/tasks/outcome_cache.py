@@ -16,10 +16,10 @@ from bilevel.space import canonical
 from bilevel.trace import FailureKind, Outcome
 
 logger = logging.getLogger(__name__)
-SETTLED = {None, FailureKind.DIVERGENCE}  # a crash or a timeout may end otherwise another time
+_SETTLED = {None, FailureKind.DIVERGENCE}  # a crash or a timeout may end otherwise another time
 
 
-def cache_root() -> Path:
+def _cache_root() -> Path:
     """The user's cache folder for this project; the variable BILEVEL_CACHE moves it."""
     named = os.environ.get("BILEVEL_CACHE")
     return Path(named) if named else user_cache_path("bilevel")
@@ -30,7 +30,7 @@ class OutcomeCache:
     effective configuration, seed, budget and numerics."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self._root = (root or cache_root()) / "outcomes"
+        self._root = (root or _cache_root()) / "outcomes"
         self._told = False
 
     def get(self, identity: Mapping[str, Any]) -> Outcome | None:
@@ -48,7 +48,7 @@ class OutcomeCache:
         """Whole or not at all, so that two searches can write at once; a cache that cannot be
         written costs later trials their answer, never this one its outcome."""
         kind = outcome.failure.kind if outcome.failure else None
-        if kind not in SETTLED:
+        if kind not in _SETTLED:
             return
         place = self._place(identity)
         try:

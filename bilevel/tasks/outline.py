@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator
 
 from bilevel import syntax
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Lines = tuple[int, int]  # the first and the last of them, counted from one
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_Lines = tuple[int, int]  # the first and the last of them, counted from one
 
 
 def outline(source: str, constants: Collection[str] = ()) -> str:
@@ -32,7 +32,7 @@ def outline(source: str, constants: Collection[str] = ()) -> str:
     return _tidy([line for line in lines if line is not None])
 
 
-def _assigned(tree: ast.Module, constants: Collection[str]) -> Iterator[Lines]:
+def _assigned(tree: ast.Module, constants: Collection[str]) -> Iterator[_Lines]:
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else []
         targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
@@ -47,10 +47,10 @@ def _given(tree: ast.Module, constants: set[str]) -> set[str]:
     return {ast.unparse(call.func).rpartition(".")[2] for call in used}
 
 
-def _spare(node: ast.AST, constants: set[str], given: set[str]) -> Iterator[Lines]:
+def _spare(node: ast.AST, constants: set[str], given: set[str]) -> Iterator[_Lines]:
     """The bodies that can be left out, without their docstrings."""
     for part in ast.iter_child_nodes(node):
-        if not isinstance(part, Function):
+        if not isinstance(part, _Function):
             yield from _spare(part, constants, given)
             continue
         made = isinstance(node, ast.ClassDef) and part.name == "__init__" and node.name in given

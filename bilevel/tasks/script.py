@@ -22,7 +22,7 @@ from bilevel.trace import Failure, FailureKind, Objective, Outcome, Proposal, Tr
 from bilevel.view import About
 from bilevel.workers.job import Finished, Runner, WorkerJob
 
-FAILED_OUTPUT_CHARS = 4000
+_FAILED_OUTPUT_CHARS = 4000
 
 
 class ScriptTask(Task):
@@ -166,7 +166,7 @@ class ScriptTask(Task):
         found = {n: v for n, v in single(numbers(finished.output)).items() if n != name}
         notes = {f"{self._script.name}.diff": self._diff(text)}
         if problem is not None:
-            notes["output.txt"] = finished.output[-FAILED_OUTPUT_CHARS:]
+            notes["output.txt"] = finished.output[-_FAILED_OUTPUT_CHARS:]
         modelled_s = found.pop("modelled_seconds", None)
         timing = {n: v for n, v in found.items() if n.endswith("_seconds") or n.startswith("peak")}
         same = {n: v for n, v in found.items() if n not in timing}

@@ -8,7 +8,7 @@ from bilevel.errors import ConfigError
 from bilevel.tasks import constants
 from bilevel.tasks.constants import Spot
 
-WITHOUT = "(every trial then runs on the script's own seed)"
+_WITHOUT = "(every trial then runs on the script's own seed)"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _of_call(function: str, nodes: Sequence[ast.AST], script: str) -> list[ast.e
     raise ConfigError(
         f"task.seed_calls: {script} never calls {function} with one whole number written out, as "
         f"in {function}(42) or {function}(42 + rank){_instead(given)}; name the functions that "
-        f"seed it, or turn this off with task.seed_calls=[] {WITHOUT}"
+        f"seed it, or turn this off with task.seed_calls=[] {_WITHOUT}"
     )
 
 
@@ -91,7 +91,7 @@ def _of_name(name: str, nodes: Sequence[ast.AST], script: str) -> list[ast.expr]
     raise ConfigError(
         f"task.seed_names: {script} nowhere gives {name} a whole number that is written out, as in "
         f"{name} = 42 or run({name}=42); name what holds its seed, or turn this off with "
-        f"task.seed_names=[] {WITHOUT}"
+        f"task.seed_names=[] {_WITHOUT}"
     )
 
 

@@ -9,18 +9,18 @@ from bilevel.errors import ConfigError
 from bilevel.trace import Failure, FailureKind
 from bilevel.workers.job import LOG_LIMIT_BYTES, Finished
 
-LINE = re.compile(r"^\s*([A-Za-z_]\w*):\s+(\S+)\s*$")
-GAVE_UP = re.compile(r"^FAIL\b|\sFAIL$")  # the second after a progress line that was not ended
-NO_MEMORY = (
+_LINE = re.compile(r"^\s*([A-Za-z_]\w*):\s+(\S+)\s*$")
+_GAVE_UP = re.compile(r"^FAIL\b|\sFAIL$")  # the second after a progress line that was not ended
+_NO_MEMORY = (
     "out of memory",
     "MemoryError",
     "can't allocate memory",
     "Cannot allocate memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
-NO_DISK = ("No space left on device", "Read-only file system", "Disk quota exceeded")
-KILLED = 128 + signal.SIGKILL  # the exit code of a shell or of uv whose own child was killed
-SHOWN_CHARS = 300
+_NO_DISK = ("No space left on device", "Read-only file system", "Disk quota exceeded")
+_KILLED = 128 + signal.SIGKILL  # the exit code of a shell or of uv whose own child was killed
+_SHOWN_CHARS = 300
 
 
 class Metric:
@@ -74,7 +74,7 @@ def numbers(output: str) -> dict[str, list[float]]:
     """Every `name: number` line, by name, in order."""
     found: dict[str, list[float]] = {}
     for line in _lines(output):
-        match = LINE.match(line)
+        match = _LINE.match(line)
         if match and (value := _number(match[2])) is not None:
             found.setdefault(match[1], []).append(value)
     return found
@@ -87,12 +87,12 @@ def single(values: Mapping[str, list[float]]) -> dict[str, float]:
 
 def last_line(output: str) -> str:
     lines = _lines(output)
-    return lines[-1].strip()[-SHOWN_CHARS:] if lines else "it printed nothing"
+    return lines[-1].strip()[-_SHOWN_CHARS:] if lines else "it printed nothing"
 
 
 def no_disk(finished: Finished) -> bool:
     """Whether a run ended because nothing could be written, which is not the script's fault."""
-    return bool(finished.exit_code) and any(sign in last_line(finished.output) for sign in NO_DISK)
+    return bool(finished.exit_code) and any(sign in last_line(finished.output) for sign in _NO_DISK)
 
 
 def failure(finished: Finished, metric: Metric, limit_s: float) -> Failure | None:
@@ -109,13 +109,13 @@ def _bad_end(finished: Finished) -> Failure | None:
     if not finished.exit_code and not finished.signal:
         return None
     said = last_line(finished.output)
-    if any(sign in finished.output for sign in NO_MEMORY):
+    if any(sign in finished.output for sign in _NO_MEMORY):
         return Failure(FailureKind.OUT_OF_MEMORY, said)
-    if finished.signal == signal.SIGKILL or finished.exit_code == KILLED:
+    if finished.signal == signal.SIGKILL or finished.exit_code == _KILLED:
         return Failure(FailureKind.OUT_OF_MEMORY, "killed, probably by the kernel")
     if finished.signal:
         return Failure(FailureKind.CRASH, f"killed by signal {finished.signal}: {said}")
-    if any(GAVE_UP.search(line.strip()) for line in _lines(finished.output)):
+    if any(_GAVE_UP.search(line.strip()) for line in _lines(finished.output)):
         return Failure(FailureKind.DIVERGENCE, said)
     return Failure(FailureKind.CRASH, f"exit code {finished.exit_code}: {said}")
 

@@ -13,7 +13,7 @@ from bilevel.tasks.base import Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import About
 
-Numbers = Mapping[str, float]
+_Numbers = Mapping[str, float]
 
 
 class Crash(Exception):
@@ -21,10 +21,10 @@ class Crash(Exception):
 
 
 @dataclass(frozen=True)
-class Landscape:
+class _Landscape:
     """`value` is noise-free and has its minimum at `optimum` (parameters left out: baseline)."""
 
-    value: Callable[[Numbers], float]
+    value: Callable[[_Numbers], float]
     noise_sd: float
     optimum: Mapping[str, float | str]
 
@@ -34,7 +34,7 @@ def _bowl(x: float, best: float, weight: float) -> float:
     return weight * math.log2(max(x, 1e-12) / best) ** 2
 
 
-def _idle(at: Numbers) -> float:
+def _idle(at: _Numbers) -> float:
     """Knobs that matter little, so that a search has somewhere to get lost."""
     return (
         _bowl(at["EMBEDDING_LR"], 0.5, 0.002)
@@ -55,7 +55,7 @@ def _batch(doublings: float) -> float:
     return known[int(doublings)] if doublings <= 1 else 0.06 * doublings
 
 
-def _trap(at: Numbers) -> float:
+def _trap(at: _Numbers) -> float:
     if at["DEVICE_BATCH_SIZE"] > 128:
         raise Crash("CUDA out of memory: DEVICE_BATCH_SIZE above 128")
     decay = -0.008 * min(2.0, math.log2(0.2 / max(at["WEIGHT_DECAY"], 0.05)))
@@ -63,21 +63,21 @@ def _trap(at: Numbers) -> float:
     return 1.1 + batch + decay + _bowl(at["MATRIX_LR"], 0.05, 0.003) + _idle(at)
 
 
-def _interaction(at: Numbers) -> float:
+def _interaction(at: _Numbers) -> float:
     """A bent ridge: batch and learning rate help only when they move together."""
     batch = math.log2(at["TOTAL_BATCH_SIZE"]) - 19
     rate = math.log2(at["MATRIX_LR"] / 0.04)
     return 1.1 + 0.03 * (rate - batch) ** 2 + 0.005 * (batch + 2) ** 2 + _idle(at)
 
 
-def _plateau(at: Numbers) -> float:
+def _plateau(at: _Numbers) -> float:
     """Flat around the baseline; the basin is two doublings away in one parameter."""
     rate = math.log2(at["UNEMBEDDING_LR"] / 0.004)
     basin = -0.08 * math.exp(-((rate - 2.5) ** 2) / 0.5)
     return 1.1 + basin + 0.02 * (math.log2(at["TOTAL_BATCH_SIZE"]) > 20)
 
 
-def _noisy(at: Numbers) -> float:
+def _noisy(at: _Numbers) -> float:
     """Real effects of the size of the noise."""
     batch = math.log2(at["TOTAL_BATCH_SIZE"]) - 19
     return 1.1 + 0.004 * (batch + 1) ** 2 + _bowl(at["MATRIX_LR"], 0.06, 0.01) + _idle(at)
@@ -93,26 +93,26 @@ _IDLE_OPTIMUM: dict[str, float | str] = {
     "WINDOW_PATTERN": "SSSS",
 }
 
-LANDSCAPES: Mapping[str, Landscape] = {
-    "trap": Landscape(
+LANDSCAPES: Mapping[str, _Landscape] = {
+    "trap": _Landscape(
         _trap,
         0.0009,
         {**_IDLE_OPTIMUM, "TOTAL_BATCH_SIZE": 2**17, "WEIGHT_DECAY": 0.05, "MATRIX_LR": 0.05},
     ),
-    "interaction": Landscape(
+    "interaction": _Landscape(
         _interaction, 0.0009, {**_IDLE_OPTIMUM, "TOTAL_BATCH_SIZE": 2**17, "MATRIX_LR": 0.01}
     ),
-    "plateau": Landscape(_plateau, 0.0009, {"UNEMBEDDING_LR": 0.004 * 2**2.5}),
-    "noisy": Landscape(
+    "plateau": _Landscape(_plateau, 0.0009, {"UNEMBEDDING_LR": 0.004 * 2**2.5}),
+    "noisy": _Landscape(
         _noisy, 0.0065, {**_IDLE_OPTIMUM, "TOTAL_BATCH_SIZE": 2**18, "MATRIX_LR": 0.06}
     ),
 }
 
-WINDOWS = ("SSSL", "SSSS", "SSLL", "SLSL", "LLLL")
+_WINDOWS = ("SSSL", "SSSS", "SSLL", "SLSL", "LLLL")
 
 PARAMETERS: tuple[Parameter, ...] = (
     PowerOfTwo("HEAD_DIM", 32, 256, 128),
-    Choice("WINDOW_PATTERN", WINDOWS, "SSSL"),
+    Choice("WINDOW_PATTERN", _WINDOWS, "SSSL"),
     PowerOfTwo("TOTAL_BATCH_SIZE", 2**15, 2**22, 2**19),
     Float("EMBEDDING_LR", 0.01, 2.0, 0.6, log=True),
     Float("UNEMBEDDING_LR", 0.0005, 0.05, 0.004, log=True),
@@ -155,7 +155,7 @@ class Surrogate(Task):
     def exact(self, config: Config) -> float:
         """The noise-free value. Raises Crash inside a crash region."""
         numbers = {n: float(v) for n, v in config.items() if isinstance(v, int | float)}
-        numbers["WINDOW_PATTERN"] = float(WINDOWS.index(str(config["WINDOW_PATTERN"])))
+        numbers["WINDOW_PATTERN"] = float(_WINDOWS.index(str(config["WINDOW_PATTERN"])))
         return self._landscape.value(numbers)
 
     def describe(self) -> About:

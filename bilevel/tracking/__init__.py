@@ -46,29 +46,6 @@ that was cut off is written anew, and no metric is logged twice at a step.
 Importing this package does not import mlflow; opening a store does.
 """
 
-from bilevel.tracking.bulk import BulkTracker
-from bilevel.tracking.location import DEFAULT_URI, deep_link, resolve, ui_command
-from bilevel.tracking.records import (
-    CallRecord,
-    MechanismRecord,
-    NullTracker,
-    SearchInfo,
-    Tracker,
-    TrialRecord,
-)
-from bilevel.tracking.tracker import MlflowTracker
+import lazy_loader
 
-__all__ = [
-    "DEFAULT_URI",
-    "BulkTracker",
-    "CallRecord",
-    "MechanismRecord",
-    "MlflowTracker",
-    "NullTracker",
-    "SearchInfo",
-    "Tracker",
-    "TrialRecord",
-    "deep_link",
-    "resolve",
-    "ui_command",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,20 +16,20 @@ from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, Tr
 from bilevel.tracking.settings_tag import packed
 
 VALUE = "value"  # the one name for comparing, whatever the task calls its metric
-BEST = f"best_{VALUE}"
+_BEST = f"best_{VALUE}"
 FORMERLY = "val_bpb"  # that name in runs of earlier versions
 DELTA = "delta"
-ACTING = ("decision", "prompt")  # effects of a hook call that changed something
+_ACTING = ("decision", "prompt")  # effects of a hook call that changed something
 STEP_MARK = "trial"  # logged with every step of a search: tells which steps are there
 _TAG_CHARS = 500
 _PARAM_CHARS = 6000
 _NAME_CHARS = 80
 
-Metrics = dict[str, float]
-Tags = dict[str, str]
+_Metrics = dict[str, float]
+_Tags = dict[str, str]
 
 
-def common_tags(info: SearchInfo) -> Tags:
+def common_tags(info: SearchInfo) -> _Tags:
     """The tags that every run of a search has."""
     tags = {
         "study": info.study,
@@ -41,7 +41,7 @@ def common_tags(info: SearchInfo) -> Tags:
     return tags | ({"stand_in": "true"} if info.stand_in else {})
 
 
-def search_tags(info: SearchInfo) -> Tags:
+def search_tags(info: SearchInfo) -> _Tags:
     optional = {
         "model": _cut(info.model, _TAG_CHARS),
         "task_settings": packed(info.task_settings),
@@ -79,7 +79,7 @@ def spent_s(record: TrialRecord) -> float:
     return asked_s + max(0.0, record.trial.outcome.clock.get("wall_s", 0.0))
 
 
-def trial_tags(record: TrialRecord, objective: Objective) -> Tags:
+def trial_tags(record: TrialRecord, objective: Objective) -> _Tags:
     """`moves` is a JSON list of [parameter, direction], `acted` one of [mechanism, hook, effect],
     for the hook calls that changed a decision or a prompt: what the report counts."""
     trial = record.trial
@@ -106,11 +106,11 @@ def trial_tags(record: TrialRecord, objective: Objective) -> Tags:
 
 def _acted(hooks: Sequence[Mapping[str, Any]]) -> str:
     told = {(row["mechanism"], row["hook"], row["effect"]) for row in hooks
-            if row.get("effect") in ACTING}  # fmt: skip
+            if row.get("effect") in _ACTING}  # fmt: skip
     return json.dumps(sorted(map(list, told))) if told else ""
 
 
-def _research_tags(mechanism: Invention | None) -> Tags:
+def _research_tags(mechanism: Invention | None) -> _Tags:
     if not mechanism:
         return {}
     return {
@@ -140,17 +140,17 @@ def _digest(value: Value | Any) -> str:
     return f"sha256 {hashlib.sha256(text.encode()).hexdigest()}, {len(text)} characters"
 
 
-def trial_metrics(record: TrialRecord, objective: Objective) -> Metrics:
+def trial_metrics(record: TrialRecord, objective: Objective) -> _Metrics:
     """The trial's own numbers. Here `delta` = value - baseline, so that the lowest `delta` among
     a search's kept trials is the `delta` of the search. Numbers that are not finite are left out.
     """
     return finite(_metrics(record, objective))
 
 
-def _metrics(record: TrialRecord, objective: Objective) -> Metrics:
+def _metrics(record: TrialRecord, objective: Objective) -> _Metrics:
     """By the names that the task gave them."""
     trial = record.trial
-    found: Metrics = dict(trial.outcome.metrics)
+    found: _Metrics = dict(trial.outcome.metrics)
     found |= {f"cost/{name}": amount for name, amount in trial.outcome.cost.items()}
     found |= {f"clock/{name}": amount for name, amount in trial.outcome.clock.items()}
     if record.calls:
@@ -160,11 +160,11 @@ def _metrics(record: TrialRecord, objective: Objective) -> Metrics:
     return found | _difference(trial.value, record.baseline)
 
 
-def search_metrics(record: TrialRecord, objective: Objective) -> Metrics:
+def search_metrics(record: TrialRecord, objective: Objective) -> _Metrics:
     """The search as it stands after a trial: one point of each of its curves."""
-    found: Metrics = {**record.totals, STEP_MARK: float(record.trial.number)}
+    found: _Metrics = {**record.totals, STEP_MARK: float(record.trial.number)}
     found |= _named(record.trial.value, VALUE, objective.metric)
-    found |= _named(record.best, BEST, f"best_{objective.metric}")
+    found |= _named(record.best, _BEST, f"best_{objective.metric}")
     found |= _difference(record.best, record.baseline)
     return finite(found)
 
@@ -217,7 +217,7 @@ def mechanism_name(record: MechanismRecord) -> str:
     return f"mechanism {_cut(record.name, _NAME_CHARS)}"
 
 
-def mechanism_tags(record: MechanismRecord) -> Tags:
+def mechanism_tags(record: MechanismRecord) -> _Tags:
     """`hook_calls` and `digest` tell whether the run says already what there is to say."""
     said = {
         "state": record.state,
@@ -241,7 +241,7 @@ def hook_calls(record: MechanismRecord) -> int:
     return sum(record.counts.values())
 
 
-def mechanism_metrics(record: MechanismRecord) -> Metrics:
+def mechanism_metrics(record: MechanismRecord) -> _Metrics:
     """How often each hook did what so far, and what its trials and the proposer's came to."""
     counts = {f"hook/{name}": float(count) for name, count in record.counts.items()}
     return finite(counts | {f"credit/{name}": number for name, number in record.credit.items()})
@@ -281,15 +281,15 @@ def _conversation(call: CallRecord) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _named(value: float | None, *names: str) -> Metrics:
+def _named(value: float | None, *names: str) -> _Metrics:
     return {} if value is None else dict.fromkeys(names, value)
 
 
-def _difference(value: float | None, baseline: float | None) -> Metrics:
+def _difference(value: float | None, baseline: float | None) -> _Metrics:
     return {} if value is None or baseline is None else {DELTA: value - baseline}
 
 
-def finite(metrics: Mapping[str, float]) -> Metrics:
+def finite(metrics: Mapping[str, float]) -> _Metrics:
     """Without what a metric cannot say: NaN and infinities; by names that MLflow takes."""
     return {key(name): float(value) for name, value in metrics.items() if math.isfinite(value)}
 

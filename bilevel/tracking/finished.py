@@ -13,7 +13,7 @@ from bilevel.config.options import line
 from bilevel.journal import JOURNAL
 from bilevel.tracking.location import local_path, resolve
 
-MARK = "tracked"  # names the store
+_MARK = "tracked"  # names the store
 _HELD = (
     "SELECT 1 FROM tags JOIN runs USING (run_uuid) "
     "WHERE key = 'search_id' AND value = ? AND lifecycle_stage = 'active'"
@@ -22,13 +22,13 @@ _HELD = (
 
 def mark_tracked(folder: Path, uri: str) -> None:
     """Remembers that this store holds the whole of the finished search in this folder."""
-    (folder / MARK).write_text(_digest(uri))
+    (folder / _MARK).write_text(_digest(uri))
 
 
 def is_tracked(folder: Path, uri: str) -> bool:
     """Whether nothing of the search is left to write there. A local database is asked whether it
     still holds it, of any other store that is believed."""
-    mark = folder / MARK
+    mark = folder / _MARK
     if not mark.exists() or mark.read_text() != _digest(uri):
         return False
     database = local_path(resolve(uri))

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable
 
 LONGEST = 250  # characters of a metric's or a parameter's name
-LONGEST_FILE = 120  # of a file's: a name has 255 bytes, and a letter up to four
-LONGEST_SUFFIX = 10
+_LONGEST_FILE = 120  # of a file's: a name has 255 bytes, and a letter up to four
+_LONGEST_SUFFIX = 10
 TAG = "names"  # of a run: JSON, name in MLflow -> what it was called
 _TAG_CHARS = 5000
 _REFUSED = re.compile(r"[^/\w.\- :]")
@@ -41,12 +41,12 @@ def renamed(names: Iterable[str]) -> dict[str, str]:
 def file_name(name: str) -> str:
     """A file name of this name, whole or, where it is too long, its ends and a digest."""
     safe = _UNSAFE.sub("_", name).strip("._") or "text"
-    if len(safe) <= LONGEST_FILE:
+    if len(safe) <= _LONGEST_FILE:
         return safe
     stem, suffix = posixpath.splitext(safe)
-    if len(suffix) > LONGEST_SUFFIX:
+    if len(suffix) > _LONGEST_SUFFIX:
         stem, suffix = safe, ""
-    return _marked(stem, name, LONGEST_FILE - len(suffix)) + suffix
+    return _marked(stem, name, _LONGEST_FILE - len(suffix)) + suffix
 
 
 def _marked(plain: str, name: str, longest: int) -> str:

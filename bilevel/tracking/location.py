@@ -14,7 +14,7 @@ from bilevel.errors import TrackingError
 
 DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
 REMEDY = "choose another store with tracking.uri=... or run without one: tracking=none"
-UI_ADDRESS = "http://127.0.0.1:5000"
+_UI_ADDRESS = "http://127.0.0.1:5000"
 VIEW_KEY = "searches"  # the name under which the searches' view is stored with the experiment
 _PROBE_S = 5.0
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -141,7 +141,7 @@ def _python() -> str:
     return shlex.quote(str(here))
 
 
-def deep_link(uri: str, experiment_id: str, address: str = UI_ADDRESS) -> str:
+def deep_link(uri: str, experiment_id: str, address: str = _UI_ADDRESS) -> str:
     """The page of a study's searches: filtered, grouped by arm, as charts.
 
     What to filter, group and draw is stored with the experiment (`view.py`); without the
@@ -152,7 +152,7 @@ def deep_link(uri: str, experiment_id: str, address: str = UI_ADDRESS) -> str:
     return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 
-def run_link(uri: str, experiment_id: str, run_id: str, address: str = UI_ADDRESS) -> str:
+def run_link(uri: str, experiment_id: str, run_id: str, address: str = _UI_ADDRESS) -> str:
     """The page of one run's artifacts."""
     base = uri.rstrip("/") if uri.startswith("http") else address
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}/artifacts"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from bilevel.trace import Objective, Trial
 
-ENDINGS = ("done", "failed", "exhausted")  # how a search can end, in the words of `Tracker.end`
+_ENDINGS = ("done", "failed", "exhausted")  # how a search can end, in the words of `Tracker.end`
 
 
 class CallRecord(Protocol):
@@ -180,5 +180,5 @@ class NullTracker:
 
 
 def check_ending(status: str) -> None:
-    if status not in ENDINGS:
-        raise ValueError(f"status={status!r}: expected one of {', '.join(ENDINGS)}")
+    if status not in _ENDINGS:
+        raise ValueError(f"status={status!r}: expected one of {', '.join(_ENDINGS)}")

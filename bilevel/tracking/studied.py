@@ -9,16 +9,16 @@ from bilevel.tracking.location import shown
 from bilevel.tracking.records import Run
 from bilevel.tracking.store import Store
 
-Curves = Mapping[str, Mapping[int, float]]  # metric -> value by trial
-CURVES = ("tokens", "modelled_s")
-TAGS = frozenset((
+_Curves = Mapping[str, Mapping[int, float]]  # metric -> value by trial
+_CURVES = ("tokens", "modelled_s")
+_TAGS = frozenset((
     "kind", "superseded", "arm", "seed", "llm", "task", "stand_in", "metric", "direction", "ended",
     "level", "trial", "decision", "moves", "retest_of", "origin", "acted", "label",
     "mechanism", "carrier", "state", "domain", "domain_in_prompt", "admitted", "attempts",
     "problem", "mlflow.parentRunId", "fingerprint", "model", "task_settings", "dependent_seeds",
     "prompts", "stand_in_version", "noise_told", "role", "failure",
 ))  # fmt: skip
-METRICS = (
+_METRICS = (
     "value", "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s",
     "first_trial",
     "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/", "credit/",
@@ -33,7 +33,7 @@ class Tracked:
 
     run: Run
     children: Mapping[str, Sequence[Run]]
-    curves: Curves
+    curves: _Curves
 
     def of(self, kind: str) -> Sequence[Run]:
         return self.children.get(kind, ())
@@ -51,7 +51,7 @@ def read_study(store: Store, experiment: str) -> list[Tracked]:
         Tracked(
             run,
             children[run.run_id],
-            {name: curves.get((run.run_id, name), {}) for name in CURVES},
+            {name: curves.get((run.run_id, name), {}) for name in _CURVES},
         )
         for run in runs
         if run.tags.get("kind") == "search" and run.tags.get("superseded") == "false"
@@ -60,8 +60,8 @@ def read_study(store: Store, experiment: str) -> list[Tracked]:
 
 def _named(run: Run) -> Run:
     """The run with what a report reads of it, as `tables.py` has it."""
-    exact, begins = set(METRICS), tuple(name for name in METRICS if name.endswith("/"))
-    tags = {name: text for name, text in run.tags.items() if name in TAGS}
+    exact, begins = set(_METRICS), tuple(name for name in _METRICS if name.endswith("/"))
+    tags = {name: text for name, text in run.tags.items() if name in _TAGS}
     metrics = {n: v for n, v in run.metrics.items() if n in exact or n.startswith(begins)}
     return replace(run, tags=tags, metrics=metrics)
 
@@ -78,7 +78,7 @@ def _picture(
         except LookupError as reason:
             _log.warning("tracking: %s: read run by run, since %s", shown(store.uri), reason)
         else:
-            return tables.runs(TAGS, METRICS), tables.curves(CURVES)
+            return tables.runs(_TAGS, _METRICS), tables.curves(_CURVES)
     runs = [_named(run) for run in store.runs(experiment, "")]
     searches = [run.run_id for run in runs if run.tags.get("kind") == "search"]
-    return runs, {(one, name): store.curve(one, name) for one in searches for name in CURVES}
+    return runs, {(one, name): store.curve(one, name) for one in searches for name in _CURVES}

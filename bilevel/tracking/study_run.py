@@ -6,7 +6,7 @@ from pathlib import Path
 from bilevel.tracking.content import finite
 from bilevel.tracking.store import Store
 
-KIND = "study"
+_KIND = "study"
 
 
 def keep(
@@ -18,9 +18,9 @@ def keep(
     tags: Mapping[str, str],
 ) -> str:
     """The run's id. A study has one such run: a later report brings it up to date."""
-    found = store.runs(experiment, f"tags.kind = '{KIND}'")
+    found = store.runs(experiment, f"tags.kind = '{_KIND}'")
     name = f"report of {study}"
-    run_id = found[-1].run_id if found else store.create(experiment, name, {"kind": KIND})
+    run_id = found[-1].run_id if found else store.create(experiment, name, {"kind": _KIND})
     store.status(run_id, "RUNNING")
     store.log(run_id, metrics=finite(metrics), tags={"study": study, **tags})
     for path in files:

@@ -14,19 +14,19 @@ import sqlalchemy
 from bilevel.tracking.location import address
 from bilevel.tracking.records import Run
 
-Steps = dict[int, float]
+_Steps = dict[int, float]
 
 
 def _table(name: str, *columns: str) -> Any:
     return sqlalchemy.table(name, *map(sqlalchemy.column, columns))
 
 
-RUNS = _table(
+_RUNS = _table(
     "runs", "run_uuid", "name", "status", "start_time", "experiment_id", "lifecycle_stage"
 )
 TAGS = _table("tags", "run_uuid", "key", "value")
-LATEST = _table("latest_metrics", "run_uuid", "key", "value")
-METRICS = _table("metrics", "run_uuid", "key", "step", "value", "timestamp")
+_LATEST = _table("latest_metrics", "run_uuid", "key", "value")
+_METRICS = _table("metrics", "run_uuid", "key", "step", "value", "timestamp")
 
 
 class Tables:
@@ -39,7 +39,7 @@ class Tables:
         self._engine = sqlalchemy.create_engine(address(uri), poolclass=sqlalchemy.NullPool)
         self._experiment = int(experiment)
         inspector = sqlalchemy.inspect(self._engine)
-        for table in (RUNS, TAGS, LATEST, METRICS):
+        for table in (_RUNS, TAGS, _LATEST, _METRICS):
             if not inspector.has_table(table.name):
                 raise LookupError(f"its database has no table {table.name}")
             found = {column["name"] for column in inspector.get_columns(table.name)}
@@ -55,22 +55,22 @@ class Tables:
         for run_id, name, text in self._rows(TAGS.c.run_uuid, TAGS.c.key, TAGS.c.value):
             if name in tags:
                 texts[run_id][name] = text
-        for run_id, name, value in self._rows(LATEST.c.run_uuid, LATEST.c.key, LATEST.c.value):
+        for run_id, name, value in self._rows(_LATEST.c.run_uuid, _LATEST.c.key, _LATEST.c.value):
             if name in exact or name.startswith(begins):
                 values[run_id][name] = value
-        run = RUNS.c
+        run = _RUNS.c
         found = self._rows(run.run_uuid, run.name, run.status, order=(run.start_time, run.run_uuid))
         return [Run(i, name or "", status, texts[i], values[i]) for i, name, status in found]
 
-    def curves(self, metrics: Collection[str]) -> dict[tuple[str, str], Steps]:
+    def curves(self, metrics: Collection[str]) -> dict[tuple[str, str], _Steps]:
         """(run, metric) -> its value by step, of the runs that are searches."""
-        metric = METRICS.c
+        metric = _METRICS.c
         searches = sqlalchemy.select(TAGS.c.run_uuid).where(
             TAGS.c.key == "kind", TAGS.c.value == "search"
         )
         chosen = (metric.key.in_(metrics), metric.run_uuid.in_(searches))
         columns = (metric.run_uuid, metric.key, metric.step, metric.value)
-        found: dict[tuple[str, str], Steps] = defaultdict(dict)
+        found: dict[tuple[str, str], _Steps] = defaultdict(dict)
         for run_id, name, step, value in self._rows(
             *columns, chosen=chosen, order=(metric.timestamp,)
         ):
@@ -82,8 +82,8 @@ class Tables:
     ) -> Iterator[Any]:
         """Columns of the rows that belong to an active run. Names are chosen by the caller: their
         index would lead through the table row by row, which takes three times as long."""
-        active = sqlalchemy.select(RUNS.c.run_uuid).where(
-            RUNS.c.experiment_id == self._experiment, RUNS.c.lifecycle_stage == "active"
+        active = sqlalchemy.select(_RUNS.c.run_uuid).where(
+            _RUNS.c.experiment_id == self._experiment, _RUNS.c.lifecycle_stage == "active"
         )
         query = sqlalchemy.select(run_id, *columns).where(run_id.in_(active), *chosen)
         with self._engine.connect() as connection:

@@ -1,3 +1,8 @@
+from . import executor as executor
+from . import job as job
+from . import pool as pool
+from . import server as server
+from . import stopping as stopping
 from .executor import Executor as Executor
 from .executor import Local as Local
 from .executor import Serial as Serial

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-KEPT_VARIABLES = (
+_KEPT_VARIABLES = (
     "PATH",
     "HOME",
     "LANG",
@@ -64,7 +64,7 @@ class Runner(Protocol):
 
 def scrubbed_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The few variables that a worker needs; keys and tokens are not among them."""
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return {**kept, "PYTHONHASHSEED": "0", **(extra or {})}
 
 

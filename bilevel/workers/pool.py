@@ -17,7 +17,7 @@ from bilevel.errors import TaskError
 from bilevel.workers.job import Finished, WorkerJob, flooded, printed, scrubbed_environment
 from bilevel.workers.stopping import ENDING, await_own_signal, told_to_end
 
-KILL_GRACE_S = 5.0
+_KILL_GRACE_S = 5.0
 STARTS = 3
 
 
@@ -66,7 +66,7 @@ class ForkedRunner:
     def _call(self, job: WorkerJob, log: Path) -> tuple[dict[str, Any] | None, bool]:
         """A server that had died before the job reached it is replaced, and the job sent again."""
         for _ in range(STARTS):
-            with contextlib.suppress(ServerGone):
+            with contextlib.suppress(_ServerGone):
                 return self._started().call(job, log)
         raise TaskError(f"the worker server died {STARTS} times before it began a job")
 
@@ -91,7 +91,7 @@ def _log() -> Iterator[tuple[int, Path]]:
         Path(name).unlink(missing_ok=True)
 
 
-class ServerGone(Exception):
+class _ServerGone(Exception):
     """The server died before it was given the job."""
 
 
@@ -146,11 +146,11 @@ class _ServerProcess:
             )
             if self._wait(number, job.limit_s):
                 if number not in self._ended and number not in self._begun:
-                    raise ServerGone
+                    raise _ServerGone
                 return self._end_of(number), False
-            with contextlib.suppress(ServerGone):
+            with contextlib.suppress(_ServerGone):
                 self._send({"kill": number})
-            self._wait(number, KILL_GRACE_S)
+            self._wait(number, _KILL_GRACE_S)
             return self._end_of(number), True
 
     def _end_of(self, number: int) -> dict[str, Any] | None:
@@ -166,7 +166,7 @@ class _ServerProcess:
         with contextlib.suppress(BrokenPipeError):
             _pipe(self._process.stdin).close()
         try:
-            self._process.wait(KILL_GRACE_S)
+            self._process.wait(_KILL_GRACE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -182,7 +182,7 @@ class _ServerProcess:
             pipe.flush()
         except (BrokenPipeError, ValueError):
             self.alive = False
-            raise ServerGone from None
+            raise _ServerGone from None
 
     def _listen(self) -> None:
         for line in _pipe(self._process.stdout):

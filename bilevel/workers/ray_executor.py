@@ -19,12 +19,12 @@ from bilevel.workers.executor import Evaluator, Request
 from bilevel.workers.job import scrubbed_environment
 from bilevel.workers.stopping import await_own_signal
 
-LOCAL = "local"
-TRIES = 2  # an evaluation whose worker died is given to another one, once
-OBJECTS_BYTES = 80 * 2**20  # what is exchanged is a task and outcomes: Ray's least is plenty
-SOCKETS = "/tmp"  # the path of a socket may not be long, as TMPDIR may be
+_LOCAL = "local"
+_TRIES = 2  # an evaluation whose worker died is given to another one, once
+_OBJECTS_BYTES = 80 * 2**20  # what is exchanged is a task and outcomes: Ray's least is plenty
+_SOCKETS = "/tmp"  # the path of a socket may not be long, as TMPDIR may be
 _PROBE_S = 10.0
-QUIET = {
+_QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing is reported to third parties
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
@@ -42,7 +42,7 @@ class Ray:
     def __init__(
         self,
         workers: Count,
-        address: Text = LOCAL,
+        address: Text = _LOCAL,
         cpus: Amount = 1,
         gpus: Amount = 0,
         start_s: Seconds = 300,
@@ -78,10 +78,10 @@ class Ray:
                 outcome = self._outcome(ended, worker)
                 if outcome is not None:
                     done[number] = outcome
-                elif nth < TRIES:
+                elif nth < _TRIES:
                     waiting.appendleft((number, nth + 1))
                 else:
-                    said = f"the Ray worker that ran it died {TRIES} times"
+                    said = f"the Ray worker that ran it died {_TRIES} times"
                     done[number] = Outcome.failed(FailureKind.CRASH, said)
             yield done.pop(index)
 
@@ -158,14 +158,14 @@ def _connected(
         import ray
 
         own: dict[str, Any] = {}
-        if address == LOCAL:
+        if address == _LOCAL:
             own = {
                 "num_cpus": max(1, math.ceil(workers * needs["num_cpus"])),
                 "include_dashboard": False,
-                "object_store_memory": OBJECTS_BYTES,
+                "object_store_memory": _OBJECTS_BYTES,
                 "_temp_dir": stack.enter_context(
                     tempfile.TemporaryDirectory(
-                        prefix="ray-", dir=SOCKETS, ignore_cleanup_errors=True
+                        prefix="ray-", dir=_SOCKETS, ignore_cleanup_errors=True
                     )
                 ),
             }
@@ -192,7 +192,7 @@ def _without_secrets() -> Iterator[None]:
     """What is started in here inherits the few variables of a worker, and no key."""
     whole = dict(os.environ)
     kept = {name: value for name, value in whole.items() if name.startswith("RAY_")}
-    scrubbed = scrubbed_environment({**QUIET, **kept})
+    scrubbed = scrubbed_environment({**_QUIET, **kept})
     os.environ.clear()
     os.environ.update(scrubbed)
     try:

@@ -20,45 +20,45 @@ from typing import Any
 from bilevel.workers.job import flooded
 from bilevel.workers.stopping import ENDING
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-POLL_S = 0.01
-PATIENT = tuple(ENDING)  # the client decides what is to end, and closes the pipe
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_POLL_S = 0.01
+_PATIENT = tuple(ENDING)  # the client decides what is to end, and closes the pipe
 
 
-def resolve(target: str) -> Any:
+def _resolve(target: str) -> Any:
     module, _, name = target.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def die_with_parent(parent: int) -> None:
     """Asks the kernel to kill this process when its parent goes, and checks it is still there."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
-def adopt_orphans() -> None:
+def _adopt_orphans() -> None:
     """Makes this process the parent of descendants whose own parent ends, whatever group they
     chose, so that none of them gets away."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def children() -> list[int]:
+def _children() -> list[int]:
     me = os.getpid()
     listed = Path(f"/proc/{me}/task/{me}/children")
     return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
 
-def work(job: dict[str, Any], log: int, server: int) -> None:
+def _work(job: dict[str, Any], log: int, server: int) -> None:
     """The life of a forked worker: never returns."""
     code = 1
     try:
         os.setsid()
-        for number in PATIENT:
+        for number in _PATIENT:
             signal.signal(number, signal.SIG_DFL)
         die_with_parent(server)
-        adopt_orphans()
+        _adopt_orphans()
         os.chdir(job["folder"])
         os.environ.update(job["environment"])
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -67,7 +67,7 @@ def work(job: dict[str, Any], log: int, server: int) -> None:
         sys.stdin = open(0, closefd=False)  # noqa: SIM115
         sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
-        code = int(resolve(job["target"])(job["argv"]))
+        code = int(_resolve(job["target"])(job["argv"]))
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
     except BaseException:
@@ -80,7 +80,7 @@ def work(job: dict[str, Any], log: int, server: int) -> None:
         os._exit(code & 0xFF)
 
 
-def execute(argv: list[str]) -> int:
+def _execute(argv: list[str]) -> int:
     """A target that turns the worker into another program; its process group stays the same."""
     try:
         os.execvp(argv[0], argv)
@@ -89,14 +89,14 @@ def execute(argv: list[str]) -> int:
         return 127
 
 
-def end_group(pid: int) -> None:
+def _end_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def end(child: int) -> None:
     """Kills a child that was not reaped yet, and its group, which it may not lead yet."""
-    end_group(child)
+    _end_group(child)
     os.kill(child, signal.SIGKILL)
 
 
@@ -126,7 +126,7 @@ class Server:
 
     def _listen(self) -> bool:
         """Whether the client is still there."""
-        waiting = POLL_S if self._workers else None
+        waiting = _POLL_S if self._workers else None
         return not select.select([self._wishes], [], [], waiting)[0] or self._read()
 
     def _read(self) -> bool:
@@ -152,7 +152,7 @@ class Server:
             for other in self._logs.values():
                 if other != log:
                     os.close(other)
-            work(job, log, server)
+            _work(job, log, server)
         self._workers[pid] = job["id"]
         self._jobs[job["id"]] = job
         self._say({"started": job["id"], "pid": pid})
@@ -163,7 +163,7 @@ class Server:
             if done == 0:
                 continue
             job = self._workers.pop(pid)
-            end_group(pid)  # whatever the worker itself left running
+            _end_group(pid)  # whatever the worker itself left running
             self._end_adopted()
             ended = {
                 "id": job,
@@ -190,7 +190,7 @@ class Server:
 
     def _end_adopted(self) -> None:
         """What an ended worker left behind in other groups is this server's child now."""
-        while stray := [pid for pid in children() if pid not in self._workers]:
+        while stray := [pid for pid in _children() if pid not in self._workers]:
             for pid in stray:
                 end(pid)
                 os.waitpid(pid, 0)
@@ -203,12 +203,12 @@ def main(preloads: list[str]) -> None:
     """Keeps the pipes to itself: what a preload prints goes to standard error."""
     wishes, news = os.dup(0), os.dup(1)
     os.dup2(2, 1)
-    for number in PATIENT:
+    for number in _PATIENT:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, PATIENT)  # it was started with them held back
-    adopt_orphans()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PATIENT)  # it was started with them held back
+    _adopt_orphans()
     for preload in preloads:
-        resolve(preload)()
+        _resolve(preload)()
     Server(wishes, news).serve()
 
 

@@ -8,7 +8,7 @@ from bilevel.space import Config
 from bilevel.view import View
 
 UP, DOWN = "up", "down"
-MOVABLE = (Float, Int, PowerOfTwo, Choice, Tuple)
+_MOVABLE = (Float, Int, PowerOfTwo, Choice, Tuple)
 
 
 def open_parameters(view: View) -> tuple[Parameter, ...]:
@@ -16,12 +16,12 @@ def open_parameters(view: View) -> tuple[Parameter, ...]:
     has steps."""
     frozen = view.settings.get("frozen", ())
     held = frozen if isinstance(frozen, tuple) else ()
-    return tuple(p for p in view.space.active if p.name not in held and isinstance(p, MOVABLE))
+    return tuple(p for p in view.space.active if p.name not in held and isinstance(p, _MOVABLE))
 
 
 def ways(parameter: Parameter) -> tuple[str, ...]:
     """Every direction that a move of it can have, in the words that a trial's moves use."""
-    return parameter.directions if isinstance(parameter, MOVABLE) else ()
+    return parameter.directions if isinstance(parameter, _MOVABLE) else ()
 
 
 def step(parameter: Parameter, value: Value, way: str, size: float) -> Value | None:

@@ -14,14 +14,14 @@ from bilevel.mechanisms.shared.moves import DOWN, UP, step
 from bilevel.parameters import Choice, Parameter, Tuple, Value
 from bilevel.space import Config
 
-CYCLIC = {12: "++-+++---+-", 20: "++--++++-+-+----++-"}  # Plackett and Burman's first rows
+_CYCLIC = {12: "++-+++---+-", 20: "++--++++-+-+----++-"}  # Plackett and Burman's first rows
 SIZES = (4, 8, 12, 16, 20, 32, 64, 128)
 
 
 def array(runs: int) -> list[list[int]]:
     """An orthogonal array of two levels: `runs` rows of `runs - 1` signs."""
-    if runs in CYCLIC:
-        first = [1 if sign == "+" else -1 for sign in CYCLIC[runs]]
+    if runs in _CYCLIC:
+        first = [1 if sign == "+" else -1 for sign in _CYCLIC[runs]]
         turned = [first[-turn:] + first[:-turn] for turn in range(runs - 1)]
         return [*turned, [-1] * (runs - 1)]
     return [[int(sign) for sign in row[1:]] for row in hadamard(runs)]

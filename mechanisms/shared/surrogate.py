@@ -17,10 +17,10 @@ from bilevel.mechanisms.shared.moves import unit
 from bilevel.parameters import Parameter
 from bilevel.space import Config
 
-LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of ranges
-NOISES = (1e-4, 1e-2, 1e-1)  # variance, in units of the variance of the losses
-NEAREST = 1e-9
-Array = Any
+_LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of ranges
+_NOISES = (1e-4, 1e-2, 1e-1)  # variance, in units of the variance of the losses
+_NEAREST = 1e-9
+_Array = Any
 
 
 class GaussianProcessModel:
@@ -34,7 +34,7 @@ class GaussianProcessModel:
         scaled = (measured - measured.mean()) / measured.std()
         points = self._points(configs)
         fits = []
-        for length, noise in product(LENGTHS, NOISES):
+        for length, noise in product(_LENGTHS, _NOISES):
             kernel = Matern(length_scale=length, nu=2.5)
             model = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
             fits.append(model.fit(points, scaled))
@@ -46,13 +46,13 @@ class GaussianProcessModel:
         means, deviations = self._model.predict(self._points(configs), return_std=True)
         gains = []
         for mean, deviation in zip(means, deviations, strict=True):
-            spread = max(float(deviation), NEAREST)
+            spread = max(float(deviation), _NEAREST)
             z = (self._best - float(mean)) / spread
             density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
             gains.append(spread * (z * (1 + math.erf(z / math.sqrt(2))) / 2 + density))
         return gains
 
-    def _points(self, configs: Sequence[Config]) -> Array:
+    def _points(self, configs: Sequence[Config]) -> _Array:
         """(configurations, coordinates)"""
         return np.array(
             [[x for p in self._parameters for x in unit(p, c[p.name])] for c in configs]

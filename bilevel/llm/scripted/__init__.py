@@ -4,6 +4,6 @@ It speaks the OpenAI protocol, in this process or over loopback HTTP, reads the 
 any model, and says nothing about how well a real one would search.
 """
 
-from bilevel.llm.scripted.app import respond, scripted_client, scripted_digest
+import lazy_loader
 
-__all__ = ["respond", "scripted_client", "scripted_digest"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,7 +13,7 @@ _INIT = "    def __init__(self) -> None:\n"
 _GIVEN = {"brief": "brief", "propose": "()", "review": "candidates"}
 
 
-def syntax_error(source: str, rng: Random) -> str:
+def _syntax_error(source: str, rng: Random) -> str:
     """A line loses its end."""
     heads = list(_HOOK.finditer(source))
     end = rng.choice(heads).end()
@@ -22,7 +22,7 @@ def syntax_error(source: str, rng: Random) -> str:
     return source[:at] + source[at + len(lost) :]
 
 
-def forbidden_import(source: str, rng: Random) -> str:
+def _forbidden_import(source: str, rng: Random) -> str:
     """It wants to know where it runs."""
     asks = {
         "socket": "self.host = socket.gethostname()",
@@ -32,13 +32,13 @@ def forbidden_import(source: str, rng: Random) -> str:
     return _with_import(_in_init(source, asks[module]), module)
 
 
-def no_hook(source: str, rng: Random) -> str:
+def _no_hook(source: str, rng: Random) -> str:
     """The hooks have names that nobody calls."""
     prefix = rng.choice(("on", "before", "do"))
     return _HOOK.sub(lambda head: head[0].replace("def ", f"def {prefix}_", 1), source)
 
 
-def dead_code(source: str, rng: Random) -> str:
+def _dead_code(source: str, rng: Random) -> str:
     """Every hook waits for more trials than a search has."""
     least = rng.choice((10_000, 100_000))
 
@@ -49,7 +49,7 @@ def dead_code(source: str, rng: Random) -> str:
     return _HOOK.sub(waiting, source)
 
 
-def infinite_loop(source: str, rng: Random) -> str:
+def _infinite_loop(source: str, rng: Random) -> str:
     """A counter that stands still at the first trial that was not kept."""
     body = (
         "        place = 0\n"
@@ -60,13 +60,13 @@ def infinite_loop(source: str, rng: Random) -> str:
     return _at_a_hook(source, body, rng)
 
 
-def no_incumbent(source: str, rng: Random) -> str:
+def _no_incumbent(source: str, rng: Random) -> str:
     """Believes that there always is an incumbent: an AttributeError on an empty trace."""
     body = "        if view.incumbent.value is None:\n            return {given}\n"
     return _at_a_hook(source, body, rng)
 
 
-def hidden_state(source: str, rng: Random) -> str:
+def _hidden_state(source: str, rng: Random) -> str:
     """Keeps what cannot be written down."""
     kept = (
         "self.score = lambda trial: trial.value or 0.0",
@@ -75,7 +75,7 @@ def hidden_state(source: str, rng: Random) -> str:
     return _in_init(source, rng.choice(kept))
 
 
-def unseeded(source: str, rng: Random) -> str:
+def _unseeded(source: str, rng: Random) -> str:
     """Draws from the process's own generator."""
     return _with_import(source.replace("view.rng", "random"), "random")
 
@@ -83,14 +83,14 @@ def unseeded(source: str, rng: Random) -> str:
 BREAKAGES: Mapping[str, Callable[[str, Random], str]] = {
     made.__name__: made
     for made in (
-        syntax_error,
-        forbidden_import,
-        no_hook,
-        dead_code,
-        infinite_loop,
-        no_incumbent,
-        hidden_state,
-        unseeded,
+        _syntax_error,
+        _forbidden_import,
+        _no_hook,
+        _dead_code,
+        _infinite_loop,
+        _no_incumbent,
+        _hidden_state,
+        _unseeded,
     )
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from string import Template
 
-SOURCES = Path(__file__).parent / "sources"
+_SOURCES = Path(__file__).parent / "sources"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Family:
     def source(self, name: str, carrier: str, rng: Random) -> str:
         """A whole module, its numbers drawn."""
         drawn = {key: str(rng.choice(values)) for key, values in self.numbers.items()}
-        text = (SOURCES / f"{self.template}.txt").read_text()
+        text = (_SOURCES / f"{self.template}.txt").read_text()
         return Template(text).substitute(drawn, name=name, carrier=carrier)
 
 

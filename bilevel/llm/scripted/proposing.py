@@ -31,16 +31,16 @@ ATTRACTION = {
     "DEVICE_BATCH_SIZE": 0.1,
     "TOTAL_BATCH_SIZE": 0.03,
 }
-REINFORCEMENT = 1.4  # the power of (1 + tries): above 1, what was tried most takes over
-REINFORCEMENT_ELSEWHERE = 2.0  # among names that mean nothing to it
-FOLLOWS_GUIDANCE = 0.5
-AVOIDED = 0.02
-OPENS_FRESH = 0.92
-OPENS_AGAIN = (0.58, 0.32)  # larger, smaller, when it is shown no memory of the search
-SECOND_MOVE = 0.75
-FOLLOWS_A_GAIN = 0.5
-FOLLOWS_THE_BATCH = 0.8
-TURNS_ROUND = 0.2  # that a larger batch which failed makes it think of a smaller one
+_REINFORCEMENT = 1.4  # the power of (1 + tries): above 1, what was tried most takes over
+_REINFORCEMENT_ELSEWHERE = 2.0  # among names that mean nothing to it
+_FOLLOWS_GUIDANCE = 0.5
+_AVOIDED = 0.02
+_OPENS_FRESH = 0.92
+_OPENS_AGAIN = (0.58, 0.32)  # larger, smaller, when it is shown no memory of the search
+_SECOND_MOVE = 0.75
+_FOLLOWS_A_GAIN = 0.5
+_FOLLOWS_THE_BATCH = 0.8
+_TURNS_ROUND = 0.2  # that a larger batch which failed makes it think of a smaller one
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,9 @@ def _opening(mind: _Mind) -> tuple[Knob, Any] | None:
         return None
     draw, way = mind.rng.random(), ""
     if any(row.baseline for row in rows):
-        way = "up" if draw < OPENS_FRESH and not moves else ""
+        way = "up" if draw < _OPENS_FRESH and not moves else ""
     else:
-        up, down = OPENS_AGAIN
+        up, down = _OPENS_AGAIN
         way = "up" if draw < up else "down" if draw < up + down else ""
     value = _value(mind, batch, way) if way else None
     return None if value is None else (batch, value)
@@ -120,7 +120,7 @@ def _second(mind: _Mind) -> tuple[Knob, Any] | None:
     """Soon after the opening, less weight decay."""
     moves = [row for row in mind.reading.rows if row.moves]
     decay = next((k for k in mind.reading.knobs if k.name == SECOND), None)
-    if decay is None or len(moves) > 3 or mind.history(SECOND) or not mind.chance(SECOND_MOVE):
+    if decay is None or len(moves) > 3 or mind.history(SECOND) or not mind.chance(_SECOND_MOVE):
         return None
     value = _value(mind, decay, "down")
     return None if value is None else (decay, value)
@@ -134,7 +134,7 @@ def _follow_up(mind: _Mind) -> tuple[Knob, Any] | None:
         if not history or not history[-1][1]:
             continue
         latest = any(move.name == knob.name for move in rows[-1].moves)
-        probability = FOLLOWS_THE_BATCH if knob.name in BATCH else FOLLOWS_A_GAIN * latest
+        probability = _FOLLOWS_THE_BATCH if knob.name in BATCH else _FOLLOWS_A_GAIN * latest
         if mind.chance(probability):
             value = _value(mind, knob, history[-1][0].direction)
             if value is not None:
@@ -146,7 +146,7 @@ def _choose(mind: _Mind) -> Knob:
     """Usually the favourite again; at times, and more so when warm or exploring, another one."""
     knobs = mind.reading.knobs
     named = [knob for knob in knobs if knob.name in mind.hints.preferred]
-    if named and mind.chance(FOLLOWS_GUIDANCE):
+    if named and mind.chance(_FOLLOWS_GUIDANCE):
         return mind.rng.choice(named)
     weights = [_weight(mind, knob) for knob in knobs]
     other = 0.02 + 0.1 * mind.temperature
@@ -159,18 +159,18 @@ def _choose(mind: _Mind) -> Knob:
 def _curiosity(mind: _Mind, knob: Knob) -> float:
     """The weight among the others: even, but a batch size is thought to be settled."""
     if (knob.name, "") in mind.hints.avoided:
-        return AVOIDED
+        return _AVOIDED
     return 0.3 if knob.name in BATCH else 1.0
 
 
 def _weight(mind: _Mind, knob: Knob) -> float:
     weight = ATTRACTION.get(knob.name, 1.0)
-    power = REINFORCEMENT if knob.name in ATTRACTION else REINFORCEMENT_ELSEWHERE
+    power = _REINFORCEMENT if knob.name in ATTRACTION else _REINFORCEMENT_ELSEWHERE
     weight *= math.pow(1 + len(mind.history(knob.name)), power)
     if mind.strategy == "explore":
         weight = math.pow(weight, 0.4)
     if (knob.name, "") in mind.hints.avoided:
-        weight *= AVOIDED
+        weight *= _AVOIDED
     return weight
 
 
@@ -183,7 +183,7 @@ def _direction(mind: _Mind, knob: Knob) -> str:
         return history[-1][0].direction
     if knob.name in BATCH:
         failed = any(move.direction == "up" and not kept for move, kept in history)
-        return "down" if failed and mind.chance(TURNS_ROUND) else "up"
+        return "down" if failed and mind.chance(_TURNS_ROUND) else "up"
     if knob.name == SECOND:
         return "down" if mind.chance(0.85) else "up"
     if history and not history[-1][1] and mind.chance(0.3):
@@ -193,7 +193,7 @@ def _direction(mind: _Mind, knob: Knob) -> str:
 
 def _value(mind: _Mind, knob: Knob, way: str) -> Any:
     """A value that way, or None where the range or a rejection forbids it."""
-    if mind.hints.avoids(knob.name, way) and not mind.chance(AVOIDED):
+    if mind.hints.avoids(knob.name, way) and not mind.chance(_AVOIDED):
         return None
     return moved(knob, way, mind.rng, mind.spread, mind.tried(knob))
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from bilevel.llm.prompts import DATA
 
-HEADING = re.compile(r"##\s+(.+?)\s*$")
-FENCE = re.compile(r"(`{3,})([\w-]*)\s*$")
+_HEADING = re.compile(r"##\s+(.+?)\s*$")
+_FENCE = re.compile(r"(`{3,})([\w-]*)\s*$")
 _RANGES = {
     "float": re.compile(r"a number in \[(\S+), (\S+)\]( \(log scale\))?$"),
     "int": re.compile(r"a whole number in \[(\S+), (\S+)\]$"),
@@ -18,15 +18,15 @@ _RANGES = {
 _PAIR = re.compile(r"\[([^\s\[\],]+), ([^\s\[\],]+)\]")
 
 
-HEARD = (
+_HEARD = (
     *("Strategy", "Guidance", "Notes from the search", "Behaviour of the search", "Attached now"),
     *("Tried before", "Ideas", "Chosen idea", "Specification", "Feasible directions"),
     *("Do not repeat", "Direction", "Direction A", "Direction B", "What failed"),
     *("What had been changed", "The error"),
 )  # headings of what it reads word by word
-HEARD_CODE = ("Rejected source", "The script")
+_HEARD_CODE = ("Rejected source", "The script")
 COUNTED = ("parameter", "tries", "gains", "status")
-Cells = Mapping[str, str]  # a row of a table by the headers of its columns
+_Cells = Mapping[str, str]  # a row of a table by the headers of its columns
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Row:
+class _Row:
     """One experiment of the history."""
 
     moves: tuple[Move, ...]
@@ -69,8 +69,8 @@ class Reading:
     sections: dict[str, str]
     schema: dict[str, Any]
     knobs: tuple[Knob, ...] = ()
-    rows: tuple[Row, ...] = ()
-    statistics: tuple[Cells, ...] = field(default_factory=tuple)
+    rows: tuple[_Row, ...] = ()
+    statistics: tuple[_Cells, ...] = field(default_factory=tuple)
     fenced: dict[str, str] = field(default_factory=dict)
 
     def section(self, name: str) -> str:
@@ -80,8 +80,8 @@ class Reading:
     def heard(self) -> str:
         """All that it goes by, as one text: a prompt that says anything else otherwise, or more,
         is the same question to it."""
-        told = {name: self.section(name) for name in HEARD}
-        fenced = {name: self.fenced.get(name, "") for name in HEARD_CODE}
+        told = {name: self.section(name) for name in _HEARD}
+        fenced = {name: self.fenced.get(name, "") for name in _HEARD_CODE}
         read = [[asdict(knob) for knob in self.knobs], [asdict(row) for row in self.rows]]
         if "The script" in self.fenced:  # whose history is no table
             told["Experiments so far"] = self.section("Experiments so far")
@@ -127,11 +127,11 @@ def _split(prompt: str) -> tuple[dict[str, str], dict[str, str]]:
                 fence = ""
             else:
                 fenced[name].append(line)
-        elif (opening := FENCE.match(line)) and opening[2] == DATA and not data:
+        elif (opening := _FENCE.match(line)) and opening[2] == DATA and not data:
             data = opening[1]
         elif opening:
             fence, fenced[name] = opening[1], []
-        elif (heading := HEADING.match(line)) and not data:
+        elif (heading := _HEADING.match(line)) and not data:
             name = heading[1]
         else:
             sections.setdefault(name, []).append(line)
@@ -142,14 +142,14 @@ def _joined(parts: dict[str, list[str]]) -> dict[str, str]:
     return {name: "\n".join(lines).strip() for name, lines in parts.items()}
 
 
-def _table(text: str) -> list[Cells]:
+def _table(text: str) -> list[_Cells]:
     """The rows of a table by the names of its columns."""
     lines = [line.strip() for line in text.splitlines() if line.strip().startswith("|")]
     rows = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
     return [dict(zip(rows[0], cells, strict=False)) for cells in rows[2:]]
 
 
-def _knob(cells: Cells) -> Knob | None:
+def _knob(cells: _Cells) -> Knob | None:
     name, described = cells.get("parameter", ""), cells.get("range", "")
     value = _json(cells.get("current value", ""))
     for kind, pattern in _RANGES.items():
@@ -165,9 +165,9 @@ def _knob(cells: Cells) -> Knob | None:
     return None
 
 
-def _row(cells: Cells) -> Row:
+def _row(cells: _Cells) -> _Row:
     changes, decision = cells.get("changes", ""), cells.get("decision", "")
-    return Row(moves_in(changes), decision.startswith("keep"), changes == "(baseline)")
+    return _Row(moves_in(changes), decision.startswith("keep"), changes == "(baseline)")
 
 
 def moves_in(changes: str) -> tuple[Move, ...]:

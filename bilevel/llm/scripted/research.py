@@ -9,8 +9,8 @@ from bilevel.llm.scripted.breakages import perhaps_broken
 from bilevel.llm.scripted.families import FAMILIES, Family
 from bilevel.llm.scripted.reading import Reading
 
-BOOST = 6.0  # how much sooner a family comes to mind for a symptom that it helps with
-USED = 0.3  # what is left of that for one that was tried before
+_BOOST = 6.0  # how much sooner a family comes to mind for a symptom that it helps with
+_USED = 0.3  # what is left of that for one that was tried before
 MENDS = 0.85
 MOST_IDEAS = 5
 _NAME = re.compile(r"[a-z][a-z0-9_]{2,40}")
@@ -31,7 +31,7 @@ _BOTTLENECKS = {
 
 def explore(reading: Reading, rng: Random) -> dict[str, Any]:
     """Families that help with a symptom come first and more often."""
-    seen = symptoms(reading.section("Behaviour of the search"))
+    seen = _symptoms(reading.section("Behaviour of the search"))
     used = reading.section("Attached now") + reading.section("Tried before")
     chosen: list[Family] = []
     for _ in range(rng.randint(2, MOST_IDEAS)):
@@ -41,7 +41,7 @@ def explore(reading: Reading, rng: Random) -> dict[str, Any]:
     return {"bottleneck": " ".join(_BOTTLENECKS[s] for s in seen or ("",)), "ideas": ideas}
 
 
-def symptoms(behaviour: str) -> tuple[str, ...]:
+def _symptoms(behaviour: str) -> tuple[str, ...]:
     """What is wrong with the search, by the numbers in the bullets."""
     found = []
     for label, value in _BULLET.findall(behaviour):
@@ -73,7 +73,7 @@ def critique(reading: Reading, rng: Random) -> dict[str, Any]:
     return {"critique": "; ".join(parts) + ".", "chosen": int(chosen)}
 
 
-def specify(reading: Reading, rng: Random) -> dict[str, Any]:
+def _specify(reading: Reading, rng: Random) -> dict[str, Any]:
     family = _of_text(reading.section("Chosen idea")) or rng.choice(FAMILIES)
     listed = reading.section("Attached now") + "\n" + reading.section("Tried before")
     return {
@@ -85,7 +85,7 @@ def specify(reading: Reading, rng: Random) -> dict[str, Any]:
     }
 
 
-def generate(reading: Reading, rng: Random) -> dict[str, Any]:
+def _generate(reading: Reading, rng: Random) -> dict[str, Any]:
     """A first source, or after a rejection a mended one or the same mistake again."""
     rejected = reading.fenced.get("Rejected source", "")
     if rejected and rng.random() >= MENDS:
@@ -107,14 +107,14 @@ _SPECIFICATION = frozenset({"name", "domain", "carrier", "hooks", "behaviour"})
 ANSWERS: Mapping[frozenset[str], tuple[Answer, frozenset[str]]] = {
     frozenset({"bottleneck", "ideas"}): (explore, frozenset({"Behaviour of the search"})),
     frozenset({"critique", "chosen"}): (critique, frozenset({"Ideas"})),
-    _SPECIFICATION: (specify, frozenset({"Chosen idea"})),
-    frozenset({"source"}): (generate, frozenset({"Specification", "Rejected source"})),
+    _SPECIFICATION: (_specify, frozenset({"Chosen idea"})),
+    frozenset({"source"}): (_generate, frozenset({"Specification", "Rejected source"})),
 }
 
 
 def _weight(family: Family, seen: tuple[str, ...], used: str) -> float:
     known = family.domain in used or any(name in used for name in family.names)
-    return (BOOST if set(seen) & set(family.helps_with) else 1.0) * (USED if known else 1.0)
+    return (_BOOST if set(seen) & set(family.helps_with) else 1.0) * (_USED if known else 1.0)
 
 
 def _of_text(text: str) -> Family | None:

@@ -7,11 +7,11 @@ from bilevel.llm.scripted.moves import moved
 from bilevel.llm.scripted.proposing import BATCH, propose
 from bilevel.llm.scripted.reading import Move, Reading, moves_in
 
-DRIFTS = 0.12  # that it also touches a parameter that it had no plan for; batches it holds settled
-DRIFT = 0.3
-FORGETS = 0.04
-OVERSHOOTS = 0.03
-BLAMES_ANOTHER = 0.15
+_DRIFTS = 0.12  # that it also touches a parameter that it had no plan for; batches it holds settled
+_DRIFT = 0.3
+_FORGETS = 0.04
+_OVERSHOOTS = 0.03
+_BLAMES_ANOTHER = 0.15
 
 
 def rewrite(reading: Reading, rng: Random, temperature: float) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def rewrite(reading: Reading, rng: Random, temperature: float) -> dict[str, Any]
     planned = propose(reading, rng, temperature)
     values = {change["parameter"]: change["value"] for change in planned["changes"]}
     for knob in reading.knobs:
-        if knob.name not in {*values, *BATCH} and rng.random() < DRIFTS:
-            value = moved(knob, rng.choice(("up", "down")), rng, DRIFT)
+        if knob.name not in {*values, *BATCH} and rng.random() < _DRIFTS:
+            value = moved(knob, rng.choice(("up", "down")), rng, _DRIFT)
             if value is not None:
                 values[knob.name] = value
     return _spoilt(_whole(reading, planned["hypothesis"], values), rng)
@@ -34,7 +34,7 @@ def _repaired(reading: Reading, rng: Random) -> dict[str, Any]:
     made = moves_in(reading.section("What had been changed"))
     told = reading.section("What failed")
     blamed = [move for move in made if move.name in told] or list(made)
-    if made and rng.random() < BLAMES_ANOTHER:
+    if made and rng.random() < _BLAMES_ANOTHER:
         blamed = [rng.choice(made)]
     names = " and ".join(move.name for move in blamed) or "nothing"
     plan = f"It failed because of {names}, which goes back to what worked."
@@ -53,8 +53,8 @@ def _whole(reading: Reading, plan: str, values: dict[str, Any]) -> dict[str, Any
 def _spoilt(reply: dict[str, Any], rng: Random) -> dict[str, Any]:
     """Now and then a parameter is forgotten, or a value lies outside its range."""
     listed, draw = reply["configuration"], rng.random()
-    if draw < FORGETS and len(listed) > 1:
+    if draw < _FORGETS and len(listed) > 1:
         listed.pop(rng.randrange(len(listed)))
-    elif draw < FORGETS + OVERSHOOTS and listed:
+    elif draw < _FORGETS + _OVERSHOOTS and listed:
         rng.choice(listed)["value"] = 1e9
     return reply

@@ -11,11 +11,11 @@ from bilevel.llm.scripted.proposing import ATTRACTION, BATCH, SECOND
 from bilevel.llm.scripted.reading import Knob, Reading
 from bilevel.llm.scripted.research import Answer
 
-SEEDED = 0.8  # that a direction which helped is named again
-REPEATS = 0.08  # that a direction is named twice
-STUBBORN = 0.1  # that it names a direction it was told to leave
-HASTY = 0.05  # that it names too few countermeasures
-FIRST_IS_BETTER = 0.3  # its bias for whatever it reads first
+_SEEDED = 0.8  # that a direction which helped is named again
+_REPEATS = 0.08  # that a direction is named twice
+_STUBBORN = 0.1  # that it names a direction it was told to leave
+_HASTY = 0.05  # that it names too few countermeasures
+_FIRST_IS_BETTER = 0.3  # its bias for whatever it reads first
 _VERBS = {"up": ("Raise", "Increase"), "down": ("Lower", "Reduce"), "": ("Vary", "Change")}
 _HOW = (
     "step by step for as long as it helps",
@@ -30,7 +30,7 @@ _COUNTERMEASURES = (
     "Spend the next experiments on {other}.",
     "Measure the best configuration again before going on.",
 )
-Aim = tuple[str, str]  # a parameter, and which way
+_Aim = tuple[str, str]  # a parameter, and which way
 
 
 def directions(reading: Reading, rng: Random) -> dict[str, Any]:
@@ -38,24 +38,24 @@ def directions(reading: Reading, rng: Random) -> dict[str, Any]:
     asked = re.search(r"at most (\d+) directions", reading.section("Your task"))
     most = int(asked[1]) if asked else 1
     avoided = hints([reading.section("Do not repeat")], reading.knobs)
-    aims = [aim for aim in _aims(reading, "Feasible directions") if rng.random() < SEEDED]
+    aims = [aim for aim in _aims(reading, "Feasible directions") if rng.random() < _SEEDED]
     left = list(reading.knobs)
     while left and len(aims) < most:
         knob = rng.choices(left, [_weight(reading, knob) for knob in left])[0]
         left.remove(knob)
         aim = (knob.name, _lean(reading, knob, rng))
-        if not avoided.avoids(*aim) or rng.random() < STUBBORN:
+        if not avoided.avoids(*aim) or rng.random() < _STUBBORN:
             aims.append(aim)
     named = [_direction(reading, aim, rng) for aim in dict.fromkeys(aims)][:most]
-    if len(named) > 1 and rng.random() < REPEATS:
+    if len(named) > 1 and rng.random() < _REPEATS:
         named[-1] = named[0]
     return {"directions": named}
 
 
-def compare(reading: Reading, rng: Random) -> dict[str, Any]:
+def _compare(reading: Reading, rng: Random) -> dict[str, Any]:
     """By what the history says of the moves, by what attracts it, and by what it read first."""
     merits = [
-        FIRST_IS_BETTER + _merit(reading, "Direction A") + rng.gauss(0, 1),
+        _FIRST_IS_BETTER + _merit(reading, "Direction A") + rng.gauss(0, 1),
         _merit(reading, "Direction B") + rng.gauss(0, 1),
     ]
     better = "A" if merits[0] >= merits[1] else "B"
@@ -63,13 +63,13 @@ def compare(reading: Reading, rng: Random) -> dict[str, Any]:
     return {"better": better, "reason": f"Direction {better} {said}."}
 
 
-def reflect(reading: Reading, rng: Random) -> dict[str, Any]:
+def _reflect(reading: Reading, rng: Random) -> dict[str, Any]:
     """A root cause by the rows of the table, and what to do instead."""
     name, way = _aim(reading, "Direction")
     other = rng.choice([k.name for k in reading.knobs if k.name != name] or [name])
     verb = _VERBS[way][0].lower()
     cause = "left the metric worse than it was" if reading.rows else "never ran"
-    count = 2 if rng.random() < HASTY else rng.randint(3, 5)
+    count = 2 if rng.random() < _HASTY else rng.randint(3, 5)
     told = [text.format(name=name, other=other) for text in rng.sample(_COUNTERMEASURES, count)]
     return {
         "root_cause": f"To {verb} {name} {cause}: its present value is near the best one.",
@@ -78,7 +78,7 @@ def reflect(reading: Reading, rng: Random) -> dict[str, Any]:
     }
 
 
-def distil(reading: Reading, rng: Random) -> dict[str, Any]:
+def _distil(reading: Reading, rng: Random) -> dict[str, Any]:
     """The direction as a rule, with a confidence by how many experiments were kept."""
     name, way = _aim(reading, "Direction")
     kept = sum(row.kept for row in reading.rows)
@@ -93,13 +93,13 @@ def distil(reading: Reading, rng: Random) -> dict[str, Any]:
 _REFLECTION = frozenset({"root_cause", "countermeasures", "do_not_repeat"})
 ANSWERS: Mapping[frozenset[str], tuple[Answer, frozenset[str]]] = {
     frozenset({"directions"}): (directions, frozenset({"Active parameters"})),
-    frozenset({"better", "reason"}): (compare, frozenset({"Direction A"})),
-    _REFLECTION: (reflect, frozenset({"Direction"})),
-    frozenset({"context", "strategy", "confidence"}): (distil, frozenset({"Direction"})),
+    frozenset({"better", "reason"}): (_compare, frozenset({"Direction A"})),
+    _REFLECTION: (_reflect, frozenset({"Direction"})),
+    frozenset({"context", "strategy", "confidence"}): (_distil, frozenset({"Direction"})),
 }
 
 
-def _direction(reading: Reading, aim: Aim, rng: Random) -> dict[str, Any]:
+def _direction(reading: Reading, aim: _Aim, rng: Random) -> dict[str, Any]:
     name, way = aim
     knob = next(knob for knob in reading.knobs if knob.name == name)
     verb = rng.choice(_VERBS[way])
@@ -114,25 +114,25 @@ def _direction(reading: Reading, aim: Aim, rng: Random) -> dict[str, Any]:
     }
 
 
-def _aims(reading: Reading, section: str) -> list[Aim]:
+def _aims(reading: Reading, section: str) -> list[_Aim]:
     """The parameter and the way of each listed direction, by its title."""
     titles = re.findall(r"^- ([^(\n]+) \(", reading.section(section), re.M)
     return [aim for title in titles if (aim := _of(reading, title))[0]]
 
 
-def _aim(reading: Reading, section: str) -> Aim:
+def _aim(reading: Reading, section: str) -> _Aim:
     title = reading.section(section).partition(":")[0]
     name, way = _of(reading, title)
     return name or "it", way
 
 
-def _of(reading: Reading, title: str) -> Aim:
+def _of(reading: Reading, title: str) -> _Aim:
     found = hints([title], reading.knobs)
     named = [knob.name for knob in reading.knobs if knob.name in found.preferred]
     return (named[0], found.directions.get(named[0], "")) if named else ("", "")
 
 
-def _record(reading: Reading, aim: Aim) -> tuple[int, int]:
+def _record(reading: Reading, aim: _Aim) -> tuple[int, int]:
     """How many experiments with such a move were kept, and how many there were."""
     rows = [
         row.kept

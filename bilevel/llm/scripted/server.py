@@ -8,7 +8,7 @@ from bilevel.errors import ConfigError
 from bilevel.llm.scripted.app import MODEL, respond
 
 HOST = "127.0.0.1"
-MAX_REQUEST_BYTES = 8_000_000
+_MAX_REQUEST_BYTES = 8_000_000
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -22,9 +22,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MAX_REQUEST_BYTES:
+        if not length.isdigit() or int(length) > _MAX_REQUEST_BYTES:
             self.close_connection = True
-            self._refuse(413, f"expected a body of at most {MAX_REQUEST_BYTES} bytes")
+            self._refuse(413, f"expected a body of at most {_MAX_REQUEST_BYTES} bytes")
             return
         body = self.rfile.read(int(length))
         if self.path.rstrip("/") != "/v1/chat/completions":

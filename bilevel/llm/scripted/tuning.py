@@ -6,10 +6,10 @@ from typing import Any
 
 from bilevel.llm.scripted.reading import COUNTED, Reading
 
-FREEZES = 0.8
-UNFREEZES = 0.2
-OVERREACHES = 0.25  # that it also freezes something its limits do not allow
-STREAK = 4
+_FREEZES = 0.8
+_UNFREEZES = 0.2
+_OVERREACHES = 0.25  # that it also freezes something its limits do not allow
+_STREAK = 4
 _SINCE = re.compile(r"Since the last gain: (\d+)")
 
 
@@ -24,12 +24,12 @@ def tune(reading: Reading, rng: Random) -> dict[str, Any]:
         for name in active
         if tries.get(name, 0) >= (int(needed[1]) if needed else 3) and known[name]["gains"] == "0"
     ]
-    freeze = [name for name in spent if rng.random() < FREEZES]
+    freeze = [name for name in spent if rng.random() < _FREEZES]
     others = [name for name in active if name not in spent]
-    if others and rng.random() < OVERREACHES:
+    if others and rng.random() < _OVERREACHES:
         freeze.append(rng.choice(others))
     frozen = [name for name, row in known.items() if row["status"] == "frozen"]
-    unfreeze = [name for name in frozen if rng.random() < UNFREEZES]
+    unfreeze = [name for name in frozen if rng.random() < _UNFREEZES]
     ranked = sorted((n for n in active if n not in freeze), key=lambda n: tries.get(n, 0))
     named = [name for name in ranked[:5] if rng.random() < 0.7][:3]
     streak = _discards(reading)
@@ -50,7 +50,7 @@ def _discards(reading: Reading) -> int:
 
 def _strategy(reading: Reading, streak: int, rng: Random) -> str:
     choices: list[str] = reading.schema["properties"]["strategy"]["enum"]
-    if streak >= STREAK and "explore" in choices and rng.random() < 0.6:
+    if streak >= _STREAK and "explore" in choices and rng.random() < 0.6:
         return "explore"
     return rng.choice(choices)
 

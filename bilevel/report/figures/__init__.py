@@ -1,5 +1,5 @@
 """The figures of a report, each as a PNG for a light page and one for a dark page."""
 
-from bilevel.report.figures.drawing import Figure, draw
+import lazy_loader
 
-__all__ = ["Figure", "draw"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from bilevel.report.numbers import SearchRow
 from bilevel.report.reading import Search, Study
 
 _ACROSS = 3
-Shares = tuple[list[float], list[float]]  # by trial: decisions, and prompts alone
+_Shares = tuple[list[float], list[float]]  # by trial: decisions, and prompts alone
 
 
 def activations(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing | None:
@@ -51,7 +51,7 @@ def activations(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing 
     )
 
 
-def shares(searches: Sequence[Search]) -> Shares:
+def shares(searches: Sequence[Search]) -> _Shares:
     """Of the searches that reached each trial, those in which a mechanism acted."""
     last = max((t.number for s in searches for t in s.trials), default=0)
     decided, prompted, reached = np.zeros(last + 1), np.zeros(last + 1), np.zeros(last + 1)
@@ -79,7 +79,7 @@ def _curve(axes: Any, arm: str, curves: Sequence[Sequence[float]], canvas: Canva
                   drawstyle="steps-post")  # fmt: skip
 
 
-def _bars(axes: Any, found: Shares, colour: str) -> None:
+def _bars(axes: Any, found: _Shares, colour: str) -> None:
     decided, prompted = found
     axes.bar(range(len(decided)), decided, color=colour, width=0.85)
     axes.bar(range(len(prompted)), prompted, bottom=decided, color=colour, alpha=0.35, width=0.85)

@@ -9,11 +9,11 @@ from bilevel.report.figures.drawing import Canvas, Drawing
 from bilevel.report.numbers import SearchRow
 from bilevel.report.reading import Study
 
-GRID = 120  # points at which curves with different steps are averaged
-MANY = 4  # arms, beyond which bands are fainter and single seeds are not drawn
-FEW_SEEDS = 12
+_GRID = 120  # points at which curves with different steps are averaged
+_MANY = 4  # arms, beyond which bands are fainter and single seeds are not drawn
+_FEW_SEEDS = 12
 KEY_IN, LETTER_IN = 1.35, 0.085  # of the legend: a line and its number of seeds, a letter of a name
-Curve = tuple[Any, Any]  # cost and best value after each trial
+_Curve = tuple[Any, Any]  # cost and best value after each trial
 
 
 def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
@@ -54,7 +54,7 @@ def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
 def _caption(arms: int, currencies: Sequence[str]) -> str:
     faint = ", faint where there are many arms."
     said = "Mean over seeds; the band is the middle 80 % of them"
-    said += faint if arms > MANY else ", thin lines are single seeds."
+    said += faint if arms > _MANY else ", thin lines are single seeds."
     if "tokens" in currencies:
         said += " Tokens include those of the levels above."
     if len(currencies) > 1:
@@ -62,8 +62,8 @@ def _caption(arms: int, currencies: Sequence[str]) -> str:
     return said
 
 
-def _curves(study: Study, rows: Sequence[SearchRow], metric: str) -> dict[str, list[Curve]]:
-    found: dict[str, list[Curve]] = {}
+def _curves(study: Study, rows: Sequence[SearchRow], metric: str) -> dict[str, list[_Curve]]:
+    found: dict[str, list[_Curve]] = {}
     for search, row in zip(study.searches, rows, strict=True):
         steps = range(len(row.curve))
         if not row.curve:
@@ -78,12 +78,12 @@ def _curves(study: Study, rows: Sequence[SearchRow], metric: str) -> dict[str, l
     return found
 
 
-def _arm(axes: Any, arm: str, curves: Sequence[Curve], canvas: Canvas, arms: int) -> None:
+def _arm(axes: Any, arm: str, curves: Sequence[_Curve], canvas: Canvas, arms: int) -> None:
     if not curves:
         return
     look = canvas.looks[arm]
     start, end = max(c[0][0] for c in curves), min(c[0][-1] for c in curves)
-    grid = np.linspace(start, end, GRID) if end > start else np.array([start])
+    grid = np.linspace(start, end, _GRID) if end > start else np.array([start])
     values = np.array([_at(grid, *curve) for curve in curves])
     style: Mapping[str, Any] = {"color": look.colour, "drawstyle": "steps-post"}
     axes.plot(grid, values.mean(axis=0), linewidth=2, linestyle=look.dashes, zorder=3,
@@ -91,8 +91,8 @@ def _arm(axes: Any, arm: str, curves: Sequence[Curve], canvas: Canvas, arms: int
     if len(curves) > 1:
         low, high = np.quantile(values, [0.1, 0.9], axis=0)
         axes.fill_between(grid, low, high, step="post", color=look.colour, linewidth=0,
-                          alpha=0.16 if arms <= MANY else 0.3 / arms)  # fmt: skip
-    if arms <= MANY and len(curves) <= FEW_SEEDS:
+                          alpha=0.16 if arms <= _MANY else 0.3 / arms)  # fmt: skip
+    if arms <= _MANY and len(curves) <= _FEW_SEEDS:
         for cost, value in curves:
             axes.plot(cost, value, linewidth=0.7, alpha=0.4, **style)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bilevel.report.figures.themes import THEMES, Look, Theme, looks
 
-DPI = 150
+_DPI = 150
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def draw(drawing: Drawing, arms: Sequence[str], folder: Path) -> Figure:
     paths = []
     for theme in THEMES:
         with rc_context(theme.settings()):
-            sheet = Sheet(figsize=drawing.size, dpi=DPI, layout="constrained")
+            sheet = Sheet(figsize=drawing.size, dpi=_DPI, layout="constrained")
             FigureCanvasAgg(sheet)
             sheet.suptitle(drawing.title, x=0.01, ha="left", fontsize=12)
             drawing.paint(Canvas(sheet, theme, looks(arms, theme)))

@@ -44,15 +44,15 @@ class Theme:
         }
 
 
-LIGHT = Theme(
+_LIGHT = Theme(
     "light", "#ffffff", "#1c1f24", "#8a919c",
     ("#0072b2", "#d55e00", "#00855f", "#b5478f", "#9a7200", "#3a9bd9", "#2b2f36"),
 )  # fmt: skip
-DARK = Theme(
+_DARK = Theme(
     "dark", "#14171c", "#e8eaed", "#767e8a",
     ("#4aa8e8", "#ff8b4a", "#35c796", "#e78cc6", "#e8bc3f", "#a6d8ff", "#e8eaed"),
 )  # fmt: skip
-THEMES = (LIGHT, DARK)
+THEMES = (_LIGHT, _DARK)
 
 
 @dataclass(frozen=True)

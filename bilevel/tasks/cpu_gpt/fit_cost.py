@@ -28,7 +28,7 @@ from bilevel.tasks.cpu_gpt.job import Job
 from bilevel.tasks.cpu_gpt.meter import Meter, OpCounter
 from bilevel.tasks.cpu_gpt.prepare import VOCAB_SIZE
 
-CONFIGURATIONS: tuple[Mapping[str, object], ...] = (
+_CONFIGURATIONS: tuple[Mapping[str, object], ...] = (
     {},
     *({"TOTAL_BATCH_SIZE": 2**n} for n in (9, 10, 11, 12, 14)),
     *({"TOTAL_BATCH_SIZE": 2**11, "DEVICE_BATCH_SIZE": n} for n in (1, 2, 4, 8)),
@@ -100,11 +100,11 @@ def measure(name: str, program: Callable[[], object], repeats: int = 4) -> Sampl
     return Sample(name, counter.counts, min(times))
 
 
-def measure_configurations(rounds: int) -> list[Sample]:
+def _measure_configurations(rounds: int) -> list[Sample]:
     """Each configuration's least CPU time; rounds lie minutes apart, so load rarely meets all."""
     least: dict[str, Sample] = {}
     for i in range(rounds):
-        for constants in CONFIGURATIONS:
+        for constants in _CONFIGURATIONS:
             name = " ".join(f"{k}={v}" for k, v in constants.items()) or "as it is"
             sample = measure(name, training_step(constants))
             if name not in least or sample.cpu_s < least[name].cpu_s:
@@ -113,7 +113,7 @@ def measure_configurations(rounds: int) -> list[Sample]:
     return list(least.values())
 
 
-def slow_probes() -> list[Sample]:
+def _slow_probes() -> list[Sample]:
     """Operations the script has too little of to fit their rate from it."""
     x = torch.rand(2048, 1024) + 0.5
     programs: dict[str, Callable[[], object]] = {
@@ -150,11 +150,11 @@ def non_negative_least_squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]
     return best
 
 
-def relative_errors(samples: list[Sample], seconds_per: Mapping[str, float]) -> list[float]:
+def _relative_errors(samples: list[Sample], seconds_per: Mapping[str, float]) -> list[float]:
     return [sum(seconds_per[n] * s.counts[n] for n in FEATURES) / s.cpu_s - 1 for s in samples]
 
 
-def rms(errors: list[float]) -> float:
+def _rms(errors: list[float]) -> float:
     return math.sqrt(sum(e * e for e in errors) / len(errors))
 
 
@@ -170,14 +170,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="passes over all configurations")
     options = parser.parse_args(argv)
     preload()
-    samples = measure_configurations(options.rounds)
-    seconds_per = fit(samples, slow_probes())
-    for sample, error in zip(samples, relative_errors(samples, seconds_per), strict=True):
+    samples = _measure_configurations(options.rounds)
+    seconds_per = fit(samples, _slow_probes())
+    for sample, error in zip(samples, _relative_errors(samples, seconds_per), strict=True):
         print(f"{sample.cpu_s:8.4f} s {error:+7.1%}  {sample.name}")
     flops_only = sum(s.cpu_s for s in samples) / sum(_macs(s) for s in samples)
-    print(f"rms relative error: {rms(relative_errors(samples, seconds_per)):.1%}; one rate for all")
-    print(f"multiplies: {rms([flops_only * _macs(s) / s.cpu_s - 1 for s in samples]):.1%}")
-    frozen = rms(relative_errors(samples, coefficients.SECONDS_PER))
+    print(
+        f"rms relative error: {_rms(_relative_errors(samples, seconds_per)):.1%}; one rate for all"
+    )
+    print(f"multiplies: {_rms([flops_only * _macs(s) / s.cpu_s - 1 for s in samples]):.1%}")
+    frozen = _rms(_relative_errors(samples, coefficients.SECONDS_PER))
     print(f"the frozen rates, on these timings: {frozen:.1%}\n{seconds_per}")
     if options.write:
         write(seconds_per)

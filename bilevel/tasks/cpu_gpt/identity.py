@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 _HERE = Path(__file__).parent
-EVALUATOR_SOURCES = (
+_EVALUATOR_SOURCES = (
     "coefficients.py",
     "corpus.py",
     "cost.py",
@@ -25,12 +25,12 @@ _CPU_FLAGS = ("avx", "fma", "amx", "f16c", "asimd", "sve", "neon")
 
 def evaluator_digest() -> str:
     """sha256 over everything that turns a script, a seed and a budget into a value."""
-    return _digest([_HERE / name for name in EVALUATOR_SOURCES])
+    return _digest([_HERE / name for name in _EVALUATOR_SOURCES])
 
 
 def frozen_digest() -> str:
     """sha256 over the evaluator and the unedited training script."""
-    return _digest([*(_HERE / name for name in EVALUATOR_SOURCES), SCRIPT])
+    return _digest([*(_HERE / name for name in _EVALUATOR_SOURCES), SCRIPT])
 
 
 def _digest(paths: list[Path]) -> str:

@@ -32,7 +32,7 @@ from bilevel.tasks.cpu_gpt.texts import (
 )
 
 VOCAB_SIZE = 2048
-RECIPE_VERSION = 1  # raise it when the same source would give other tokens
+_RECIPE_VERSION = 1  # raise it when the same source would give other tokens
 DEFAULT_SHA256 = {
     layout.TRAIN: "dd85e978a2859dc4e8818dcfa9db9b8b140784b653001dc2528517f57ff39238",
     layout.VALIDATION: "c5c77b1745cbaab0d9be2380cec0f58944fc1b589a74172f70ee930603e47a2c",
@@ -101,7 +101,7 @@ def _make(folder: Path, recipe: dict[str, Any], text: Path | None) -> Corpus:
 
 def _recipe(text: Path | None) -> dict[str, Any]:
     """Everything the tokens are made from; its hash names the cache folder."""
-    common = {"version": RECIPE_VERSION, "vocab_size": VOCAB_SIZE}
+    common = {"version": _RECIPE_VERSION, "vocab_size": VOCAB_SIZE}
     if text is None:
         return common | {
             "name": "default",

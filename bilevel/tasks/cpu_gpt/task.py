@@ -18,7 +18,7 @@ from bilevel.workers.pool import ForkedRunner
 
 SCRIPT = Path(__file__).with_name("train.py")
 HARNESS = "bilevel.tasks.cpu_gpt.harness"
-TIME_LEN = 128  # tokens in a sequence, as the harness serves them
+_TIME_LEN = 128  # tokens in a sequence, as the harness serves them
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -115,7 +115,7 @@ class CpuGpt(ScriptTask):
         """What the script makes of a configuration: a micro-batch larger than the whole batch
         shrinks to it, and the last layer always sees the whole sequence."""
         values: dict[str, Any] = dict(config)
-        rows = min(values["DEVICE_BATCH_SIZE"], values["TOTAL_BATCH_SIZE"] // TIME_LEN)
+        rows = min(values["DEVICE_BATCH_SIZE"], values["TOTAL_BATCH_SIZE"] // _TIME_LEN)
         pattern = values["WINDOW_PATTERN"]
         windows = "".join(pattern[i % len(pattern)] for i in range(values["DEPTH"] - 1)) + "L"
         return {**values, "DEVICE_BATCH_SIZE": max(1, rows), "WINDOW_PATTERN": windows}
@@ -135,6 +135,6 @@ def budget(seconds: float, default_corpus: bool) -> str:
         f"operations ({giga['softmax_bytes']:.0f} by softmax and exp, "
         f"{giga['slow_bytes']:.0f} by tanh, log and sorting), or "
         f"{1e-3 / SECONDS_PER['calls']:.0f} thousand operations started. Sequences have "
-        f"{TIME_LEN} tokens, the vocabulary {vocabulary} (byte-level BPE). val_bpb is bits "
+        f"{_TIME_LEN} tokens, the vocabulary {vocabulary} (byte-level BPE). val_bpb is bits "
         "per byte of text kept apart."
     )

@@ -19,7 +19,7 @@ from bilevel.tasks.cpu_gpt_code.prices import Amounts, Price, instead
 globals()["__builtins__"] = dict(vars(builtins))  # its own, as in prices.py
 
 LOOK, BOOK, USED, COUNTS, STEP, BATCH = range(6)  # what a book is asked
-PLAIN = frozenset({torch.Tensor, torch.nn.Parameter, torch.nn.Buffer})
+_PLAIN = frozenset({torch.Tensor, torch.nn.Parameter, torch.nn.Buffer})
 _GENERATOR = torch._C.Generator
 _DEFAULT = torch.default_generator
 _STATE = _GENERATOR.get_state
@@ -137,5 +137,5 @@ def _unlisted(func: Any) -> Problem:
 
 def _strange(kinds: Any) -> Problem:
     """What is said of tensors that are not torch's own."""
-    strange = [kind.__name__ for kind in kinds if kind not in PLAIN]
+    strange = [kind.__name__ for kind in kinds if kind not in _PLAIN]
     return {"subclass": strange[0]} if strange else None

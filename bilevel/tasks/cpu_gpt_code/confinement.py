@@ -27,7 +27,7 @@ from bilevel.sandbox.places import elsewhere, libraries
 from bilevel.sandbox.worker_handle import CONFINING, chosen
 from bilevel.tasks.cpu_gpt_code.arrays import ArrayChannel
 
-INSIDE_HERE = (
+_INSIDE_HERE = (
     *(
         "arrays",
         "books",
@@ -41,25 +41,25 @@ INSIDE_HERE = (
     ),
     "start",
 )
-MODULES = (
+_MODULES = (
     *("", "sandbox", "tasks", "tasks.cpu_gpt", "tasks.cpu_gpt_code"),
     *WORDS,
     *(f"sandbox.{name}" for name in INSIDE),
     *(f"tasks.cpu_gpt.{name}" for name in ("coefficients", "cost", "meter", "job")),
-    *(f"tasks.cpu_gpt_code.{name}" for name in INSIDE_HERE),
+    *(f"tasks.cpu_gpt_code.{name}" for name in _INSIDE_HERE),
 )
-START = "tasks.cpu_gpt_code.start"
-DEVICES = ("/dev/urandom",)  # torch reads it when it starts
-PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch chooses its kernels by
-VARIABLES = {
+_START = "tasks.cpu_gpt_code.start"
+_DEVICES = ("/dev/urandom",)  # torch reads it when it starts
+_PROCESSOR = ("/proc/cpuinfo", "/sys/devices/system/cpu")  # what torch chooses its kernels by
+_VARIABLES = {
     **ENVIRONMENT,
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
     "TORCHINDUCTOR_CACHE_DIR": "/",  # torch.optim makes sure that it exists when first used
 }
-TOLD_BY = ("botocore", "awscli")  # packages that hold the text of the default corpus
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
+_TOLD_BY = ("botocore", "awscli")  # packages that hold the text of the default corpus
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
 
 
 @dataclass(frozen=True)
@@ -80,16 +80,16 @@ class ConfinedRun(Closable):
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
         layer = chosen(bounds.layer)
-        room = Confinement(layer, VARIABLES, _present(PROCESSOR), DEVICES, hidden())
+        room = Confinement(layer, _VARIABLES, _present(_PROCESSOR), _DEVICES, hidden())
         self._kept = ConfinedProcess(room)
         given, told, self._errors = self._kept.streams
-        self._said: deque[bytes] = deque(maxlen=ERROR_CHUNKS)
+        self._said: deque[bytes] = deque(maxlen=_ERROR_CHUNKS)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         self._channel = ArrayChannel(told.fileno(), given.fileno(), patient=False)
         self._open = True
         try:
-            self._channel.send(first_frame(MODULES, START), self._until)
+            self._channel.send(first_frame(_MODULES, _START), self._until)
             limits = {"memory_mib": bounds.memory_mib, "cpu_s": bounds.cpu_s}
             self.give({**order, **limits, "walled": layer in CONFINING})
             self.take()
@@ -161,7 +161,7 @@ def spent_s(processes: Sequence[int]) -> float:
         except OSError:
             continue  # it has ended meanwhile, and its parent has its time
         ticks += sum(map(int, stat[11:15]))
-    return ticks * TICK_S
+    return ticks * _TICK_S
 
 
 def deadline(limit_s: float) -> float:
@@ -175,5 +175,5 @@ def _present(paths: Sequence[str]) -> tuple[str, ...]:
 def hidden() -> tuple[str, ...]:
     """Where the validation text may lie among the libraries: in its package, or in other
     environments, of which a run needs nothing."""
-    own = [f"{library}/{name}" for library in libraries() for name in TOLD_BY]
+    own = [f"{library}/{name}" for library in libraries() for name in _TOLD_BY]
     return (*elsewhere(), *_present(own))

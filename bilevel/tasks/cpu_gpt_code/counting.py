@@ -63,7 +63,7 @@ def table() -> Table:
     return found
 
 
-def nothing_served(*_: Any) -> NoReturn:
+def _nothing_served(*_: Any) -> NoReturn:
     raise RuntimeError("there are no batches any more: the script has ended")
 
 
@@ -75,7 +75,7 @@ class Counter:
         listed: Table,
         moved: Callable[..., Problem],
         end: End,
-        serve: Serve = nothing_served,
+        serve: Serve = _nothing_served,
         most_s: float = float("inf"),
     ) -> None:
         kept = book(listed, moved, end, serve, most_s)

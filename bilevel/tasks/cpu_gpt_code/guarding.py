@@ -21,7 +21,7 @@ from torch.utils import _python_dispatch
 from bilevel.tasks.cpu_gpt_code.books import End
 
 # Takes dispatch modes away, calls kernels below them, or replaces what the kernels are
-BELOW = (
+_BELOW = (
     *("_pop_torch_dispatch_stack", "_push_on_torch_dispatch_stack", "_get_dispatch_stack_at"),
     *("_set_dispatch_mode", "_unset_dispatch_mode", "_get_dispatch_mode", "_DisableTorchDispatch"),
     *("_ExcludeDispatchKeyGuard", "ExcludeDispatchKeyGuard", "_ForceDispatchKeyGuard"),
@@ -34,9 +34,9 @@ BELOW = (
     "_te",
 )
 # Kernels that the just-in-time compiler makes itself, which are no operations
-FUSED = ("_jit_set_llga", "_jit_set_texpr", "_jit_override_can_fuse", "_jit_texpr_set")
-SIGNALS = ("signal", "setitimer", "alarm", "pthread_kill", "raise_signal", "siginterrupt")
-EVENTS = {
+_FUSED = ("_jit_set_llga", "_jit_set_texpr", "_jit_override_can_fuse", "_jit_texpr_set")
+_SIGNALS = ("signal", "setitimer", "alarm", "pthread_kill", "raise_signal", "siginterrupt")
+_EVENTS = {
     **dict.fromkeys(
         ("gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._current_frames"),
         "looks for the counter",
@@ -49,9 +49,9 @@ EVENTS = {
     **dict.fromkeys(("subprocess.Popen", "os.system"), "starts a process"),
 }
 HIDDEN = {"gi_frame", "gi_code", "cr_frame", "ag_frame"}  # of generators
-WRITTEN = {"__code__"}
-OURS = {"aten", "bilevel"}  # whose kernels stay what they are
-ABOVE = {"Meta", "FuncTorchBatched"}  # kernels that compute nothing, or by operations that count
+_WRITTEN = {"__code__"}
+_OURS = {"aten", "bilevel"}  # whose kernels stay what they are
+_ABOVE = {"Meta", "FuncTorchBatched"}  # kernels that compute nothing, or by operations that count
 
 
 def close(end: End) -> None:
@@ -60,8 +60,8 @@ def close(end: End) -> None:
     def refused(name: str) -> Any:
         return lambda *_, **__: end({"beside": name})
 
-    fused = [name for name in dir(torch._C) if name.startswith(FUSED)]
-    _replace({name: refused(f"torch._C.{name}") for name in (*BELOW, *fused)})
+    fused = [name for name in dir(torch._C) if name.startswith(_FUSED)]
+    _replace({name: refused(f"torch._C.{name}") for name in (*_BELOW, *fused)})
     libraries = _libraries(torch._C._dispatch_library, end)
     next(libraries)
     kept = libraries.send
@@ -74,7 +74,7 @@ def close(end: End) -> None:
             if hasattr(module, name):
                 setattr(module, name, refused(f"a thread ({name})"))
     for module in (signal, sys.modules["_signal"]):
-        for name in SIGNALS:  # a handler runs anywhere, in the counter too
+        for name in _SIGNALS:  # a handler runs anywhere, in the counter too
             setattr(module, name, refused(f"a signal ({name})"))
     gc.collect()
     gc.freeze()
@@ -99,7 +99,7 @@ def _libraries(make: Any, end: End) -> Generator[Any, tuple[Any, ...], None]:
     while True:
         given = yield made
         plain = all(type(one) is str for one in given[:3])
-        if not plain or (given[1] in OURS and given[2] not in ABOVE):
+        if not plain or (given[1] in _OURS and given[2] not in _ABOVE):
             end({"beside": f"a kernel for {given[1]}"})
         made = make(*given)
 
@@ -111,13 +111,13 @@ def _no_mode() -> Iterator[tuple[()]]:
 
 def _hook(end: End) -> Any:
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event in EVENTS:
-            end({"beside": f"{event} ({EVENTS[event]})"})
+        if event in _EVENTS:
+            end({"beside": f"{event} ({_EVENTS[event]})"})
         elif event.startswith("ctypes."):
             end({"beside": f"{event} (calls machine code)"})
         elif event == "object.__getattr__" and args[1] in HIDDEN:
             end({"beside": f"{args[1]} (looks for the counter)"})
-        elif event == "object.__setattr__" and args[1] in WRITTEN:
+        elif event == "object.__setattr__" and args[1] in _WRITTEN:
             end({"beside": f"{args[1]} (rewrites a function)"})
 
     return hook

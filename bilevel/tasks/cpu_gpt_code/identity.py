@@ -6,8 +6,8 @@ from pathlib import Path
 from bilevel.sandbox import frames
 from bilevel.tasks.cpu_gpt import identity
 
-HERE = Path(__file__).parent
-WALL = (
+_HERE = Path(__file__).parent
+_WALL = (
     *("boot", "confined_process", "frames", "keeper", "places", "processor", "syscalls"),
     *("worker", "worker_handle"),
 )
@@ -17,6 +17,6 @@ def evaluator_digest() -> str:
     """sha256 over the evaluator of `cpu_gpt` and its script, whose pace is the measure, what is
     added to them here, and the wall."""
     wall = Path(frames.__file__).parent
-    added = [*sorted(HERE.glob("*.py")), *(wall / f"{name}.py" for name in WALL)]
+    added = [*sorted(_HERE.glob("*.py")), *(wall / f"{name}.py" for name in _WALL)]
     lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in added]
     return hashlib.sha256("".join([identity.frozen_digest(), *lines]).encode()).hexdigest()

@@ -40,9 +40,9 @@ from bilevel.tasks.cpu_gpt_code.serving import Served
 from bilevel.tasks.cpu_gpt_code.verdict import FILE, RunRefused, Verdict
 from bilevel.trace import FailureKind
 
-ANSWERING_CPU_S = 10.0  # beside what training may use
-HARD = 1.5  # times what a run is allowed, the kernel stops it; the evaluator looks before
-SECOND_RUN = (
+_ANSWERING_CPU_S = 10.0  # beside what training may use
+_HARD = 1.5  # times what a run is allowed, the kernel stops it; the evaluator looks before
+_SECOND_RUN = (
     "in the second run, which builds the model again (the same script with a job.meter that has no "
     "step, then the trained parameters and buffers)"
 )
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     """Writes the verdict beside the script; the exit code tells whether there is one."""
     options = _parser().parse_args(argv)
     try:
-        trial = Judge(options, open_corpus(options.corpus))
+        trial = _Judge(options, open_corpus(options.corpus))
         verdict = trial.verdict()
     except BilevelError as error:
         print(f"judge: {error}", file=sys.stderr)
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class Judge:
+class _Judge:
     """One trial. What a confined process says of its own counting is checked where it can be."""
 
     def __init__(self, options: argparse.Namespace, corpus: Corpus) -> None:
@@ -88,7 +88,7 @@ class Judge:
         self._pace = Pace(corpus.vocab_size, TIME_LEN)
         calls = self._most_s / SECONDS_PER["calls"]
         allowed_s = self._pace.allows_s(self._most_s, calls, options.cpu_factor)
-        cpu_s = HARD * allowed_s + ANSWERING_CPU_S
+        cpu_s = _HARD * allowed_s + _ANSWERING_CPU_S
         self._bounds = Bounds(layer, options.memory_mib, cpu_s, until)
         self._watch: Watch | None = None
         self._served, self._training_cpu_s = Served(), 0.0
@@ -153,7 +153,7 @@ class Judge:
             understood(fresh.ask({"load": state}, weights)[0], "loaded")
             return self._questions(fresh, watch, served.account)
         except RunRefused as error:
-            raise RunRefused(error.kind, f"{SECOND_RUN}: {error.reason}") from None
+            raise RunRefused(error.kind, f"{_SECOND_RUN}: {error.reason}") from None
 
     def _run(self, *, closed: bool) -> ConfinedRun:
         order = {

@@ -9,15 +9,15 @@ from bilevel.tasks.cpu_gpt.cost import FEATURES, seconds
 from bilevel.tasks.cpu_gpt_code.verdict import RunRefused, cheated
 from bilevel.trace import FailureKind
 
-SHOWN_CHARS = 4000
-REASON_CHARS = 1200
-MAX_NUMBER = 1e30
-SAID = {
+_SHOWN_CHARS = 4000
+_REASON_CHARS = 1200
+_MAX_NUMBER = 1e30
+_SAID = {
     "missing": FailureKind.NO_METRIC,
     "diverged": FailureKind.DIVERGENCE,
     "problem": FailureKind.CRASH,
 }
-FORBIDDEN = {
+_FORBIDDEN = {
     "unlisted": "the operation {what} is not on the list of priced operations, so it may not be "
     "used: {instead}",
     "subclass": "a tensor of the class {what}: only torch's own tensors are priced; use plain "
@@ -32,7 +32,11 @@ FORBIDDEN = {
 
 def number(given: object) -> float:
     """Raises BadFrame for what is no number, or none of this world."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < MAX_NUMBER:
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, int | float)
+        or not 0 <= given < _MAX_NUMBER
+    ):
         raise BadFrame(f"{str(given)[:40]!r} where a number was expected")
     return given
 
@@ -51,7 +55,7 @@ class Account:
         counts = message.get("counts")
         if not isinstance(counts, dict) or set(counts) != set(FEATURES):
             raise BadFrame("a run that ended without its counts")
-        output = str(message.get("output", ""))[-SHOWN_CHARS:]
+        output = str(message.get("output", ""))[-_SHOWN_CHARS:]
         whole = {name: int(number(amount)) for name, amount in counts.items()}
         return cls(whole, int(number(message.get("steps"))), output)
 
@@ -68,14 +72,14 @@ def understood(message: Mapping[str, Any], wanted: str) -> Any:
         raise over(number(message["over"]))
     if "memory" in message:
         raise RunRefused(FailureKind.OUT_OF_MEMORY, "the script wanted more than task.memory_mib")
-    for said, why in FORBIDDEN.items():
+    for said, why in _FORBIDDEN.items():
         if said in message:
             given = {"what": message[said], "instead": message.get("instead")}
-            shown = {name: str(text)[:REASON_CHARS] for name, text in given.items()}
+            shown = {name: str(text)[:_REASON_CHARS] for name, text in given.items()}
             raise cheated(why.format(**shown))
-    for said, kind in SAID.items():
+    for said, kind in _SAID.items():
         if said in message:
-            raise RunRefused(kind, str(message[said])[:REASON_CHARS])
+            raise RunRefused(kind, str(message[said])[:_REASON_CHARS])
     raise BadFrame(f"{str(list(message))[:200]} instead of {wanted}")
 
 

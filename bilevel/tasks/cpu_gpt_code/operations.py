@@ -73,7 +73,7 @@ rrelu_with_noise uniform
 
 POOLS = "avg_pool2d max_pool2d_with_indices".split()  # touch each window whole
 
-PRODUCTS = """
+_PRODUCTS = """
 mm addmm bmm baddbmm addbmm convolution convolution_backward mkldnn_rnn_layer
 mkldnn_rnn_layer_backward _scaled_dot_product_flash_attention_for_cpu
 _scaled_dot_product_flash_attention_for_cpu_backward _trilinear

@@ -20,11 +20,11 @@ from bilevel.tasks.cpu_gpt_code.counting import Counter, table
 from bilevel.tasks.cpu_gpt_code.verdict import RunRefused
 from bilevel.trace import FailureKind
 
-ROWS = 16  # a micro-batch of the unedited script
-TIMES = 3
-BETWEEN_S = 0.25  # from one look at the kernel's clock to the next
-START_S = 3.5  # modelled, for what a run does beside: imports, the end of a script
-CALL_S = 5e-6  # and beside each operation: Python, autograd, counting
+_ROWS = 16  # a micro-batch of the unedited script
+_TIMES = 3
+_BETWEEN_S = 0.25  # from one look at the kernel's clock to the next
+_START_S = 3.5  # modelled, for what a run does beside: imports, the end of a script
+_CALL_S = 5e-6  # and beside each operation: Python, autograd, counting
 
 
 class Pace:
@@ -34,7 +34,7 @@ class Pace:
     def __init__(self, vocab_size: int, time_len: int) -> None:
         torch.set_num_threads(1)
         self._time_len = time_len
-        self._tokens = torch.arange(ROWS * time_len).view(ROWS, time_len) % vocab_size
+        self._tokens = torch.arange(_ROWS * time_len).view(_ROWS, time_len) % vocab_size
         with torch.random.fork_rng():
             self._model = train.GPT(vocab_size, time_len)
             self._step()  # what is slower the first time
@@ -44,13 +44,13 @@ class Pace:
     def measure(self) -> None:
         with Counter(table(), streams(), _end) as counter:
             started_s = time.thread_time()
-            for _ in range(TIMES):
+            for _ in range(_TIMES):
                 self._step()
             passed_s = time.thread_time() - started_s
         self.ratio = max(self.ratio, passed_s / counter.used_s)
 
     def allows_s(self, modelled_s: float, calls: float, factor: float) -> float:
-        return self.ratio * (START_S + factor * modelled_s + CALL_S * calls)
+        return self.ratio * (_START_S + factor * modelled_s + _CALL_S * calls)
 
     def _step(self) -> None:
         muon, adams = train.optimisers(self._model)
@@ -76,13 +76,13 @@ class Watch:
         self._modelled_s, self._calls = modelled_s, calls
         if time.monotonic() >= self._looks_at:
             self.look()
-            self._looks_at = time.monotonic() + BETWEEN_S
+            self._looks_at = time.monotonic() + _BETWEEN_S
 
     def look(self) -> None:
         """Raises RunRefused where it took more than what it has booked explains, however slow the
         machine is found to be now."""
         self.spent_s = self._run.cpu_s - self._began_s
-        for measured in range(TIMES):
+        for measured in range(_TIMES):
             if measured:
                 self._pace.measure()
             self.allowed_s = self._pace.allows_s(self._modelled_s, self._calls, self._factor)

@@ -32,7 +32,7 @@ _PLAIN = frozenset({int, float, bool, str, complex, type(None), torch.dtype, tor
 _FLOAT = 4  # bytes of the numbers that the rates were fitted on
 
 
-def touched(tree: Any) -> int:
+def _touched(tree: Any) -> int:
     """Bytes of all tensors in arguments or results."""
     kind = type(tree)
     if kind is Tensor or kind is torch.nn.Parameter:
@@ -40,155 +40,155 @@ def touched(tree: Any) -> int:
     if kind in _PLAIN:
         return 0
     if kind is tuple or kind is list:
-        return sum(map(touched, tree))
+        return sum(map(_touched, tree))
     if kind is dict:
-        return sum(map(touched, tree.values()))
+        return sum(map(_touched, tree.values()))
     return int(_BYTES(tree)) if _BASE in kind.__mro__ else 0
 
 
-def shape(tensor: Tensor) -> tuple[int, ...]:
+def _shape(tensor: Tensor) -> tuple[int, ...]:
     return tuple(_SHAPE(tensor))
 
 
-def macs(amount: int, like: Tensor) -> int:
+def _macs(amount: int, like: Tensor) -> int:
     """Real ones: a product of complex numbers takes four, double precision twice the time."""
     size = _ITEMSIZE(like)
     times = 4 * size // (2 * _FLOAT) if _COMPLEX(like) else max(1, size // _FLOAT)
     return amount * times
 
 
-def free(*_: Any) -> Amounts:
+def _free(*_: Any) -> Amounts:
     return ()
 
 
 def at(feature: str) -> Price:
     """Whatever is given and made."""
-    return lambda args, kwargs, out: ((feature, touched(args) + touched(kwargs) + touched(out)),)
+    return lambda args, kwargs, out: ((feature, _touched(args) + _touched(kwargs) + _touched(out)),)
 
 
-def picked(_: Any, __: Any, out: Any) -> Amounts:
-    return (("bytes", 2 * touched(out)),)
+def _picked(_: Any, __: Any, out: Any) -> Amounts:
+    return (("bytes", 2 * _touched(out)),)
 
 
 def written(in_place: bool) -> Price:
     """In place, what is written over is not touched elsewhere; a copy is, as a whole."""
 
     def price(args: Any, kwargs: Any, out: Any) -> Amounts:
-        given = touched(args) + touched(kwargs)
-        return (("bytes", given - touched(out) if in_place else given + touched(out)),)
+        given = _touched(args) + _touched(kwargs)
+        return (("bytes", given - _touched(out) if in_place else given + _touched(out)),)
 
     return price
 
 
 def pool(args: Any, _: Any, out: Any) -> Amounts:
-    return (("bytes", touched(args[0]) + touched(out) * prod(args[1])),)
+    return (("bytes", _touched(args[0]) + _touched(out) * prod(args[1])),)
 
 
-def product(name: str, *, batched: bool = False) -> Price:
+def _product(name: str, *, batched: bool = False) -> Price:
     """Of two matrices, or two batches of them; the last two tensors of the call."""
 
     def price(args: Any, _: Any, __: Any) -> Amounts:
         first, second = args[1:3] if name.startswith(("add", "badd")) else args[:2]
-        amount = macs(prod(shape(first)) * shape(second)[-1], first)
-        return (("bmm_macs" if batched and shape(first)[0] > 1 else "mm_macs", amount),)
+        amount = _macs(prod(_shape(first)) * _shape(second)[-1], first)
+        return (("bmm_macs" if batched and _shape(first)[0] > 1 else "mm_macs", amount),)
 
     return price
 
 
-def convolution(args: Any, _: Any, out: Any) -> Amounts:
-    return (("mm_macs", _convolved(args[0], args[1], shape(out), args[6])),)
+def _convolution(args: Any, _: Any, out: Any) -> Amounts:
+    return (("mm_macs", _convolved(args[0], args[1], _shape(out), args[6])),)
 
 
-def convolution_backward(args: Any, _: Any, __: Any) -> Amounts:
+def _convolution_backward(args: Any, _: Any, __: Any) -> Amounts:
     grad, given, weight, transposed, wanted = args[0], args[1], args[2], args[7], args[10]
     times = sum(map(bool, wanted[:2]))
-    return (("mm_macs", times * _convolved(given, weight, shape(grad), transposed)),)
+    return (("mm_macs", times * _convolved(given, weight, _shape(grad), transposed)),)
 
 
 def _convolved(given: Tensor, weight: Tensor, made: tuple[int, ...], transposed: bool) -> int:
-    pairs = prod(shape(weight)) // shape(weight)[0]  # of one channel with its whole kernel
-    return macs(prod(shape(given) if transposed else made) * pairs, weight)
+    pairs = prod(_shape(weight)) // _shape(weight)[0]  # of one channel with its whole kernel
+    return _macs(prod(_shape(given) if transposed else made) * pairs, weight)
 
 
-def attention(products: int, first: int) -> Price:
+def _attention(products: int, first: int) -> Price:
     """The fused kernel: its products and the exponential of every score. `first` is where the
     query stands among the arguments."""
 
     def price(args: Any, _: Any, __: Any) -> Amounts:
         query, key, value = args[first : first + 3]
-        scores = prod(shape(query)[:-1]) * shape(key)[-2]
-        widths = (shape(query)[-1] + shape(value)[-1]) * products // 2
-        return ("bmm_macs", macs(scores * widths, query)), ("softmax_bytes", 2 * _FLOAT * scores)
+        scores = prod(_shape(query)[:-1]) * _shape(key)[-2]
+        widths = (_shape(query)[-1] + _shape(value)[-1]) * products // 2
+        return ("bmm_macs", _macs(scores * widths, query)), ("softmax_bytes", 2 * _FLOAT * scores)
 
     return price
 
 
-def recurrent(times: int) -> Price:
+def _recurrent(times: int) -> Price:
     def price(args: Any, _: Any, __: Any) -> Amounts:
         given, into, along = args[:3]
-        steps = prod(shape(given)[:-1])
-        weights = prod(shape(into)) + prod(shape(along))
-        return (("mm_macs", macs(times * steps * weights, given)),)
+        steps = prod(_shape(given)[:-1])
+        weights = prod(_shape(into)) + prod(_shape(along))
+        return (("mm_macs", _macs(times * steps * weights, given)),)
 
     return price
 
 
-def trilinear(args: Any, _: Any, out: Any) -> Amounts:
+def _trilinear(args: Any, _: Any, out: Any) -> Amounts:
     shapes = []
     for tensor, places in zip(args[:3], args[3:6], strict=True):
-        wide = list(shape(tensor))
+        wide = list(_shape(tensor))
         for place in sorted(places):
             wide.insert(place, 1)
         shapes.append(wide)
-    amount = macs(2 * prod(map(max, zip(*shapes, strict=True))), args[0])
-    return ("bmm_macs", amount), ("bytes", touched(args) + touched(out))
+    amount = _macs(2 * prod(map(max, zip(*shapes, strict=True))), args[0])
+    return ("bmm_macs", amount), ("bytes", _touched(args) + _touched(out))
 
 
-def factored(times: int) -> Price:
+def _factored(times: int) -> Price:
     def price(args: Any, kwargs: Any, out: Any) -> Amounts:
         total = 0
         for tensor in args:
-            if type(tensor) is Tensor and len(shape(tensor)) > 1:
-                *batch, rows, columns = shape(tensor)
+            if type(tensor) is Tensor and len(_shape(tensor)) > 1:
+                *batch, rows, columns = _shape(tensor)
                 amount = prod(batch) * rows * columns * min(rows, columns)
-                total = max(total, macs(times * amount, tensor))
-        moved = touched(args) + touched(kwargs) + touched(out)
+                total = max(total, _macs(times * amount, tensor))
+        moved = _touched(args) + _touched(kwargs) + _touched(out)
         return ("mm_macs", total), ("slow_bytes", moved)
 
     return price
 
 
-def fourier(args: Any, kwargs: Any, out: Any) -> Amounts:
-    longest = max((*shape(args[0]), *shape(out)), default=1)
-    moved = touched(args) + touched(kwargs) + touched(out)
+def _fourier(args: Any, kwargs: Any, out: Any) -> Amounts:
+    longest = max((*_shape(args[0]), *_shape(out)), default=1)
+    moved = _touched(args) + _touched(kwargs) + _touched(out)
     return (("slow_bytes", moved * max(1, ceil(log2(longest) / 4))),)
 
 
 PRODUCTS: dict[str, Price] = {
-    "mm": product("mm"),
-    "addmm": product("addmm"),
-    **{name: product(name, batched=True) for name in ("bmm", "baddbmm")},
-    "addbmm": product("addbmm"),
-    "convolution": convolution,
-    "convolution_backward": convolution_backward,
-    "_scaled_dot_product_flash_attention_for_cpu": attention(2, 0),
-    "_scaled_dot_product_flash_attention_for_cpu_backward": attention(5, 1),
-    "mkldnn_rnn_layer": recurrent(1),
-    "mkldnn_rnn_layer_backward": recurrent(3),
-    "_trilinear": trilinear,
+    "mm": _product("mm"),
+    "addmm": _product("addmm"),
+    **{name: _product(name, batched=True) for name in ("bmm", "baddbmm")},
+    "addbmm": _product("addbmm"),
+    "convolution": _convolution,
+    "convolution_backward": _convolution_backward,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention(2, 0),
+    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention(5, 1),
+    "mkldnn_rnn_layer": _recurrent(1),
+    "mkldnn_rnn_layer_backward": _recurrent(3),
+    "_trilinear": _trilinear,
 }
 CLASSES: tuple[tuple[Iterable[str], Price], ...] = (
-    (listed.FREE, free),
+    (listed.FREE, _free),
     (listed.BYTES, at("bytes")),
-    (listed.INDEXED, picked),
+    (listed.INDEXED, _picked),
     (listed.EXPONENTIAL, at("softmax_bytes")),
     ((*listed.SLOW, *listed.RANDOM), at("slow_bytes")),
     (listed.POOLS, pool),
-    (listed.FOURIER, fourier),
+    (listed.FOURIER, _fourier),
 )
-BY_NAME: dict[str, Price] = {
+_BY_NAME: dict[str, Price] = {
     **{name: price for names, price in CLASSES for name in names},
-    **{name: factored(times) for name, times in listed.FACTORED.items()},
+    **{name: _factored(times) for name, times in listed.FACTORED.items()},
     **PRODUCTS,
 }
 
@@ -196,7 +196,7 @@ BY_NAME: dict[str, Price] = {
 def price_of(name: str, space: str = "aten") -> Price | None:
     """Of an operation, in place or not; None for one that is not on the list."""
     if space != "aten":
-        return free if space == "profiler" and name in listed.MARKS else None
+        return _free if space == "profiler" and name in listed.MARKS else None
     base = name.removesuffix("_")
     if base in listed.INDEXED_WRITE:
         return written(in_place=base != name)
@@ -206,12 +206,12 @@ def price_of(name: str, space: str = "aten") -> Price | None:
         base = base.removeprefix(prefix)
     if name.startswith("_foreach_") and base in PRODUCTS:
         return None
-    return BY_NAME.get(name) or BY_NAME.get(base)
+    return _BY_NAME.get(name) or _BY_NAME.get(base)
 
 
 def instead(name: str) -> str:
     """What to do about an operation that is not on the list."""
     if name in listed.INSTEAD:
         return listed.INSTEAD[name]
-    near = difflib.get_close_matches(name.removesuffix("_"), BY_NAME, n=1, cutoff=0)
+    near = difflib.get_close_matches(name.removesuffix("_"), _BY_NAME, n=1, cutoff=0)
     return f"the nearest that is on it is {near[0]}; write the computation with listed operations"

@@ -20,8 +20,8 @@ from bilevel.tasks.cpu_gpt.evaluate import CHUNKS_AT_ONCE, VALIDATION_TOKENS
 from bilevel.tasks.cpu_gpt_code.verdict import cheated
 
 Ask = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-CUTS = 2  # how often each chunk is asked again without its future
-TOLERANCE_NATS = 1e-3  # by which two answers to the same past may differ
+_CUTS = 2  # how often each chunk is asked again without its future
+_TOLERANCE_NATS = 1e-3  # by which two answers to the same past may differ
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def groups(order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         yield order[at : at + CHUNKS_AT_ONCE]
 
 
-def log_probs(
+def _log_probs(
     ask: Ask, inputs: NDArray[np.int64], targets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Of each target, from logits that are normalised here."""
@@ -62,7 +62,7 @@ def log_probs(
 def answers(ask: Ask, chunks: Chunks) -> NDArray[np.float64]:
     """The log-probability of every target, in order."""
     order = np.arange(len(chunks.inputs))
-    parts = [log_probs(ask, chunks.inputs[g], chunks.targets[g]) for g in groups(order)]
+    parts = [_log_probs(ask, chunks.inputs[g], chunks.targets[g]) for g in groups(order)]
     return np.concatenate(parts)
 
 
@@ -85,17 +85,17 @@ def check_past(
     """
     rng = np.random.default_rng(list(hashlib.sha256(found.tobytes()).digest()))
     rows, time_len = chunks.inputs.shape
-    cuts = np.sort(rng.integers(1, time_len + 1, size=(rows, CUTS)), axis=1)
+    cuts = np.sort(rng.integers(1, time_len + 1, size=(rows, _CUTS)), axis=1)
     places, worst, compared = np.arange(time_len), 0.0, 0
     for cut in cuts.T:
         for group in groups(rng.permutation(rows)):
             past = places[None, :] < cut[group, None]
             other = rng.integers(0, vocab_size, size=past.shape)
             shown = np.where(past, chunks.inputs[group], other)
-            again = log_probs(ask, shown, chunks.targets[group])
+            again = _log_probs(ask, shown, chunks.targets[group])
             apart = np.abs(again - found[group])[past]
             largest = float(apart.max())  # nan, where an answer is no number
-            if not largest <= TOLERANCE_NATS:
+            if not largest <= _TOLERANCE_NATS:
                 raise cheated(
                     "the model does not give the same prediction for the same past: in a fresh "
                     "process with the same parameters and buffers, with other future tokens and "

@@ -34,10 +34,10 @@ from bilevel.tasks.cpu_gpt_code.guarding import close
 from bilevel.tasks.cpu_gpt_code.operations import ALLOWED_WIDTH
 from bilevel.tasks.cpu_gpt_code.served import RunMeter, ServedJob
 
-SCRIPT = "train.py"
-SHOWN_CHARS = 4000
-DIVERGED = "FAIL"  # what the training script prints before it gives up
-DTYPES = {
+_SCRIPT = "train.py"
+_SHOWN_CHARS = 4000
+_DIVERGED = "FAIL"  # what the training script prints before it gives up
+_DTYPES = {
     str(kind).removeprefix("torch."): kind
     for kind in (
         *(torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.bool, torch.uint8),
@@ -46,14 +46,14 @@ DTYPES = {
 }
 
 
-class Tail(io.TextIOBase):
+class _Tail(io.TextIOBase):
     """Keeps the end of what the script prints."""
 
     def __init__(self) -> None:
         self.text = ""
 
     def write(self, text: str) -> int:
-        self.text = (self.text + text)[-SHOWN_CHARS:]
+        self.text = (self.text + text)[-_SHOWN_CHARS:]
         return len(text)
 
 
@@ -63,14 +63,14 @@ def serve() -> None:
     While the script runs, the frames below it hold its text and what it prints; the rest is kept in
     a generator, whose frame is not among them.
     """
-    printed = Tail()
+    printed = _Tail()
     rest = _conduct(printed)
     text = next(rest)
     sys.stdout = sys.stderr = printed
     rest.send(_outcome(text, printed))
 
 
-def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
+def _conduct(printed: _Tail) -> Generator[str, dict[str, Any], None]:
     """All but the script's own run: yields its text, is sent what came of it."""
     reads, writes = os.dup(0), os.dup(1)
     os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
@@ -87,7 +87,7 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
     job, counter, question = _counted(order, channel, end)
     end({"ask": counter.ask})
     seam.start(job)
-    limit_cpu(order["cpu_s"])
+    _limit_cpu(order["cpu_s"])
     if order["walled"]:
         confine_calls()
     close(end)
@@ -99,9 +99,9 @@ def _conduct(printed: Tail) -> Generator[str, dict[str, Any], None]:
             outcome = outcome or {"missing": "the script ended without job.hand_over(model)"}
         if outcome:
             end(outcome)
-        account = {**counter.ask((COUNTS,)), "output": sendable(printed.text)}
+        account = {**counter.ask((COUNTS,)), "output": _sendable(printed.text)}
         try:
-            state, raw = packed(job.model)  # type: ignore[arg-type]
+            state, raw = _packed(job.model)  # type: ignore[arg-type]
         except Exception as error:  # the script's own state_dict, say
             end({"problem": described(error)})
     channel.give({"state": state, **account}, raw)
@@ -124,12 +124,12 @@ def _counted(
     return job, counter, lambda: Counter(listed, moved, end)
 
 
-def _ending(channel: ArrayChannel, printed: Tail) -> Generator[None, dict[str, Any], None]:
+def _ending(channel: ArrayChannel, printed: _Tail) -> Generator[None, dict[str, Any], None]:
     """Is told whom to ask for the account, then the last message: there is no way to catch it."""
     ask = (yield)["ask"]
     message = yield
     account = {} if "counts" in message else ask((COUNTS,))
-    channel.give({**message, **account, "output": sendable(printed.text)})
+    channel.give({**message, **account, "output": _sendable(printed.text)})
     os._exit(0)
 
 
@@ -145,25 +145,25 @@ def _serving(channel: ArrayChannel, job: ServedJob) -> Serve:
     return batch
 
 
-def _outcome(text: str, printed: Tail) -> dict[str, Any]:
+def _outcome(text: str, printed: _Tail) -> dict[str, Any]:
     """Runs the script: what is wrong with it, if anything."""
     try:
         _execute(text)
     except SystemExit as leaving:
         if leaving.code in (None, 0):
             return {}
-        if printed.text.rstrip().endswith(DIVERGED):
-            return {"diverged": f"it printed {DIVERGED} and left: the loss diverged"}
+        if printed.text.rstrip().endswith(_DIVERGED):
+            return {"diverged": f"it printed {_DIVERGED} and left: the loss diverged"}
         return {"problem": f"it left with exit code {leaving.code}"}
     except BaseException as error:
-        if starved(error):
+        if _starved(error):
             return {"memory": True}
         traceback.print_exc()
         return {"problem": described(error)}
     return {}
 
 
-def limit_cpu(more_s: float) -> None:
+def _limit_cpu(more_s: float) -> None:
     """From now on; the kernel counts every thread, and nothing in here can raise the limit."""
     most = math.ceil(time.process_time() + more_s)
     resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
@@ -179,55 +179,55 @@ def _forget() -> None:
 def _execute(text: str) -> None:
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    sys.argv = [SCRIPT]
-    linecache.cache[SCRIPT] = (len(text), None, text.splitlines(keepends=True), SCRIPT)
-    exec(compile(text, SCRIPT, "exec", dont_inherit=True), vars(module))
+    sys.argv = [_SCRIPT]
+    linecache.cache[_SCRIPT] = (len(text), None, text.splitlines(keepends=True), _SCRIPT)
+    exec(compile(text, _SCRIPT, "exec", dont_inherit=True), vars(module))
 
 
-def starved(error: BaseException) -> bool:
+def _starved(error: BaseException) -> bool:
     """Whether it wanted more memory than there is; torch has no exception of its own for that."""
     return isinstance(error, MemoryError) or "allocate memory" in str(error)
 
 
-def sendable(text: str) -> str:
+def _sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
 def described(error: BaseException) -> str:
     """Its kind, its message, and where in the script."""
-    return sendable(f"{type(error).__name__}: {str(error)[:1000]}{_where(error)}")
+    return _sendable(f"{type(error).__name__}: {str(error)[:1000]}{_where(error)}")
 
 
 def _where(error: BaseException) -> str:
     found, at = "", error.__traceback__
     while at is not None:
-        if at.tb_frame.f_code.co_filename == SCRIPT:
-            found = f" ({SCRIPT}, line {at.tb_lineno})"
+        if at.tb_frame.f_code.co_filename == _SCRIPT:
+            found = f" ({_SCRIPT}, line {at.tb_lineno})"
         at = at.tb_next
     return found
 
 
-def packed(model: nn.Module) -> tuple[list[Any], bytes]:
+def _packed(model: nn.Module) -> tuple[list[Any], bytes]:
     """Names, types and shapes of parameters and buffers, and their bytes. Raises TypeError."""
     listed, parts = [], []
     for name, tensor in model.state_dict().items():
         if not isinstance(tensor, Tensor):
             raise TypeError(f"the model's state_dict holds {name}, which is no tensor")
         kind = str(tensor.dtype).removeprefix("torch.")
-        if kind not in DTYPES:
-            raise TypeError(f"{name} is {kind}; valid: {', '.join(DTYPES)}")
+        if kind not in _DTYPES:
+            raise TypeError(f"{name} is {kind}; valid: {', '.join(_DTYPES)}")
         listed.append([name, kind, list(tensor.shape)])
         flat = tensor.detach().contiguous().flatten()
         parts.append(flat.view(torch.uint8).numpy().tobytes())
     return listed, b"".join(parts)
 
 
-def load(model: nn.Module, listed: list[Any], raw: bytes) -> None:
+def _load(model: nn.Module, listed: list[Any], raw: bytes) -> None:
     state, at = {}, 0
     for name, kind, shape in listed:
-        size = math.prod(shape) * DTYPES[kind].itemsize
+        size = math.prod(shape) * _DTYPES[kind].itemsize
         part = torch.from_numpy(np.frombuffer(raw[at : at + size], dtype=np.uint8).copy())
-        state[name], at = part.view(DTYPES[kind]).reshape(shape), at + size
+        state[name], at = part.view(_DTYPES[kind]).reshape(shape), at + size
     model.load_state_dict(state)
 
 
@@ -237,7 +237,7 @@ def answer(channel: ArrayChannel, model: nn.Module, counter: Counter) -> None:
     try:
         with torch.no_grad():
             if "load" in request:
-                load(model, request["load"], raw)
+                _load(model, request["load"], raw)
                 channel.give({"loaded": True})
                 return
             tokens = torch.from_numpy(np.frombuffer(raw, dtype="<i8").copy())
@@ -250,4 +250,4 @@ def answer(channel: ArrayChannel, model: nn.Module, counter: Counter) -> None:
         given = values.numpy().tobytes()
         channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)
     except Exception as error:
-        channel.give({"memory": True} if starved(error) else {"problem": described(error)})
+        channel.give({"memory": True} if _starved(error) else {"problem": described(error)})

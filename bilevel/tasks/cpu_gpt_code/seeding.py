@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
+_BIT_GENERATORS = ("MT19937", "PCG64", "PCG64DXSM", "Philox", "SFC64")
 
 
 def fix(seed: int) -> None:
@@ -32,7 +32,7 @@ def fix(seed: int) -> None:
     torch.set_rng_state = torch.random.set_rng_state = torch_again  # type: ignore[assignment]
     torch.Generator = _generator(torch.Generator, seed)  # type: ignore[misc]
     np.random.seed = np.random.set_state = _ignoring(np.random.seed, small)
-    for name in (*BIT_GENERATORS, "default_rng"):
+    for name in (*_BIT_GENERATORS, "default_rng"):
         _everywhere(name, _ignoring(getattr(np.random, name), small))
     _everywhere("RandomState", _state(np.random.RandomState, small))
     random.seed = random.setstate = _ignoring(random.seed, seed)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bilevel.tasks.cpu_gpt import job as seam
 from bilevel.tasks.cpu_gpt_code.arrays import MAX_ROWS
 
-WHOLE_EVERY = 100  # batches; objects of the last few are looked at after each
+_WHOLE_EVERY = 100  # batches; objects of the last few are looked at after each
 
 
 class RunMeter:
@@ -56,7 +56,7 @@ class ServedJob(seam.Job):
         if type(rows) is not int or not 1 <= rows <= MAX_ROWS:
             raise seam.JobError(f"batch({rows!r}): expected a number of sequences, 1 to {MAX_ROWS}")
         self._batches += 1
-        young = self._batches % WHOLE_EVERY
+        young = self._batches % _WHOLE_EVERY
         gc.collect(1 if young else 2)  # which is off otherwise: what it runs is counted here
         both: Any = torch.ops.bilevel.batch(rows)
         return both[:, :-1].contiguous(), both[:, 1:].contiguous()

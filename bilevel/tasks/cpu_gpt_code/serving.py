@@ -15,8 +15,8 @@ from bilevel.tasks.cpu_gpt_code.messages import Account, number, over, understoo
 from bilevel.tasks.cpu_gpt_code.pace import Watch
 from bilevel.tasks.cpu_gpt_code.verdict import cheated
 
-MAX_WEIGHT_BYTES = 1 << 28
-TRAINING = 1.5  # times what predicting from a token costs, training on one costs at least
+_MAX_WEIGHT_BYTES = 1 << 28
+_TRAINING = 1.5  # times what predicting from a token costs, training on one costs at least
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Served:
     def serve(self, run: ConfinedRun, watch: Watch, job: Job, most_s: float) -> tuple[Any, bytes]:
         """The state and the weights that the run ends with. Raises Refused, SandboxError."""
         while True:
-            message, raw = run.take(MAX_WEIGHT_BYTES)
+            message, raw = run.take(_MAX_WEIGHT_BYTES)
             if "batch" not in message:
                 break
             self._book(number(message.get("used_s")), most_s)
@@ -57,10 +57,10 @@ class Served:
     def check_training(self, answering_s_per_token: float) -> None:
         """A step computes forward and backward: more than a prediction does."""
         trained_s = self.account.modelled_s / self.tokens
-        if trained_s < TRAINING * answering_s_per_token:
+        if trained_s < _TRAINING * answering_s_per_token:
             raise cheated(
                 f"training counted {trained_s:.2g} modelled seconds a token, predicting from one "
-                f"{answering_s_per_token:.2g}; forward and backward take at least {TRAINING:g} "
+                f"{answering_s_per_token:.2g}; forward and backward take at least {_TRAINING:g} "
                 "times as much as predicting: the counter was switched off, or tokens were taken "
                 "and not used"
             )

@@ -29,9 +29,9 @@ from bilevel.workers.job import Finished, WorkerJob
 from bilevel.workers.pool import ForkedRunner
 
 SCRIPT = "train.py"  # the parameter, and the file
-JUDGE = "bilevel.tasks.cpu_gpt_code.judge"
+_JUDGE = "bilevel.tasks.cpu_gpt_code.judge"
 MAX_CHARS = 60_000
-STOPPING_S = 60.0  # for the evaluator's own verdict, after the limit of a trial
+_STOPPING_S = 60.0  # for the evaluator's own verdict, after the limit of a trial
 
 
 class CpuGptCode(Task):
@@ -154,7 +154,7 @@ class CpuGptCode(Task):
             f"--limit-s={self.limit_s}",
             *(f"--{name.replace('_', '-')}={value}" for name, value in self._decides.items()),
         ]
-        return WorkerJob(argv, folder, self.limit_s + STOPPING_S, f"{JUDGE}:main", temporary=True)
+        return WorkerJob(argv, folder, self.limit_s + _STOPPING_S, f"{_JUDGE}:main", temporary=True)
 
     def _outcome(self, file: Path, finished: Finished) -> Outcome:
         """Without a verdict nothing is known of the script: that is no trial's fault."""

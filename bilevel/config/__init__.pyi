@@ -1,0 +1,9 @@
+from . import arm_names as arm_names
+from . import arms as arms
+from . import checks as checks
+from . import command_line as command_line
+from . import declared as declared
+from . import files as files
+from . import former_names as former_names
+from . import options as options
+from . import overrides as overrides

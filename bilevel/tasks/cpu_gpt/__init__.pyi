@@ -1,0 +1,11 @@
+from . import coefficients as coefficients
+from . import corpus as corpus
+from . import cost as cost
+from . import evaluate as evaluate
+from . import harness as harness
+from . import identity as identity
+from . import job as job
+from . import meter as meter
+from . import prepare as prepare
+from . import task as task
+from . import train as train
