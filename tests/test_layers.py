@@ -25,6 +25,7 @@ FLOORS = (
     ("admission", "config"),
     ("levels", "tracking"),
     ("report", "search"),
+    ("discovery",),
     ("commands",),
     ("__main__",),
 )

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from bilevel.commands.replay import replay
 from bilevel.journal import Data
-from bilevel.levels import inventor
+from bilevel.levels import writing
 from bilevel.llm.client import ChatClient
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.tracking.records import Run
@@ -97,7 +97,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ChatClient, "complete", refuse)
     monkeypatch.setattr(Surrogate, "evaluate", refuse)
-    monkeypatch.setattr(inventor, "admit", refuse)
+    monkeypatch.setattr(writing, "admit", refuse)
 
 
 @pytest.mark.usefixtures("alone")

@@ -1,8 +1,9 @@
 """Says what could have been meant when an override names something that is not there."""
 
+import contextlib
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,23 @@ def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
     for folder in own:
         if not folder.is_dir():
             raise ConfigError(f"--config-dir={folder}: there is no such folder")
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(conf), version_base=None):
+        with _initialised(conf):
             return plain(compose("config", overrides=[*files.searched(own), *given]))
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf, overrides) from None
+
+
+@contextlib.contextmanager
+def _initialised(conf: Path) -> Iterator[None]:
+    """Composes from this folder; a command that Hydra runs goes on afterwards as it was."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf), version_base=None):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -95,9 +107,8 @@ def _composed(folders: Sequence[Path], overrides: Sequence[str]) -> DictConfig |
     """The configuration without the override that is wrong, if the rest is right."""
     conf, *own = folders
     rest = [o for o in overrides if not o.startswith("-")]
-    GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(conf), version_base=None):
+        with _initialised(conf):
             return compose("config", overrides=[*files.searched(own), *rest])
     except (HydraException, OmegaConfBaseException):
         return None

@@ -8,24 +8,22 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from bilevel.admission import admit
 from bilevel.admission.hook_errors import blamed
 from bilevel.admission.lint import DECIDING
-from bilevel.admission.names import ALLOWED_IMPORTS
-from bilevel.invention import Admission, Attempt, Invention
-from bilevel.levels.context import CONTEXTS, INTERFACE, platform
+from bilevel.invention import Invention
+from bilevel.levels.context import CONTEXTS, INTERFACE
+from bilevel.levels.writing import Writer, specified
 from bilevel.llm import prompts
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
 from bilevel.llm.tables import best_so_far, described, experiment, trial_table
 from bilevel.loop.behaviour import described as behaviour
-from bilevel.loop.rules import ALTERNATE, PROPOSER
+from bilevel.loop.rules import PROPOSER
 from bilevel.mechanism import CARRIERS, HOOKS
-from bilevel.randomness import digest
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.settings import one_of
 from bilevel.trace import Proposal
-from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
+from bilevel.view import NO_SETTINGS, Brief, Standing, View
 
 _ORIGIN = "inventor"
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
@@ -35,14 +33,6 @@ _JOINS = (
     "A mechanism that is admitted joins those attached, in this order, for the rest of the search; "
     "it replaces none."
 )
-_TURNS: Mapping[str, str] = {
-    ALTERNATE: "Candidates that mechanisms return from `propose` have a turn of their own: of the "
-    "rounds in which mechanisms propose, every other one begins with theirs (the mechanism with "
-    "the fewest turns first). In the others they stand behind the proposer's, and a round that "
-    "tries one candidate leaves them out unless a `review` puts them first.",
-    PROPOSER: "Candidates that mechanisms return from `propose` stand behind the proposer's: a "
-    "round that tries one candidate leaves them out unless a `review` puts them first.",
-}
 
 
 class Inventor:
@@ -70,14 +60,12 @@ class Inventor:
         turn: str = PROPOSER,
         context: Annotated[str, *one_of(CONTEXTS)] = INTERFACE,
     ) -> None:
-        self._platform = platform(context)
+        self._writer = Writer(
+            limits, repairs=repairs, temperature=temperature, turn=turn, context=context
+        )
         self._becomes = becomes
-        self._turn = _TURNS[turn]
-        self._limits = limits
         self._domains = tuple(domains)
-        self._repairs = repairs
         self._history_shown = history_shown
-        self._temperature = temperature
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         """One proposal; what a session came to is its `mechanism`, whether admitted or not."""
@@ -86,14 +74,14 @@ class Inventor:
 
     def _session(self, view: View, brief: Brief) -> Invention:
         shown = self._shown(view)
-        prompt, explored = self._ask(
+        prompt, explored = self._writer.ask(
             view, "explore", _EXPLORE, {**shown, **self._seen(view, brief)}
         )
         if explored.problem:
             return Invention(problem=f"explore: {explored.problem}")
         bottleneck, ideas = explored.value["bottleneck"], explored.value["ideas"]
         known = {**shown, "bottleneck": bottleneck}
-        _, criticised = self._ask(
+        _, criticised = self._writer.ask(
             view, "critique", _critique(len(ideas)), {**known, "ideas": _listed(ideas)}
         )
         if criticised.problem:
@@ -103,30 +91,17 @@ class Inventor:
             "idea": f"{idea['domain']}: {idea['idea']}",
             "critique": criticised.value["critique"],
         }
-        _, specified = self._ask(view, "specify", _SPECIFY, known, _specification(_taken(view)))
-        if specified.problem:
-            return Invention(bottleneck=bottleneck, problem=f"specify: {specified.problem}")
-        return self._written(view, specified.value, bottleneck, prompt)
+        _, told = self._writer.ask(view, "specify", _SPECIFY, known, _specification(_taken(view)))
+        if told.problem:
+            return Invention(bottleneck=bottleneck, problem=f"specify: {told.problem}")
+        return self._written(view, told.value, bottleneck, prompt)
 
     def _written(
         self, view: View, specification: Mapping[str, Any], bottleneck: str, prompt: str
     ) -> Invention:
         """Generate, and mend until it is admitted or the repairs are used up."""
-        attempts: list[Attempt] = []
-        problem, name, values = "", "generate", self._writing(specification)
-        for _ in range(1 + self._repairs):
-            _, answer = self._ask(view, name, _GENERATE, values)
-            if answer.problem:
-                problem = f"{name}: {answer.problem}"
-                break
-            source = answer.value["source"]
-            attempts.append(Attempt(source, self._admission(view, source, len(attempts))))
-            problem = attempts[-1].admission.problem
-            if not problem:
-                break
-            name = "mend"
-            values |= {"source": prompts.fenced(source, "python"), "problem": problem}
-        admission = attempts[-1].admission if attempts else None
+        text = self._writer.written(view, specified(specification), _taken(view))
+        admission = text.attempts[-1].admission if text.attempts else None
         return Invention(
             name=(admission and admission.name) or specification["name"],
             carrier=(admission and admission.carrier) or specification["carrier"],
@@ -134,43 +109,9 @@ class Inventor:
             domain_in_prompt=suggested(specification["domain"], prompt),
             bottleneck=bottleneck,
             behaviour=specification["behaviour"],
-            attempts=tuple(attempts),
-            problem=problem,
+            attempts=text.attempts,
+            problem=text.problem,
         )
-
-    def _admission(self, view: View, source: str, attempt: int) -> Admission:
-        """The gates' verdict: computed once, for how much time there is may decide it."""
-        innermost = view.innermost
-        history = [(trial.value, dict(trial.config)) for trial in innermost.trace]
-        found = view.recall(
-            f"admission/{attempt}",
-            {"source": source, "history": digest(history)},
-            lambda: admit(source, innermost, self._limits, _taken(view)).to_json(),
-        )
-        return Admission.from_json(found)
-
-    def _ask(
-        self,
-        view: View,
-        name: str,
-        schema: Mapping[str, Any],
-        values: Mapping[str, str],
-        check: Any = None,
-    ) -> tuple[str, Answer]:
-        """The rendered prompt and its answer; each prompt takes what it names."""
-        prompt = prompts.render_of(name, values)
-        answer = view.for_(f"research/{name}").ask(
-            prompt,
-            schema,
-            check=check,
-            system=prompts.render("research_system"),
-            temperature=self._temperature,
-        )
-        return prompt, answer
-
-    @property
-    def _hooks(self) -> str:
-        return f"{self._platform['hooks']}\n\n{self._turn}"
 
     def _shown(self, view: View) -> dict[str, str]:
         """What every call of a session is told of the search."""
@@ -179,7 +120,7 @@ class Inventor:
             "metric": below.objective.metric,
             "better": below.objective.wanted,
             "trials_left": "unlimited" if below.trials_left is None else str(below.trials_left),
-            "hooks": self._hooks,
+            "hooks": self._writer.hooks,
             "becomes": self._becomes,
             "behaviour": behaviour(below.space, below.trace, below.base),
             "attached": _attached(below.mechanisms(), _sources(view)),
@@ -187,7 +128,7 @@ class Inventor:
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
             "deciding": ", ".join(DECIDING),
-            **{part: self._platform[part] for part in ("seen", "words", "spaces")},
+            **{part: self._writer.platform[part] for part in ("seen", "words", "spaces")},
         }
 
     def _seen(self, view: View, brief: Brief) -> dict[str, str]:
@@ -198,7 +139,7 @@ class Inventor:
         if self._domains:
             domains = f"Fields to draw from, among others: {', '.join(self._domains)}."
         return {
-            "loop": self._platform["loop"],
+            "loop": self._writer.platform["loop"],
             "facts": experiment(below.about, source=False),
             "baseline": "none" if baseline is None else f"{baseline:.6g}",
             "best": best_so_far(below),
@@ -207,17 +148,6 @@ class Inventor:
             "settings": described(below.settings) or "none",
             "notes": brief.text.strip() or "none",
             "domains": domains,
-        }
-
-    def _writing(self, specification: Mapping[str, Any]) -> dict[str, str]:
-        """What the last call, and every repair, reads."""
-        listed = {**specification, "hooks": ", ".join(specification["hooks"])}
-        lines = [f"{key}: {' '.join(str(value).split())}" for key, value in listed.items()]
-        return {
-            "specification": "\n".join(lines),
-            "hooks": self._hooks,
-            **{part: self._platform[part] for part in ("view", "trace", "space")},
-            "imports": ALLOWED_IMPORTS,
         }
 
 
@@ -300,7 +230,6 @@ _SPECIFY = record(
         "behaviour": _TEXT,
     }
 )
-_GENERATE = record({"source": _TEXT})
 
 
 def suggested(domain: str, prompt: str) -> bool:

@@ -62,14 +62,22 @@ class _Question:
 
 class Session(Closable):
     """The conversation of one search with its model, at every level: journalled, charged against
-    the caps, and validated."""
+    the caps, and validated. Replies that cannot be used are told on the console where it is
+    `aloud`."""
 
     def __init__(
-        self, client: Client, journal: Journal, ledger: CallLedger, seed: int, title: str = ""
+        self,
+        client: Client,
+        journal: Journal,
+        ledger: CallLedger,
+        seed: int,
+        title: str = "",
+        *,
+        aloud: bool = True,
     ) -> None:
         self.client = client
         self.ledger = ledger
-        self._unusable = Unusable(client.endpoint.max_unusable, title)
+        self._unusable = Unusable(client.endpoint.max_unusable, title, aloud)
         self._journal = journal
         self._seed = seed
         self._asked: dict[str, int] = {}

@@ -18,15 +18,19 @@ _SHOWN_CHARS = 200
 
 class Unusable:
     """Counts the trials in a row, at each level, for which the proposer had no usable reply; after
-    `most` of them (None, 0: never) the search stops. `title` names it on the console."""
+    `most` of them (None, 0: never) the search stops. `title` names it on the console, where
+    nothing is said unless it is `aloud`."""
 
-    def __init__(self, most: int | None, title: str = "") -> None:
+    def __init__(self, most: int | None, title: str = "", aloud: bool = True) -> None:
         self._most = most
         self._title = title
+        self._aloud = aloud
         self._trials: dict[float, list[int]] = {}
 
     def tell(self, level: float, trial: int, purpose: str, problem: str, again: bool) -> None:
         """One line on the console; what mechanisms ask is told too."""
+        if not self._aloud:
+            return
         line = " ".join(problem.split())
         short = line if len(line) <= _SHOWN_CHARS else line[: _SHOWN_CHARS - 1] + "…"
         above = "" if level == 1 else f"level {level:g} "

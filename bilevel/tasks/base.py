@@ -29,6 +29,14 @@ class Task(ABC):
     noise_sd: float | None = None
     """The standard deviation of the metric over seeds, where the task itself knows it."""
 
+    best_known: float | None = None
+    """The best value that anybody knows of, without noise, where the task itself knows one."""
+
+    @property
+    def held_out(self) -> "Task | None":
+        """What a search's best is measured on at the end and nothing of it is searched on."""
+        return None
+
     @property
     def unseeded(self) -> str:
         """Why equal values at every seed are no surprise, or what to do about them."""
@@ -70,6 +78,10 @@ class Task(ABC):
     def effective(self, config: Config) -> Config:
         """The configuration that really runs: equal ones are duplicates of each other."""
         return config
+
+    def exact(self, config: Config) -> float | None:
+        """The value of a configuration without noise, where the task knows it."""
+        return None
 
     def render(self, config: Config) -> str:
         """The text of what is being edited, at this configuration."""

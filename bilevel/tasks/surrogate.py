@@ -142,6 +142,7 @@ class Surrogate(Task):
         self.objective = Objective("val_bpb")
         self._landscape = LANDSCAPES[landscape]
         self.noise_sd = self._landscape.noise_sd if noise_sd is None else noise_sd
+        self.best_known = self.exact(self.optimum)
 
     @property
     def unseeded(self) -> str:

@@ -61,10 +61,9 @@ LEFT_OUT: Mapping[str, str] = {
     "View.effective": EMPTY,
     "About.to_json": ITS_OWN,
     "Standing": "is what view.mechanisms gives",
-    "Recall": "is what view.recall is",
     "Asker": "is what view.asker is",
     "Proposer": "is no mechanism",
-    **dict.fromkeys(["no_model", "nobody", "afresh", "none_attached", "as_it_is"], ITS_OWN),
+    **dict.fromkeys(["nobody", "none_attached"], ITS_OWN),
     "NO_SETTINGS": ITS_OWN,
     "Proposal.mechanism": "is set in the loop above only",
     "Proposal.to_json": ITS_OWN,
@@ -74,8 +73,8 @@ LEFT_OUT: Mapping[str, str] = {
     "Outcome.from_json": ITS_OWN,
     "Trace.plus": "the loop's way to grow it",
     **dict.fromkeys(["Trace.__len__", "Trace.__getitem__", "Trace.__iter__"], "a sequence's"),
-    **dict.fromkeys(["MAX_PROBLEMS", "MAX_NAME_CHARS", "space_from"], ITS_OWN),
-    **dict.fromkeys(["UP_DOWN", "FEW"], "are told in words"),
+    "space_from": ITS_OWN,
+    "FEW": "is told in words",
 }
 """Public names of the modules that a mechanism may import which the description does not have."""
 

@@ -12,7 +12,7 @@ import pytest
 from bilevel import mechanism, parameters, space, trace, view
 from bilevel.invention import Admission, GateVerdict
 from bilevel.journal import Journal, projection, read
-from bilevel.levels import inventor
+from bilevel.levels import writing
 from bilevel.levels.attaching import Attaching
 from bilevel.levels.inventor import Inventor, suggested
 from bilevel.levels.segment import Segment
@@ -98,7 +98,7 @@ class Gates:
 def gates(monkeypatch: pytest.MonkeyPatch) -> Any:
     def these(*verdicts: Admission) -> Gates:
         made = Gates(*verdicts)
-        monkeypatch.setattr(inventor, "admit", made)
+        monkeypatch.setattr(writing, "admit", made)
         return made
 
     return these
@@ -439,7 +439,7 @@ def test_verdicts_are_the_gates_own_once_and_the_journals_afterwards(
     def never(*_: object) -> Admission:
         pytest.fail("a verdict was computed again")
 
-    monkeypatch.setattr(inventor, "admit", never)
+    monkeypatch.setattr(writing, "admit", never)
     whole = path.read_bytes()
     silent = Canned("nobody is asked")
     with Journal(path) as journal:

@@ -12,7 +12,7 @@ from bilevel.config.files import CONF
 from bilevel.config.overrides import composed
 from bilevel.invention import Admission, GateVerdict
 from bilevel.journal import Journal
-from bilevel.levels import inventor
+from bilevel.levels import writing
 from bilevel.llm.scripted import respond
 from bilevel.search.build import levels
 from bilevel.search.seed_noise import noise_told, with_measured_noise
@@ -72,7 +72,7 @@ def searches() -> Mapping[str, Sequence[str]]:
         return NOTHING
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(inventor, "admit", refuses)
+        patched.setattr(writing, "admit", refuses)
         short = ("search.trials=22", "sandbox=unsafe")
         return {
             "trap": asked("bilevel", "trap", *short),

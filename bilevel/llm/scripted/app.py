@@ -9,7 +9,7 @@ from typing import Any
 
 from bilevel.llm.client import ChatClient
 from bilevel.llm.endpoint import Endpoint
-from bilevel.llm.scripted import research, scientist
+from bilevel.llm.scripted import discovering, research, scientist
 from bilevel.llm.scripted.editing import edit
 from bilevel.llm.scripted.minimal import instance
 from bilevel.llm.scripted.proposing import propose
@@ -25,7 +25,7 @@ _PROPOSAL = {"hypothesis", "changes"}
 _REWRITE = {"plan", "configuration"}
 _PATCH = {"hypothesis", "edits", "script"}
 _TUNING = {"analysis", "freeze", "unfreeze", "strategy", "guidance"}
-_ANSWERS = {**research.ANSWERS, **scientist.ANSWERS}
+_ANSWERS = {**research.ANSWERS, **scientist.ANSWERS, **discovering.ANSWERS}
 
 
 def respond(request: Mapping[str, Any]) -> dict[str, Any]:

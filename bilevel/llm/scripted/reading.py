@@ -24,6 +24,7 @@ _HEARD = (
     *("Do not repeat", "Direction", "Direction A", "Direction B", "What failed"),
     *("What had been changed", "The error"),
 )  # headings of what it reads word by word
+FOUND, TRIED = "What stands now", "What was tried before"  # of a search of mechanisms
 _HEARD_CODE = ("Rejected source", "The script")
 COUNTED = ("parameter", "tries", "gains", "status")
 _Cells = Mapping[str, str]  # a row of a table by the headers of its columns
@@ -85,6 +86,9 @@ class Reading:
         read = [[asdict(knob) for knob in self.knobs], [asdict(row) for row in self.rows]]
         if "The script" in self.fenced:  # whose history is no table
             told["Experiments so far"] = self.section("Experiments so far")
+        if TRIED in self.sections:
+            told |= {name: self.section(name) for name in (FOUND, TRIED)}
+            fenced |= {FOUND: self.fenced.get(FOUND, "")}
         counted = [[row.get(name) for name in COUNTED] for row in self.statistics]
         return json.dumps([self.schema, told, fenced, read, counted])
 

@@ -91,7 +91,7 @@ def _generate(reading: Reading, rng: Random) -> dict[str, Any]:
     if rejected and rng.random() >= MENDS:
         return {"source": rejected + "\n"}
     specification = reading.section("Specification")
-    family = _of_source(rejected) or _of_text(specification) or rng.choice(FAMILIES)
+    family = of_source(rejected) or _of_text(specification) or rng.choice(FAMILIES)
     told = {**dict(_ATTRIBUTE.findall(rejected)), **dict(_FIELD.findall(specification))}
     name, carrier = told.get("name", "").strip(), told.get("carrier", "").strip()
     source = family.source(
@@ -121,7 +121,7 @@ def _of_text(text: str) -> Family | None:
     return next((family for family in FAMILIES if family.domain in text.lower()), None)
 
 
-def _of_source(source: str) -> Family | None:
+def of_source(source: str) -> Family | None:
     return next((family for family in FAMILIES if f"class {family.kind}(" in source), None)
 
 

@@ -1,0 +1,182 @@
+"""An arm that searches the tasks of a suite, composed once and then run on any task and seed."""
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from hydra.utils import instantiate
+from threadpoolctl import threadpool_limits
+
+from bilevel.config.files import CONF
+from bilevel.config.overrides import composed
+from bilevel.errors import BudgetExhausted
+from bilevel.invention import Admission
+from bilevel.journal import Journal
+from bilevel.llm.ledger import CallLedger
+from bilevel.llm.session import Session
+from bilevel.loop.activations import Effect
+from bilevel.loop.loop import Loop
+from bilevel.mechanism import Mechanism
+from bilevel.sandbox.confined_mechanism import proxy
+from bilevel.sandbox.worker_handle import Limits
+from bilevel.search.build import levels
+from bilevel.tasks.base import Task
+from bilevel.trace import Trial
+from bilevel.view import nobody
+
+_PARTS = ("inner", "outer", "mechanisms", "rules", "without", "llm", "sandbox", "search", "arm")
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A mechanism's text with what the gates found it to be: what is run beside an arm."""
+
+    source: str
+    name: str
+    carrier: str
+    hooks: tuple[str, ...]
+
+    @classmethod
+    def admitted(cls, source: str, admission: Admission) -> Self:
+        return cls(source, admission.name, admission.carrier, admission.hooks)
+
+    def made(self, limits: Limits) -> Mechanism:
+        """The mechanism, in a worker of its own that starts with its first call."""
+        return proxy(self.source, self.name, self.carrier, self.hooks, limits)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One search: its loop as it ended, and what it cost. Seconds are those of hook calls."""
+
+    loop: Loop
+    hook_s: float
+    stopped: bool
+    tokens: int
+    calls: int
+    usd: float
+
+    def errors(self, name: str) -> int:
+        """How many hook calls of the mechanism raised."""
+        return sum(row.effect is Effect.ERROR for row in self.loop.pipeline.ledger.rows(name))
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """An arm, its settings as plain data. Raises ConfigError for an arm that cannot be composed."""
+
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def named(
+        cls, arm: str, llm: str, trials: int, mechanism: str = "", overrides: Sequence[str] = ()
+    ) -> Self:
+        """The arm of this name with a budget of `trials` a search; `mechanism` is a file of
+        conf/mechanisms that is attached to it."""
+        chosen = [f"mechanisms={mechanism}"] if mechanism else []
+        one = [f"arm={arm}", f"search.trials={trials}", "task=trap"]
+        made = composed(CONF, [*one, *_model(arm, llm), *chosen, *overrides])
+        return cls({part: made[part] for part in _PARTS})
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        return cls(json.loads(text))
+
+    def text(self) -> str:
+        """What `from_text` makes it from again, in another process or from a journal."""
+        return json.dumps(self.settings, sort_keys=True)
+
+    @property
+    def title(self) -> str:
+        """The arm and the model that answers it, as results name them."""
+        model = self.settings["llm"]
+        return f"{self.settings['arm']}" + (f" with {model['name']}" if model["_target_"] else "")
+
+    @property
+    def has_model(self) -> bool:
+        return self.settings["llm"]["_target_"] is not None
+
+    def loop(
+        self, task: Task, seed: int, mechanism: Mechanism | None = None, hook_limit_s: float = 0.0
+    ) -> "_Begun":
+        """The search, not yet run. A mechanism whose hooks took longer than `hook_limit_s` in all
+        (0: no limit) is detached for the rest of it."""
+        begun = _Begun(self, task, seed, hook_limit_s)
+        if mechanism is not None:
+            begun.loops[0].pipeline.attach(mechanism, trial=0)
+        return begun
+
+    def searched(
+        self, task: Task, seed: int, mechanism: Mechanism | None = None, hook_limit_s: float = 0.0
+    ) -> Searched:
+        """Runs the search to its end, on one thread of numerical libraries."""
+        begun = self.loop(task, seed, mechanism, hook_limit_s)
+        paid = contextlib.suppress(BudgetExhausted)  # it comes as far as its model is paid for
+        with threadpool_limits(1), _quiet(), contextlib.closing(begun), paid:
+            begun.loops[-1].run()
+        return begun.searched()
+
+
+class _Begun:
+    """A search of a contestant: its loops, its model, and the time its hooks may still take."""
+
+    def __init__(self, by: Contestant, task: Task, seed: int, hook_limit_s: float) -> None:
+        self._ledger, self._stack = CallLedger(), contextlib.ExitStack()
+        self._limit_s, self._hook_s, self._stopped = hook_limit_s, 0.0, False
+        settings = {**by.settings, "seed": seed}
+        journal, asker = Journal(None), nobody
+        if by.has_model:
+            client = self._stack.enter_context(
+                contextlib.closing(_client(json.dumps(settings["llm"], sort_keys=True)))
+            )
+            self._ledger = CallLedger(client.endpoint.caps)
+            session = Session(client, journal, self._ledger, seed, by.title, aloud=False)
+            asker = session.asker
+        self.loops = levels(settings, task, journal=journal, asker=asker, observers=[self._timed])
+
+    def _timed(self, loop: Loop, trial: Trial) -> None:
+        if loop is not self.loops[0]:
+            return
+        self._hook_s += sum(row.seconds for row in loop.pipeline.ledger.of_trial(trial.number))
+        if self._limit_s and self._hook_s > self._limit_s and not self._stopped:
+            self._stopped = True
+            for mechanism in loop.pipeline.attached:
+                loop.pipeline.detach(mechanism.name, len(loop.trace))
+
+    def close(self) -> None:
+        for loop in self.loops:
+            loop.pipeline.close()
+        self._stack.close()
+
+    def searched(self) -> Searched:
+        spent = self._ledger.total
+        return Searched(
+            self.loops[0], self._hook_s, self._stopped, spent.tokens, spent.calls, spent.usd
+        )
+
+
+def _model(arm: str, llm: str) -> list[str]:
+    """The override that chooses the model, unless the arm asks none."""
+    asks = composed(CONF, [f"arm={arm}", "task=trap"])["llm"]["_target_"] is not None
+    return [f"llm={llm}"] if asks else []
+
+
+def _client(settings: str) -> Any:
+    made = instantiate(json.loads(settings))
+    made.endpoint.check()
+    return made
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Replies that cannot be used are counted, not printed: there are thousands of searches."""
+    logger = logging.getLogger("bilevel")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,120 @@
+"""The proposer of a search of mechanisms: it asks a model for the best general one it can write.
+
+Asked freely, told the protocol, where the inventor of level 2 is asked in four calls for a small
+mechanism that mends what one trace shows.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from bilevel.admission.lint import DECIDING
+from bilevel.discovery.accounts import MECHANISM, incumbent, tried
+from bilevel.invention import Invention
+from bilevel.levels.context import CONTEXTS, INTERFACE
+from bilevel.levels.inventor import NAME
+from bilevel.levels.writing import Writer
+from bilevel.llm.reply import MAX_HYPOTHESIS
+from bilevel.llm.schemas import record
+from bilevel.llm.tables import experiment
+from bilevel.loop.rules import ALTERNATE
+from bilevel.mechanism import CARRIERS
+from bilevel.sandbox.worker_handle import Limits
+from bilevel.settings import Whole, one_of
+from bilevel.space import SearchSpace
+from bilevel.trace import Proposal
+from bilevel.view import NO_SETTINGS, Brief, View
+
+SCORES, GATES, NOTHING = "scores", "gates", "nothing"
+_TEXT = {"type": "string", "minLength": 1}
+_SCHEMA = record({"name": _TEXT, "idea": _TEXT, "source": _TEXT})
+_WANTED = {
+    SCORES: " Change, replace or combine what stands now, one idea at a time, so that its "
+    "measurement tells whether the idea is good.",
+    GATES: " Write something else than what was tried.",
+    NOTHING: "",
+}
+
+
+class Discoverer:
+    """A proposer for `Suite`: one call that writes a mechanism, then repairs while the gates
+    refuse it.
+
+    `reads` is what it is told of the search: `scores` (the incumbent's text, gains a task, paired
+    differences of what was tried), `gates` (what was tried and whether the gates let it through,
+    no score), or `nothing` (independent samples). `repairs` is how often a refused text may be
+    mended, `context` what is shown of the platform. Raises ConfigError.
+    """
+
+    settings = NO_SETTINGS
+    edits_texts = True
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        limits: Limits,
+        reads: Annotated[str, *one_of((SCORES, GATES, NOTHING))] = SCORES,
+        repairs: Whole = 3,
+        temperature: float | None = None,
+        context: Annotated[str, *one_of(CONTEXTS)] = INTERFACE,
+    ) -> None:
+        space.check({MECHANISM: ""})
+        self._reads = reads
+        self._writer = Writer(
+            limits,
+            repairs=repairs,
+            temperature=temperature,
+            turn=ALTERNATE,
+            context=context,
+            system="discover_system",
+        )
+
+    def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
+        """One text, admitted or not: one that is not makes a failed trial with the gate's reason.
+        It replaces the text of whatever it builds on."""
+        values = {**self._writer.interface(""), **self._shown(view, brief)}
+        _, answer = self._writer.ask(view, "discover", _SCHEMA, values, _checked)
+        if answer.problem:
+            return [Proposal({}, origin="discoverer", prompt=answer.prompt, problem=answer.problem)]
+        said = answer.value
+        idea = " ".join(said["idea"].split())
+        specification = f"name: {said['name']}\nidea: {idea}"
+        text = self._writer.mended(view, self._writer.interface(specification), said["source"], ())
+        admission = text.attempts[-1].admission
+        made = Invention(
+            name=admission.name or said["name"],
+            carrier=admission.carrier,
+            behaviour=idea,
+            attempts=text.attempts,
+            problem=text.problem,
+        )
+        return [
+            Proposal(
+                {MECHANISM: made.source},
+                idea[:MAX_HYPOTHESIS],
+                "discoverer",
+                answer.prompt,
+                mechanism=made,
+            )
+        ]
+
+    def _shown(self, view: View, brief: Brief) -> dict[str, str]:
+        reads = self._reads
+        notes = f"\n\n{brief.text.strip()}" if brief.text.strip() else ""
+        past = "Not shown." if reads == NOTHING else tried(view, scores=reads == SCORES)
+        return {
+            "loop": self._writer.platform["loop"],
+            "facts": experiment(view.about, source=False),
+            "incumbent": incumbent(view) if reads == SCORES else "Not shown.",
+            "tried": past + notes,
+            "carriers": ", ".join(CARRIERS),
+            "deciding": ", ".join(DECIDING),
+            "wanted": _WANTED[reads],
+        }
+
+
+def _checked(reply: Any) -> Any:
+    """Raises ValueError for what a schema cannot say."""
+    if not NAME.fullmatch(reply["name"]):
+        raise ValueError(f"name {reply['name']!r}: 3 to 40 of a-z, 0-9 and _, a letter first")
+    return reply

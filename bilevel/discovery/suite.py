@@ -1,0 +1,230 @@
+"""The task whose configurations are mechanisms: each is judged by what an arm makes of a suite."""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Annotated, Any
+
+from joblib import Parallel, delayed
+
+from bilevel.admission import admit
+from bilevel.discovery import members as suites
+from bilevel.discovery.accounts import MECHANISM
+from bilevel.discovery.cells import CELLS, Cell, level, means, paired, read, written
+from bilevel.discovery.contestant import Attached, Contestant
+from bilevel.discovery.members import HELD_OUT, TRAINING, Member
+from bilevel.invention import Admission
+from bilevel.parameters import Text as FreeText
+from bilevel.randomness import digest
+from bilevel.sandbox.worker_handle import Limits
+from bilevel.settings import FREE, Amount, Count, Seconds, Text
+from bilevel.space import SearchSpace
+from bilevel.tasks.base import Task
+from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
+from bilevel.view import About, View
+
+_MAX_CHARS = 60_000
+_REHEARSED = 0.5  # share of a search that the gates' loop has behind it
+
+
+class Suite(Task):
+    """A task: mechanisms are what is searched. A configuration is a mechanism's text (empty:
+    none); evaluating it searches every task of the training half at `repeats` seeds with the arm
+    `inner`, the mechanism attached, in the sandbox.
+
+    The value is the gain: the mean over tasks of the share of the way from a task's baseline to
+    its best known value, of the configuration that the inner search ended with, without noise.
+    Cells are run in blocks, one seed of every task; a candidate that is behind the trial it builds
+    on is stopped after a block (`stopped_early`), where the chance of stopping one that is not
+    behind is at most `race` over all blocks (0: never). Its value is then that trial's, and the
+    difference so far. `hook_limit_s` is what the hooks of a mechanism may take in one cell; beyond
+    it is detached for the rest of that cell. `workers` cells are run at a time.
+
+    The half that is held out is `held_out`, a task of its own that no search evaluates.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: Text,
+        suite: Text,
+        inner: Text,
+        llm: Text,
+        trials: Count,
+        repeats: Count,
+        race: Amount,
+        hook_limit_s: Seconds,
+        limits: Limits,
+        workers: Annotated[Count, FREE] = 2,
+        members_text: str | None = None,
+        inner_text: str | None = None,
+    ) -> None:
+        self.name = name
+        self.space = SearchSpace((FreeText(MECHANISM, _MAX_CHARS),))
+        self.objective = Objective("gain", "maximize")
+        self.suite = suite
+        self.trials, self.repeats = trials, repeats
+        self._race, self._hook_limit_s = race, hook_limit_s
+        self._limits, self._workers = limits, workers
+        known = suites.members(suite) if members_text is None else suites.read(members_text)
+        self._halves = known
+        self.members: Sequence[Member] = known[TRAINING]
+        self.contestant = (
+            Contestant.named(inner, llm, trials)
+            if inner_text is None
+            else Contestant.from_text(inner_text)
+        )
+        self._admissions: dict[str, Admission] = {}
+
+    @property
+    def held_out(self) -> Task:
+        """The same arm on the tasks that no search reads."""
+        other = copy.copy(self)
+        other.members, other.name = self._halves[HELD_OUT], f"{self.name}, held out"
+        return other
+
+    def material(self) -> dict[str, str]:
+        return {"members_text": suites.written(self._halves), "inner_text": self.contestant.text()}
+
+    def describe(self) -> About:
+        """The protocol, as whoever writes mechanisms is told it."""
+        count, held = len(self.members), len(self._halves[HELD_OUT])
+        return About(
+            f"What is searched is the text of a mechanism. It is judged on {count} tasks that "
+            f"differ in every way, at {self.repeats} seeds each, by what a search of "
+            f"{self.trials} trials ({self.contestant.title} proposes, one candidate a trial) comes "
+            "to with it attached from the first trial on. The gain of such a search is the share "
+            "of the way from the task's baseline to its best known value that its last incumbent "
+            "goes, measured without noise: 0 is the baseline, 1 the best. The value is the mean "
+            f"over tasks. In the end what was found is measured on {held} other tasks. Tasks have "
+            "8 to 20 parameters with names that mean nothing; values are noisy, from not at all to "
+            "as much as what can be gained; some configurations crash; some parameters do nothing, "
+            "some matter only together; baselines are good, middling or traps."
+        )
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        source = str(self.configured(parent, proposal)[MECHANISM])
+        attached = None
+        if source:
+            admission = self._admission(source, proposal)
+            if not admission.admitted:
+                reason = f"not admitted: {admission.problem}"
+                return Outcome.failed(FailureKind.INVALID_PROPOSAL, reason)
+            attached = Attached.admitted(source, admission)
+        rival = read(parent.outcome.notes) if parent is not None else []
+        cells: list[Cell] = []
+        spent: dict[str, float] = {}
+        stopped = False
+        for block in self._blocks(attached, seed):
+            for cell, cost in block:
+                cells.append(cell)
+                spent = {name: spent.get(name, 0.0) + cost[name] for name in cost}
+            stopped = self._is_behind(cells, rival)
+            if stopped:
+                break
+        return self._outcome(cells, rival, spent, stopped)
+
+    def below(self) -> View:
+        """A search of the first task without a mechanism and without a model, half way: what the
+        gates try a mechanism on, whose words a prompt uses."""
+        return self._reference
+
+    def close(self) -> None:
+        for member in [*self._halves[TRAINING], *self._halves[HELD_OUT]]:
+            member.task().close()
+
+    @cached_property
+    def _reference(self) -> View:
+        begun = Contestant.named("random", "none", self.trials).loop(self.members[0].task(), 1)
+        begun.loops[0].run(max(1, int(self.trials * _REHEARSED)))
+        return begun.loops[0].view()
+
+    def _admission(self, source: str, proposal: Proposal) -> Admission:
+        """The gates' verdict, which whoever wrote the text may have asked for already."""
+        made = proposal.mechanism
+        if made is not None and made.attempts and made.source == source:
+            return made.attempts[-1].admission
+        if source not in self._admissions:
+            self._admissions[source] = admit(source, self._reference, self._limits)
+        return self._admissions[source]
+
+    def _blocks(
+        self, attached: Attached | None, seed: int
+    ) -> Iterator[Sequence[tuple[Cell, Mapping[str, float]]]]:
+        arm = self.contestant.text()
+        for repeat in range(self.repeats):
+            yield Parallel(self._workers)(
+                delayed(measured)(arm, m, repeat, seed, attached, self._limits, self._hook_limit_s)
+                for m in self.members
+            )
+
+    def _is_behind(self, cells: Sequence[Cell], rival: Sequence[Cell]) -> bool:
+        looks = self.repeats - 1
+        if not self._race or not rival or not looks:
+            return False
+        return paired(cells, rival).p_behind <= self._race / looks
+
+    def _outcome(
+        self,
+        cells: Sequence[Cell],
+        rival: Sequence[Cell],
+        spent: Mapping[str, float],
+        stopped: bool,
+    ) -> Outcome:
+        gain = level(cells)
+        value = level(rival).mean + paired(cells, rival).mean if stopped else gain.mean
+        metrics = {
+            "stopped_early": float(stopped),
+            "cells": float(len(cells)),
+            "gain_se": gain.se,
+            "taken": sum(cell.taken for cell in cells) / len(cells),
+            "failed_trials": float(sum(cell.failed for cell in cells)),
+            "hook_errors": float(sum(cell.errors for cell in cells)),
+            "over_hook_limit": float(sum(cell.stopped for cell in cells)),
+            **{f"gain/{task}": mean for task, mean in means(cells).items()},
+        }
+        cost = {name: spent[name] for name in ("tokens", "calls", "usd")}
+        return Outcome(
+            value,
+            metrics=metrics,
+            cost=cost,
+            clock={"hook_s": spent["hook_s"]},
+            notes={CELLS: written(cells)},
+        )
+
+
+def measured(
+    arm: str,
+    member: Member,
+    repeat: int,
+    seed: int,
+    attached: Attached | None,
+    limits: Limits,
+    hook_limit_s: float,
+) -> tuple[Cell, Mapping[str, float]]:
+    """One cell, in whichever process, and what it cost. Its seed is the task's, the repeat's and
+    the evaluation's, whatever the mechanism: cells are paired."""
+    task = member.task()
+    own = digest(seed, member.name, repeat) % 2**30
+    mechanism = attached.made(limits) if attached else None
+    found = Contestant.from_text(arm).searched(task, own, mechanism, hook_limit_s)
+    trials = found.loop.trace[1:]
+    best = found.loop.best
+    assert best is not None  # a search begins with a baseline that runs
+    name = attached.name if attached else ""
+    cell = Cell(
+        task=member.name,
+        repeat=repeat,
+        gain=member.gain(best.config, own),
+        taken=sum(bool(trial.caused_by) for trial in trials) / max(1, len(trials)),
+        failed=sum(trial.value is None for trial in trials),
+        errors=found.errors(name) if name else 0,
+        stopped=found.stopped,
+    )
+    cost: dict[str, Any] = {
+        "hook_s": found.hook_s,
+        "tokens": found.tokens,
+        "calls": found.calls,
+        "usd": found.usd,
+    }
+    return cell, cost
