@@ -24,7 +24,7 @@ from bilevel.config.options import quoted, split
 from bilevel.config.overrides import TOLD, told_by
 from bilevel.errors import BadInput, ConfigError, TrackingError
 from bilevel.journal import JOURNAL, held
-from bilevel.search.from_journal import Settings, exactly, rebuilt
+from bilevel.search.from_journal import Settings, replay_exactly, settings_from_journal
 from bilevel.tracking import Tracker
 from bilevel.tracking.finished import is_tracked, mark_tracked
 from bilevel.visible import visible
@@ -93,7 +93,7 @@ def _processes(given: str | None, searches: int) -> int:
 def _synced(path: Path, overrides: tuple[str, ...]) -> _Count:
     """One search, in whichever process. Raises what would stop every other one too."""
     try:
-        settings = rebuilt(path, CONF, overrides)
+        settings = settings_from_journal(path, CONF, overrides)
         uri = _uri(settings)
         if is_tracked(path.parent, uri):
             return _Count(held=1)
@@ -108,7 +108,7 @@ def _write(path: Path, settings: Settings, uri: str) -> int:
     """Returns how many trials the search has, the baseline included."""
     tracker = _tracker(json.dumps(settings["tracking"], sort_keys=True), Path.cwd())
     with held(path):  # refuses a search that is running: it tracks itself
-        execution = exactly(settings, path, tracker)
+        execution = replay_exactly(settings, path, tracker)
         if tracker.problem:
             raise TrackingError(tracker.problem)
         if execution.complete:

@@ -34,7 +34,7 @@ def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
     raise BadInput(f"study={study} has no search {arm}-seed{seed}; it has: {known or 'none yet'}")
 
 
-def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Settings:
+def settings_from_journal(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Settings:
     """The settings a search was begun with; where it runs and is tracked comes from the overrides
     and from conf. Raises BadInput for an override that would make it another search."""
     entries = read(journal)
@@ -60,7 +60,7 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     return made
 
 
-def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
+def replay_exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
     """The search, executed from its journal alone; `complete` tells whether it had ended.
 
     Raises JournalError, naming the first difference, where the journal does not come out again.

@@ -15,7 +15,7 @@ from bilevel.report.output import versions_told
 from bilevel.report.reading import Study
 from bilevel.search.build import opened
 from bilevel.search.execution import Execution
-from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.from_journal import replay_exactly, settings_from_journal
 from bilevel.search.identity import identify
 from bilevel.search.seed_noise import with_measured_noise
 from tests.report.test_numbers import SEARCH
@@ -62,12 +62,12 @@ def test_a_replay_takes_them_from_the_journal_and_an_old_journal_has_none(
 ) -> None:
     path, _ = ran(tmp_path)
     monkeypatch.setattr(prompts, "version", lambda: "of tomorrow")
-    settings = rebuilt(path, CONF, [f"results={tmp_path}", "tracking=none"])
+    settings = settings_from_journal(path, CONF, [f"results={tmp_path}", "tracking=none"])
     tracker = Listening()
-    assert exactly(settings, path, tracker).complete
+    assert replay_exactly(settings, path, tracker).complete
     assert tracker.info.prompts == NOW["prompts"]
     without_versions(path)
-    assert exactly(settings, path, tracker).complete
+    assert replay_exactly(settings, path, tracker).complete
     assert tracker.info.prompts == tracker.info.stand_in_version == tracker.info.noise_told == ""
     assert RecordedClient(path).stand_in == ""
 
