@@ -200,7 +200,7 @@ class Execution:
             prompts=self._versions.get("prompts", ""),
             stand_in_version=self._versions.get("stand_in", ""),
             noise_told=inner.view().about.noise,
-            role=role_in(settings).told(),
+            role=role_in(settings).to_tag(),
         )
         try:
             if settings["fresh"]:
