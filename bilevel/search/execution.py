@@ -175,10 +175,10 @@ class Execution:
         if journal.sealed and not journal.holds("search", "about"):
             return About()
 
-        def told() -> dict[str, Any]:
+        def described() -> dict[str, Any]:
             return replace(task.describe(), noise=noise_told(self._settings, task)).to_json()
 
-        return About(**journal.once("search", "about", told))
+        return About(**journal.once("search", "about", described))
 
     def _start(self, inner: Loop) -> None:
         born = self._journal.once("search", "id", lambda: {"clock": {"id": uuid.uuid4().hex[:12]}})
