@@ -68,7 +68,7 @@ def job(config: "DictConfig") -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from bilevel.config import arm_names as arms
-    from bilevel.config.overrides import TOLD, told_by
+    from bilevel.config.overrides import REPORTED, reported_as
     from bilevel.search.run import run
     from bilevel.workers.server import die_with_parent
 
@@ -88,8 +88,8 @@ def job(config: "DictConfig") -> None:
         if not notes.wanted() or (launcher is None and not notes.scheduled()):
             raise
         notes.leave_code(STOPPED, f"{search} {_CONTINUES}")
-    except TOLD as error:
-        failure = told_by(error)
+    except REPORTED as error:
+        failure = reported_as(error)
         if _VERBOSE in os.environ or not notes.wanted():
             raise failure from error
         notes.leave_code(failure.exit_code, _told(failure, search))

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from bilevel.config.command_line import command
 from bilevel.config.files import CONF
 from bilevel.config.options import quoted, split
-from bilevel.config.overrides import TOLD, told_by
+from bilevel.config.overrides import REPORTED, reported_as
 from bilevel.errors import BadInput, ConfigError, TrackingError
 from bilevel.journal import JOURNAL, held
 from bilevel.search.from_journal import Settings, replay_exactly, settings_from_journal
@@ -100,8 +100,8 @@ def _synced(path: Path, overrides: tuple[str, ...]) -> _Count:
         return _Count(synced=1, trials=_write(path, settings, uri))
     except (TrackingError, ConfigError):
         raise
-    except TOLD as error:
-        return _Count(problems=(f"{path.parent}: {told_by(error)}",))
+    except REPORTED as error:
+        return _Count(problems=(f"{path.parent}: {reported_as(error)}",))
 
 
 def _write(path: Path, settings: Settings, uri: str) -> int:
