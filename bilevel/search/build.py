@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from bilevel.config.arms import roles
 from bilevel.errors import ConfigError
-from bilevel.journal import JOURNAL, Journal, Recording, held, mend, salvaged
+from bilevel.journal import JOURNAL, Journal, Recording, locked, mend, salvaged
 from bilevel.levels.segment import Segment
 from bilevel.loop.loop import Loop, Observer
 from bilevel.loop.pipeline import Pipeline
@@ -177,7 +177,7 @@ def move_aside(folder: Path) -> None:
     """Keeps a folder with a journal under another name; refuses while a process holds it."""
     if not folder.exists():
         return
-    with held(folder / JOURNAL):
+    with locked(folder / JOURNAL):
         number = 1
         while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
             number += 1
@@ -208,7 +208,7 @@ def opened(
 
 
 def _mend(path: Path) -> None:
-    with held(path):
+    with locked(path):
         aside = mend(path)
     if aside is not None:
         _log.warning("%s was damaged: it is kept as %s, and used where it fits", path, aside.name)
