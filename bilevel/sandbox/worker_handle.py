@@ -155,7 +155,7 @@ class WorkerHandle(Closable):
     @property
     def pid(self) -> int:
         """The keeper's, or of who waits outside its namespaces."""
-        return self._kept.pid
+        return self._kept.outer_pid
 
     def processes(self) -> tuple[int, ...]:
         """Behind the wall."""

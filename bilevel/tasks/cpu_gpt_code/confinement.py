@@ -80,8 +80,8 @@ class ConfinedRun(Closable):
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
         layer = chosen(bounds.layer)
-        room = Confinement(layer, _VARIABLES, _present(_PROCESSOR), _DEVICES, hidden())
-        self._kept = ConfinedProcess(room)
+        confinement = Confinement(layer, _VARIABLES, _present(_PROCESSOR), _DEVICES, hidden())
+        self._kept = ConfinedProcess(confinement)
         given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=_ERROR_CHUNKS)
         self._listener = threading.Thread(target=self._listen, daemon=True)
