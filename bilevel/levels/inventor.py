@@ -28,6 +28,7 @@ from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Answer, Brief, Standing, View
 
 _ORIGIN = "inventor"
+_OUTLINES = ("view_outline", "trace_outline", "space_outline")  # parts of the platform
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _WORD = re.compile(r"[a-z]{5,}")
 _TEXT = {"type": "string", "minLength": 1}
@@ -187,7 +188,7 @@ class Inventor:
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
             "deciding": ", ".join(DECIDING),
-            **{part: self._platform[part] for part in ("seen", "words", "spaces")},
+            **{part: self._platform[part] for part in _OUTLINES},
         }
 
     def _seen(self, view: View, brief: Brief) -> dict[str, str]:
