@@ -260,7 +260,7 @@ class Execution:
     def _leave(self) -> None:
         """The search as far as it got; it may go on one day."""
         self._tracker.mechanisms(self._mechanisms())
-        self._tracker.leave()
+        self._tracker.leave_running()
 
     def _end(self, status: str) -> None:
         self._tracker.mechanisms(self._mechanisms())
