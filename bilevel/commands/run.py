@@ -83,16 +83,16 @@ def job(config: "DictConfig") -> None:
             search = _search(config)
             planned = run(config)
         if planned is not None:
-            notes.leave_plan(planned)
+            notes.write_plan(planned)
     except Stopped:
-        if not notes.wanted() or (launcher is None and not notes.scheduled()):
+        if not notes.is_collected() or (launcher is None and not notes.has_own_log()):
             raise
-        notes.leave_code(STOPPED, f"{search} {_CONTINUES}")
+        notes.write_exit_code(STOPPED, f"{search} {_CONTINUES}")
     except REPORTED as error:
         failure = reported_as(error)
-        if _VERBOSE in os.environ or not notes.wanted():
+        if _VERBOSE in os.environ or not notes.is_collected():
             raise failure from error
-        notes.leave_code(failure.exit_code, _told(failure, search))
+        notes.write_exit_code(failure.exit_code, _told(failure, search))
 
 
 def _search(config: "DictConfig") -> str:
@@ -134,12 +134,12 @@ def _run(given: Sequence[str], place: str) -> int:
             raise
         print(visible(_told(failure)), file=sys.stderr)
         return failure.exit_code
-    plans = notes.plans(place)
+    plans = notes.read_plans(place)
     if len(plans) > 1:
         from bilevel.search.dry_run import together
 
         print(together(plans))
-    left = notes.codes(place)
+    left = notes.read_exit_codes(place)
     return next((code for code in _GRAVITY if code in left), 0)
 
 

@@ -25,45 +25,45 @@ def folder(given: Sequence[str]) -> "tempfile.TemporaryDirectory[str]":
     return tempfile.TemporaryDirectory(prefix=".bilevel-", dir=here if shared else None)
 
 
-def wanted() -> bool:
+def is_collected() -> bool:
     """Whether a command is there that reads them."""
     place = os.environ.get(PLACE)
     return place is not None and Path(place).is_dir()
 
 
-def scheduled() -> bool:
+def has_own_log() -> bool:
     """Whether what this process prints goes to a log of its own, as submitit's jobs' does."""
     return "SUBMITIT_FOLDER" in os.environ
 
 
-def leave_code(code: int, line: str) -> None:
+def write_exit_code(code: int, line: str) -> None:
     """Says how a search ended, here and, where that is somewhere else, to who began the sweep."""
     print(visible(line), file=sys.stderr)
-    _leave("code", [code, line if scheduled() else ""])
+    _write("code", [code, line if has_own_log() else ""])
 
 
-def leave_plan(plan: "Plan") -> None:
-    _leave("plan", asdict(plan))
+def write_plan(plan: "Plan") -> None:
+    _write("plan", asdict(plan))
 
 
-def codes(place: str) -> set[int]:
+def read_exit_codes(place: str) -> set[int]:
     """Of the searches that did not end well; those that ended elsewhere are told."""
-    notes: list[list[object]] = _left(place, "code")
+    notes: list[list[object]] = _read(place, "code")
     for line in sorted(str(line) for _, line in notes if line):
         print(visible(line), file=sys.stderr)
     return {int(str(code)) for code, _ in notes}
 
 
-def plans(place: str) -> "list[Plan]":
+def read_plans(place: str) -> "list[Plan]":
     from bilevel.search.dry_run import Plan
 
-    return [Plan(**one) for one in _left(place, "plan")]
+    return [Plan(**one) for one in _read(place, "plan")]
 
 
-def _leave(kind: str, note: object) -> None:
-    if wanted():
+def _write(kind: str, note: object) -> None:
+    if is_collected():
         (Path(os.environ[PLACE]) / f"{uuid.uuid4().hex}.{kind}").write_text(json.dumps(note))
 
 
-def _left(place: str, kind: str) -> list[Any]:
+def _read(place: str, kind: str) -> list[Any]:
     return [json.loads(note.read_text()) for note in sorted(Path(place).glob(f"*.{kind}"))]
