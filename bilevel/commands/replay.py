@@ -19,7 +19,7 @@ from bilevel.config.files import CONF
 from bilevel.config.options import quoted, split
 from bilevel.errors import BadInput
 from bilevel.journal import JOURNAL, Recording, read
-from bilevel.search.difference import Difference, difference, shown, told_of
+from bilevel.search.difference import Difference, difference, shown, summary_lines
 from bilevel.search.execution import Execution
 from bilevel.search.from_journal import Settings, journal_of, replay_exactly, settings_from_journal
 from bilevel.search.identity import identify
@@ -100,7 +100,7 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
     folder = other.identity.folder(results)
     found = difference(recorded.loops[0], other.loops[0], read(path), read(folder / JOURNAL))
     console.print(shown(found, recorded.identity.search, other.identity.search))
-    for line in told_of(found):
+    for line in summary_lines(found):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     return found
 

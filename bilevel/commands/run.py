@@ -92,7 +92,7 @@ def job(config: "DictConfig") -> None:
         failure = reported_as(error)
         if _VERBOSE in os.environ or not notes.is_collected():
             raise failure from error
-        notes.write_exit_code(failure.exit_code, _told(failure, search))
+        notes.write_exit_code(failure.exit_code, _line(failure, search))
 
 
 def _search(config: "DictConfig") -> str:
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_machine()
     except BadInput as error:
-        print(visible(_told(error)), file=sys.stderr)
+        print(visible(_line(error)), file=sys.stderr)
         return error.exit_code
     with notes.folder(given) as place:
         return _run(given, place)
@@ -132,7 +132,7 @@ def _run(given: Sequence[str], place: str) -> int:
         failure = _failure(error, given)
         if failure is None or (failure is error and _VERBOSE in os.environ):
             raise
-        print(visible(_told(failure)), file=sys.stderr)
+        print(visible(_line(failure)), file=sys.stderr)
         return failure.exit_code
     plans = notes.read_plans(place)
     if len(plans) > 1:
@@ -178,6 +178,6 @@ def _lost(error: Exception) -> str:
     )
 
 
-def _told(error: BilevelError, search: str = "") -> str:
+def _line(error: BilevelError, search: str = "") -> str:
     label = "bad input" if isinstance(error, BadInput) else "stopped"
     return f"{label}: {f'{search}: ' if search else ''}{error}"

@@ -199,7 +199,7 @@ class LLMTuner:
             baseline="none" if baseline is None else f"{baseline:.6g}",
             trials_run=str(max(0, len(below.trace) - 1)),
             trials_left="unlimited" if below.trials_left is None else str(below.trials_left),
-            since_gain=_told(since_gain(below.trace)),
+            since_gain=_streak(since_gain(below.trace)),
             facts=experiment(below.about),
             counted=_COUNTED[self._gains],
             statistics=_statistics(below, known, _names(view.base["frozen"])),
@@ -241,7 +241,7 @@ def _statistics(below: View, known: Mapping[str, Record], frozen: Sequence[str])
     return f"{shown}\n\n{same}" if same else shown
 
 
-def _told(streak: int) -> str:
+def _streak(streak: int) -> str:
     return f"{streak} experiments, none of them kept" if streak else "no experiment"
 
 

@@ -63,7 +63,7 @@ def difference(
         replayed=_side(replayed),
         compared=len(pairs),
         changed=len(changed),
-        first=_told(*changed[0]) if changed else "",
+        first=_first_change(*changed[0]) if changed else "",
         answers_recorded=same,
         answers_live=len(asked) - same,
     )
@@ -85,7 +85,7 @@ def shown(found: Difference, recorded: str, replayed: str) -> Table:
     return table
 
 
-def told_of(found: Difference) -> list[str]:
+def summary_lines(found: Difference) -> list[str]:
     """The comparison in words: where it began, how much of it, and what came of it."""
     return [
         f"first divergence: {found.first or 'none'}",
@@ -110,7 +110,7 @@ def _decided(trial: Trial) -> tuple[Any, ...]:
     return dict(trial.config), trial.proposal.problem, trial.parent, trial.decision
 
 
-def _told(a: Trial, b: Trial) -> str:
+def _first_change(a: Trial, b: Trial) -> str:
     return f"trial {a.number}: recorded {_account(a)}; replayed {_account(b)}"
 
 

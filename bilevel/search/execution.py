@@ -30,7 +30,7 @@ from bilevel.search import same_world
 from bilevel.search.build import Summary, levels, summarise
 from bilevel.search.confirmation import Confirmation, confirmed
 from bilevel.search.identity import Identity
-from bilevel.search.seed_noise import noise_told
+from bilevel.search.seed_noise import noise_text
 from bilevel.tasks.base import Task
 from bilevel.trace import Trial
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
@@ -176,7 +176,7 @@ class Execution:
             return About()
 
         def described() -> dict[str, Any]:
-            return replace(task.describe(), noise=noise_told(self._settings, task)).to_json()
+            return replace(task.describe(), noise=noise_text(self._settings, task)).to_json()
 
         return About(**journal.once("search", "about", described))
 

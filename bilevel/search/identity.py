@@ -57,7 +57,7 @@ class Identity:
         begun = current(recorded)
         known = completed(begun)
         differing = [
-            f"{key}: was {_told(known, key)}, now {_told(self.deciding, key)}"
+            f"{key}: was {_shown(known, key)}, now {_shown(self.deciding, key)}"
             for key in sorted({*begun, *self.deciding})
             if known.get(key) != self.deciding.get(key)
         ]
@@ -76,7 +76,7 @@ def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
     return {**_BEFORE, **recorded, **later}
 
 
-def _told(deciding: Mapping[str, Any], key: str) -> str:
+def _shown(deciding: Mapping[str, Any], key: str) -> str:
     """A setting's value; one that only another version of the code has is said to be none."""
     return short(deciding[key]) if key in deciding else "no setting"
 

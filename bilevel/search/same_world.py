@@ -31,7 +31,7 @@ def keep(journal: Journal, task: Task, material: Data, search: str) -> None:
         *(_changed(before, world) if before else ()),
     ]
     if changes:
-        raise StudyMismatch(_told(search, changes))
+        raise StudyMismatch(_message(search, changes))
     if world and (known is not None or began is None):
         journal.note("search", "world", world)
     journal.note("search", "material", material)
@@ -62,7 +62,7 @@ def _first_difference(before: str, now: str) -> str:
     return "its ends of lines are others"
 
 
-def _told(search: str, changes: list[str]) -> str:
+def _message(search: str, changes: list[str]) -> str:
     more = [f"and {len(changes) - _SHOWN} more"] if len(changes) > _SHOWN else []
     return (
         f"what decides the outcomes of {search} has changed since it began "

@@ -113,7 +113,7 @@ def _command(settings: Mapping[str, Any]) -> str:
     )
 
 
-def noise_told(settings: Mapping[str, Any], task: Task) -> str:
+def noise_text(settings: Mapping[str, Any], task: Task) -> str:
     """What is known of the task's noise as a search begins, as its prompts say it: what was
     measured of this very task, what its acceptance was given, what the task itself knows."""
     metric, given = task.objective.metric, settings["acceptance"].get("sd")

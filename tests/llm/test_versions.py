@@ -84,13 +84,13 @@ def test_a_search_does_not_go_on_under_other_versions(
 
 
 def test_a_report_says_what_is_history() -> None:
-    def told(**other: str) -> str:
+    def versions_of(**other: str) -> str:
         asked = {"totals": {"llm_calls": 3.0}, "llm": "scripted", **other}
         return versions_told(Study("s", "", "", (replace(SEARCH, **asked),)))  # type: ignore[arg-type]
 
     now = f"prompts: {NOW['prompts']}; stand-in: {NOW['stand_in']}"
-    assert told(prompts=NOW["prompts"], stand_in_version=NOW["stand_in"]) == now
+    assert versions_of(prompts=NOW["prompts"], stand_in_version=NOW["stand_in"]) == now
     old = "prompts: of before versions; stand-in: of before versions. History, not compared"
-    assert told().startswith(old)
-    assert told().endswith(now)
+    assert versions_of().startswith(old)
+    assert versions_of().endswith(now)
     assert versions_told(Study("s", "", "", (replace(SEARCH, totals={}),))) == ""
