@@ -1,7 +1,7 @@
-"""What whoever writes a mechanism is shown of the platform: its interface in words, or its source.
+"""The description of the platform for authors of mechanisms: its interface in words, or its source.
 
-A description stays as it is when the code behind it is written otherwise, so that a recorded
-search is asked the same questions, and says nothing that a mechanism has no use for.
+A description does not change with the code behind it, so that a recorded search asks the same
+questions again; it leaves out what a mechanism has no use for.
 """
 
 import inspect
@@ -30,8 +30,9 @@ DESCRIBED: Mapping[str, tuple[str, ...]] = {
 
 
 def platform(context: str) -> Mapping[str, str]:
-    """The text of every part: descriptions (`interface`), or the modules themselves (`source`, as
-    in arXiv 2603.23420, whose outer loop reads the code of the inner one). Raises ConfigError."""
+    """Returns the text of every part: descriptions (`interface`), or the modules themselves
+    (`source`, as in arXiv 2603.23420, whose outer loop reads the code of the inner one). Raises
+    ConfigError."""
     if context not in CONTEXTS:
         raise ConfigError(f"context={context!r}: expected one of {', '.join(CONTEXTS)}")
     return _sources() if context == SOURCE else _descriptions()
@@ -62,5 +63,5 @@ def _source(module: Any) -> str:
 
 
 def _outlined(module: Any) -> str:
-    """What it offers, without how it does that."""
+    """Returns the module's signatures and docstrings, without the bodies."""
     return prompts.fenced(outline(inspect.getsource(module)), "python")

@@ -1,4 +1,4 @@
-"""Files by which the searches of a sweep leave exit codes and plans for the command."""
+"""Files by which the searches of a sweep pass exit codes and plans to the command that began it."""
 
 import json
 import os
@@ -19,25 +19,27 @@ PLACE = "BILEVEL_NOTES"  # names the folder that they are left in
 
 
 def folder(given: Sequence[str]) -> "tempfile.TemporaryDirectory[str]":
-    """For a sweep where its jobs see it too, which may run on other machines of a cluster."""
+    """Makes the folder for the notes; that of a sweep is in the working directory, where jobs on
+    other machines of a cluster see it too."""
     here = Path.cwd()
     shared = {"-m", "--multirun"} & set(given) and os.access(here, os.W_OK)
     return tempfile.TemporaryDirectory(prefix=".bilevel-", dir=here if shared else None)
 
 
 def is_collected() -> bool:
-    """Whether a command is there that reads them."""
+    """Returns whether a command is waiting for the notes."""
     place = os.environ.get(PLACE)
     return place is not None and Path(place).is_dir()
 
 
 def has_own_log() -> bool:
-    """Whether what this process prints goes to a log of its own, as submitit's jobs' does."""
+    """Returns whether this process prints to a log of its own, as the jobs of submitit do."""
     return "SUBMITIT_FOLDER" in os.environ
 
 
 def write_exit_code(code: int, line: str) -> None:
-    """Says how a search ended, here and, where that is somewhere else, to who began the sweep."""
+    """Prints how a search ended and notes its exit code, with the line where this process has its
+    own log."""
     print(visible(line), file=sys.stderr)
     _write("code", [code, line if has_own_log() else ""])
 
@@ -47,7 +49,8 @@ def write_plan(plan: "Plan") -> None:
 
 
 def read_exit_codes(place: str) -> set[int]:
-    """Of the searches that did not end well; those that ended elsewhere are told."""
+    """Returns the exit codes of the searches that failed, and prints the lines of those with a log
+    of their own."""
     notes: list[list[object]] = _read(place, "code")
     for line in sorted(str(line) for _, line in notes if line):
         print(visible(line), file=sys.stderr)
