@@ -258,8 +258,8 @@ def hold(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Holds a journal for a while. Raises SearchRunning."""
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a journal inside the `with` block. Raises SearchRunning."""
     descriptor = hold(path)
     try:
         yield

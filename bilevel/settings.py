@@ -64,12 +64,12 @@ class Setting:
 
     name: str
     annotation: Any
-    said: tuple[Any, ...]
+    metadata: tuple[Any, ...]
 
     @property
     def expected(self) -> str:
         """What a legal value is, in the words that were added last; empty where any value is."""
-        return next((one.words for one in reversed(self.said) if isinstance(one, Expected)), "")
+        return next((one.words for one in reversed(self.metadata) if isinstance(one, Expected)), "")
 
     def allows(self, value: object) -> bool:
         """A bool is no number, a text is none either, and numbers are finite."""
@@ -85,10 +85,10 @@ class Setting:
 
     def shown(self, value: object) -> str:
         """The value, for a message."""
-        return "(hidden)" if SECRET in self.said else repr(value)
+        return "(hidden)" if SECRET in self.metadata else repr(value)
 
     def is_shared(self, value: object) -> bool:
-        return any(isinstance(one, SharedIf) and one.value == value for one in self.said)
+        return any(isinstance(one, SharedIf) and one.value == value for one in self.metadata)
 
     @cached_property
     def _adapter(self) -> Any:
@@ -107,9 +107,9 @@ def settings_of(component: Callable[..., Any]) -> Mapping[str, Setting]:
         return found
     for argument in arguments:
         annotation = _resolved(argument.annotation, component)
-        said = getattr(annotation, "__metadata__", ())
-        if any(isinstance(one, Expected | _Mark | SharedIf) for one in said):
-            found[argument.name] = Setting(argument.name, annotation, said)
+        metadata = getattr(annotation, "__metadata__", ())
+        if any(isinstance(one, Expected | _Mark | SharedIf) for one in metadata):
+            found[argument.name] = Setting(argument.name, annotation, metadata)
     return found
 
 

@@ -11,7 +11,7 @@ import pytest
 from bilevel.commands.replay import main as replay
 from bilevel.commands.sync import main as sync
 from bilevel.config.files import CONF
-from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.from_journal import replay_exactly, settings_from_journal
 from bilevel.tracking.store import Store
 from tests.faults.commands import Commands
 from tests.tasks.test_autoresearch import checkout
@@ -77,7 +77,7 @@ def test_nor_by_a_journal_that_kept_less(arm: str, tmp_path: Path) -> None:
     path = tmp_path / "searches" / "od" / f"{arm}-seed1" / "journal.jsonl"
     path.parent.mkdir(parents=True)
     path.write_bytes(gzip.decompress((OLD / f"{arm}-seed1.jsonl.gz").read_bytes()))
-    found = exactly(rebuilt(path, CONF, ["tracking=none"]), path)
+    found = replay_exactly(settings_from_journal(path, CONF, ["tracking=none"]), path)
     assert (found.complete, len(found.loops[0].trace)) == (True, 5)
     kept = found.loops[0].task.details()
     assert kept == ({"script_name": "digits.py"} if arm == "level1" else {"time_len": None})

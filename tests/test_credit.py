@@ -6,7 +6,7 @@ import pytest
 
 from bilevel.config.files import CONF
 from bilevel.credit import Credit, credit, shared
-from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.from_journal import replay_exactly, settings_from_journal
 from bilevel.trace import Proposal
 from tests.helpers import Listed, loop
 from tests.loop.test_rounds import doing, proposing
@@ -59,7 +59,9 @@ def test_the_baseline_is_nobodys() -> None:
 def test_what_a_strong_models_mechanism_came_to_by_its_own_trials(tmp_path: Path) -> None:
     """Its segment gained, and it was kept: the proposer had earned it."""
     path = unpacked(JOURNALS / "strong_model" / "bilevel-seed2.jsonl.gz", tmp_path)
-    found = exactly(rebuilt(path, CONF, [f"results={tmp_path}", "tracking=none"]), path)
+    found = replay_exactly(
+        settings_from_journal(path, CONF, [f"results={tmp_path}", "tracking=none"]), path
+    )
     changes = [
         trial.value - found.loops[0].trace[trial.parent].value
         for trial in found.loops[0].trace

@@ -12,7 +12,7 @@ import pytest
 
 from bilevel.config.files import CONF
 from bilevel.journal import Journal
-from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.from_journal import replay_exactly, settings_from_journal
 
 JOURNALS = Path(__file__).parent / "journals"
 FILES = sorted(JOURNALS.glob("*/*.jsonl.gz"))
@@ -36,7 +36,9 @@ def unpacked(file: Path, results: Path) -> Path:
 
 def checked(path: Path, results: Path) -> None:
     """Replays it and compares."""
-    found = exactly(rebuilt(path, CONF, [f"results={results}", "tracking=none"]), path)
+    found = replay_exactly(
+        settings_from_journal(path, CONF, [f"results={results}", "tracking=none"]), path
+    )
     assert found.complete
     recorded = Journal.sealed_copy(path)
     trials = [e for e in recorded.entries if e["kind"] == "trial" and e["key"].startswith("L1/")]
@@ -58,7 +60,7 @@ def test_an_old_search_comes_out_again_from_its_journal(file: Path, tmp_path: Pa
 @pytest.mark.parametrize("arm", ["level1_5", "bilevel", "sham"])
 def test_level_2_was_shown_source_before_that_was_a_setting(arm: str, tmp_path: Path) -> None:
     path = unpacked(JOURNALS / "a2dd99f" / f"{arm}-seed1.jsonl.gz", tmp_path)
-    made = rebuilt(path, CONF, [f"results={tmp_path}"])["outer"]["levels"]
+    made = settings_from_journal(path, CONF, [f"results={tmp_path}"])["outer"]["levels"]
     shown = {name: spec["proposer"].get("context") for name, spec in made.items()}
     assert shown == {"tuner": None, **({} if arm == "level1_5" else {"inventor": "source"})}
 

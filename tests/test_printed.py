@@ -62,7 +62,7 @@ def test_what_measures_the_noise_that_a_search_asks_for(command: Commands, tmp_p
     noisy = ("arm=tabu", *odd, "acceptance=noise_aware", "search.trials=2", "study=s")
     refused = command(tmp_path, *noisy)
     assert refused.code == 2
-    [printed] = re.findall(r"holds no noise: run (python .*) first, or give", refused.said)
+    [printed] = re.findall(r"holds no noise: run (python .*) first, or give", refused.stop_line)
     assert "sd of one measurement" in shell(printed, tmp_path)
     assert command(tmp_path, *noisy).code == 0
 

@@ -57,9 +57,9 @@ def test_what_is_annotated_with_a_type_of_ours_is_described() -> None:
     found = settings_of(Mine)
     assert [*found] == ["limit_s", "folder", "key", "digit", "memory"]
     assert found["limit_s"].expected == "a positive number of seconds"
-    assert FREE in found["folder"].said
-    assert NOT_WHERE_DRY in found["folder"].said
-    assert FREE not in found["limit_s"].said
+    assert FREE in found["folder"].metadata
+    assert NOT_WHERE_DRY in found["folder"].metadata
+    assert FREE not in found["limit_s"].metadata
 
 
 def test_records_and_functions_describe_theirs_alike() -> None:

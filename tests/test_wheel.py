@@ -35,7 +35,7 @@ class Mine(Mechanism):
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
 
-def said(*command: str, folder: Path) -> str:
+def output_of(*command: str, folder: Path) -> str:
     plain = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(
         command, cwd=folder, env=plain, capture_output=True, text=True, check=False
@@ -54,7 +54,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in FILES:
         shutil.copy(ROOT / file, source)
     pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps")
-    said(*pip, "--wheel-dir", str(built), str(source), folder=built)
+    output_of(*pip, "--wheel-dir", str(built), str(source), folder=built)
     [made] = built.glob("*.whl")
     return made
 
@@ -64,7 +64,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the programs of an environment that has the wheel, and what it needs."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
-    said(str(folder / "bin" / "pip"), "install", "--quiet", str(wheel), folder=folder)
+    output_of(str(folder / "bin" / "pip"), "install", "--quiet", str(wheel), folder=folder)
     return folder / "bin"
 
 
@@ -80,10 +80,10 @@ def test_a_wheel_takes_one_name_and_has_every_configuration(wheel: Path) -> None
 def test_it_searches_and_reports_in_any_folder(programs: Path, tmp_path: Path) -> None:
     program = str(programs / "bilevel")
     search = ("arm=bilevel", "task=trap", "study=w", "search.trials=6", "search.confirm_seeds=2")
-    assert "6 trials, best " in said(program, *search, folder=tmp_path)
-    assert "bilevel" in said(program, "report", "study=w", folder=tmp_path)
+    assert "6 trials, best " in output_of(program, *search, folder=tmp_path)
+    assert "bilevel" in output_of(program, "report", "study=w", folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"mlruns"}
-    replayed = said(program, "replay", "study=w", "arm=bilevel", "seed=1", folder=tmp_path)
+    replayed = output_of(program, "replay", "study=w", "arm=bilevel", "seed=1", folder=tmp_path)
     assert "reproduced to the last digit" in replayed
 
 
@@ -96,6 +96,6 @@ def test_a_user_s_own_arm_and_mechanism_are_found(programs: Path, tmp_path: Path
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     settings = ("arm=own", "task=trap", "study=w", "search.trials=3", "tracking=none")
-    told = said(str(programs / "bilevel"), "--config-dir", "files", *settings, folder=tmp_path)
+    told = output_of(str(programs / "bilevel"), "--config-dir", "files", *settings, folder=tmp_path)
     assert "arm=own" in told
     assert "mechanism mine is " in told

@@ -46,7 +46,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def said(folder: Path) -> str:
+def logged(folder: Path) -> str:
     """What the last runs in this folder printed, without the lines of progress."""
     text = (folder / "output.log").read_text()
     (folder / "output.log").unlink()
@@ -69,7 +69,7 @@ def test_a_full_disk_ends_the_search_and_room_continues_it(
 ) -> None:
     run = Run(str(tmp_path), (*COMMAND, f"results={disk.folder}"))
     assert warm.run(run) == 1
-    told = said(tmp_path)
+    told = logged(tmp_path)
     assert "No space left on device" in told
     assert "make room there; what was measured is kept, the same command continues" in told
     assert told.count("\n") == 1
@@ -87,10 +87,10 @@ def test_a_disk_that_turns_read_only_ends_the_search_and_writing_again_continues
     run = Run(str(tmp_path), (*COMMAND, f"results={disk.folder}"))
     assert warm.run(run) == 1  # full
     kept = entries(disk.folder)
-    said(tmp_path)
+    logged(tmp_path)
     disk.mount("remount,ro,size=4m")
     assert warm.run(run) == 1
-    told = said(tmp_path)
+    told = logged(tmp_path)
     assert "Read-only file system" in told
     assert "what was measured is kept, the same command continues" in told
     assert entries(disk.folder) == kept
@@ -104,7 +104,7 @@ def test_a_store_that_does_not_answer_leaves_the_search_untracked_and_says_so(
 ) -> None:
     away = ("tracking=mlflow", "tracking.uri=http://127.0.0.1:9")
     assert warm.run(Run(str(tmp_path), (*COMMAND[:-1], *away))) == 0
-    told = said(tmp_path)
+    told = logged(tmp_path)
     assert "the tracking store http://127.0.0.1:9 does not answer" in told
     assert "python -m bilevel sync study=s" in told
     assert entries(tmp_path / "mlruns") == unbroken

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from typing import Any
 
 from bilevel.admission.asking import Double
-from bilevel.admission.hook_errors import blamed, told, unmade
+from bilevel.admission.hook_errors import blamed, failure_text, unmade
 from bilevel.admission.refusal import Refused, quoted
 from bilevel.admission.situations import ROUNDS, Situation
 from bilevel.admission.twins import Twins
@@ -180,7 +180,7 @@ class _Rounds:
             failed = self._pipeline.ledger.last_error(self._name)
             if failed:
                 core = f"{hook} {blamed(failed, self._source)}"
-                reason = f"in {self._where(number)}, {told(hook, failed, self._source)}"
+                reason = f"in {self._where(number)}, {failure_text(hook, failed, self._source)}"
                 raise Refused(reason, core)
             if hook in self._hooks:
                 answers.append((hook, answer))

@@ -23,7 +23,7 @@ REMEDIES = {
 }
 
 
-def told(hook: str, error: str, source: str) -> str:
+def failure_text(hook: str, error: str, source: str) -> str:
     """`error` is as the ledger has it: the kind of the exception and its message."""
     kind, _, message = error.partition(": ")
     if kind == "MechanismRaised":

@@ -58,12 +58,12 @@ def linted(tree: ast.Module, taken: Collection[str] = ()) -> Declared:
         *chance(tree),
     ]
     if findings:
-        raise Refused(_told(findings))
+        raise Refused(_listed(findings))
     own = tuple(hook for hook in HOOKS if hook in hooks)
     return Declared(str(name), str(carrier), own, kind.name)
 
 
-def _told(findings: Collection[Finding]) -> str:
+def _listed(findings: Collection[Finding]) -> str:
     lines = [f"line {line}: {text}" for line, text in sorted(findings)]
     more = f"; and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return "; ".join(lines[:_SHOWN]) + more

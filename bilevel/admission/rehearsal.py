@@ -14,7 +14,7 @@ from statistics import fmean
 from bilevel.admission.asking import Double
 from bilevel.admission.contract import begin
 from bilevel.admission.fitted import Fitted
-from bilevel.admission.hook_errors import blamed, told
+from bilevel.admission.hook_errors import blamed, failure_text
 from bilevel.admission.refusal import Refused
 from bilevel.admission.resampling import Resampling
 from bilevel.admission.twins import Twins
@@ -93,7 +93,7 @@ def _searched(
     for row in rows:
         if row.effect is Effect.ERROR:
             raise Refused(
-                f"in {where}, trial {row.trial}, {told(row.hook, row.error, source)}",
+                f"in {where}, trial {row.trial}, {failure_text(row.hook, row.error, source)}",
                 f"{row.hook} {blamed(row.error, source)}",
             )
     assert loop.best is not None

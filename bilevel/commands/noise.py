@@ -41,7 +41,7 @@ def measure(
     repeats: int,
     journal: Journal,
     executor: Executor,
-    told: Callable[[int, Outcome], None],
+    on_outcome: Callable[[int, Outcome], None],
 ) -> Noise:
     """The baseline at seeds of the range reserved for it, each kept before the next is looked at.
 
@@ -50,7 +50,7 @@ def measure(
     seeds = {f"seed {repeat}": noise_seed(repeat) for repeat in range(repeats)}
     outcomes: list[Outcome] = []
     for outcome in repeated(task, _BASELINE, seeds, journal, executor):
-        told(list(seeds.values())[len(outcomes)], outcome)
+        on_outcome(list(seeds.values())[len(outcomes)], outcome)
         outcomes.append(outcome)
     values = tuple(outcome.value for outcome in outcomes if outcome.value is not None)
     if len(values) < 2:
@@ -73,7 +73,7 @@ def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
         bar = stack.enter_context(tqdm(total=repeats, unit="seed", disable=not _is_terminal()))
         outcomes: list[tuple[int, Outcome]] = []
 
-        def told(seed: int, outcome: Outcome) -> None:
+        def on_outcome(seed: int, outcome: Outcome) -> None:
             outcomes.append((seed, outcome))
             bar.update()
             if not _is_terminal():
@@ -82,7 +82,7 @@ def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
 
         executor: Executor = instantiate(settings["executor"])
         stack.callback(executor.close)
-        noise = measure(task, repeats, journal, executor, told)
+        noise = measure(task, repeats, journal, executor, on_outcome)
     if not noise.sd:
         (folder / NOISE_FILE).unlink(missing_ok=True)
         raise ConfigError(_no_noise(task, noise))

@@ -24,7 +24,7 @@ from bilevel.errors import BadInput
 from bilevel.invention import Invention
 from bilevel.journal import read
 from bilevel.llm import prompts
-from bilevel.search.from_journal import exactly, journal_of, rebuilt
+from bilevel.search.from_journal import journal_of, replay_exactly, settings_from_journal
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, TrialRecord
 
 _USAGE = (
@@ -77,7 +77,7 @@ def _promoted(arguments: Sequence[str]) -> _Promoted:
     given = {**_DEFAULTS, **options(arguments, (*_REQUIRED, *_DEFAULTS), _REQUIRED, _USAGE)}
     path = journal_of(Path(given["results"]), given["study"], given["arm"], given["seed"])
     witness, name = _Witness(), given["mechanism"]
-    complete = exactly(rebuilt(path, CONF), path, witness).complete
+    complete = replay_exactly(settings_from_journal(path, CONF), path, witness).complete
     session = _chosen(witness, name)
     to, conf = Path(given["to"]), Path(given["conf"])
     _check(name, to, conf)

@@ -19,9 +19,9 @@ from bilevel.config.files import CONF
 from bilevel.config.options import quoted, split
 from bilevel.errors import BadInput
 from bilevel.journal import JOURNAL, Recording, read
-from bilevel.search.difference import Difference, difference, shown, told_of
+from bilevel.search.difference import Difference, difference, shown, summary_lines
 from bilevel.search.execution import Execution
-from bilevel.search.from_journal import Settings, exactly, journal_of, rebuilt
+from bilevel.search.from_journal import Settings, journal_of, replay_exactly, settings_from_journal
 from bilevel.search.identity import identify
 from bilevel.search.run import search
 
@@ -62,7 +62,7 @@ def changed(
     if live is not None:
         return live
     folder = identify(other).folder(Path(other["results"]))
-    return exactly(other, folder / JOURNAL)
+    return replay_exactly(other, folder / JOURNAL)
 
 
 def _text(file: Path) -> str:
@@ -80,8 +80,8 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
             raise BadInput(f"{key}=... is missing; usage: {_USAGE}")
     results = Path(options.get("results", "mlruns"))
     path = journal_of(results, options["study"], options["arm"], options["seed"])
-    settings = rebuilt(path, CONF, [*overrides, f"results={quoted(str(results))}"])
-    recorded = exactly(settings, path)
+    settings = settings_from_journal(path, CONF, [*overrides, f"results={quoted(str(results))}"])
+    recorded = replay_exactly(settings, path)
     if not recorded.loops or not recorded.loops[0].trace:
         raise BadInput(f"{path} holds no trial yet: run the search first")
     trials = max(0, len(recorded.loops[0].trace) - 1)
@@ -100,7 +100,7 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
     folder = other.identity.folder(results)
     found = difference(recorded.loops[0], other.loops[0], read(path), read(folder / JOURNAL))
     console.print(shown(found, recorded.identity.search, other.identity.search))
-    for line in told_of(found):
+    for line in summary_lines(found):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     return found
 

@@ -68,7 +68,7 @@ def job(config: "DictConfig") -> None:
     from hydra.core.hydra_config import HydraConfig
 
     from bilevel.config import arm_names as arms
-    from bilevel.config.overrides import TOLD, told_by
+    from bilevel.config.overrides import REPORTED, reported_as
     from bilevel.search.run import run
     from bilevel.workers.server import die_with_parent
 
@@ -83,16 +83,16 @@ def job(config: "DictConfig") -> None:
             search = _search(config)
             planned = run(config)
         if planned is not None:
-            notes.leave_plan(planned)
+            notes.write_plan(planned)
     except Stopped:
-        if not notes.wanted() or (launcher is None and not notes.scheduled()):
+        if not notes.is_collected() or (launcher is None and not notes.has_own_log()):
             raise
-        notes.leave_code(STOPPED, f"{search} {_CONTINUES}")
-    except TOLD as error:
-        failure = told_by(error)
-        if _VERBOSE in os.environ or not notes.wanted():
+        notes.write_exit_code(STOPPED, f"{search} {_CONTINUES}")
+    except REPORTED as error:
+        failure = reported_as(error)
+        if _VERBOSE in os.environ or not notes.is_collected():
             raise failure from error
-        notes.leave_code(failure.exit_code, _told(failure, search))
+        notes.write_exit_code(failure.exit_code, _line(failure, search))
 
 
 def _search(config: "DictConfig") -> str:
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_machine()
     except BadInput as error:
-        print(visible(_told(error)), file=sys.stderr)
+        print(visible(_line(error)), file=sys.stderr)
         return error.exit_code
     with notes.folder(given) as place:
         return _run(given, place)
@@ -132,14 +132,14 @@ def _run(given: Sequence[str], place: str) -> int:
         failure = _failure(error, given)
         if failure is None or (failure is error and _VERBOSE in os.environ):
             raise
-        print(visible(_told(failure)), file=sys.stderr)
+        print(visible(_line(failure)), file=sys.stderr)
         return failure.exit_code
-    plans = notes.plans(place)
+    plans = notes.read_plans(place)
     if len(plans) > 1:
         from bilevel.search.dry_run import together
 
         print(together(plans))
-    left = notes.codes(place)
+    left = notes.read_exit_codes(place)
     return next((code for code in _GRAVITY if code in left), 0)
 
 
@@ -178,6 +178,6 @@ def _lost(error: Exception) -> str:
     )
 
 
-def _told(error: BilevelError, search: str = "") -> str:
+def _line(error: BilevelError, search: str = "") -> str:
     label = "bad input" if isinstance(error, BadInput) else "stopped"
     return f"{label}: {f'{search}: ' if search else ''}{error}"

@@ -21,10 +21,10 @@ from tqdm import tqdm
 from bilevel.config.command_line import command
 from bilevel.config.files import CONF
 from bilevel.config.options import quoted, split
-from bilevel.config.overrides import TOLD, told_by
+from bilevel.config.overrides import REPORTED, reported_as
 from bilevel.errors import BadInput, ConfigError, TrackingError
-from bilevel.journal import JOURNAL, held
-from bilevel.search.from_journal import Settings, exactly, rebuilt
+from bilevel.journal import JOURNAL, locked
+from bilevel.search.from_journal import Settings, replay_exactly, settings_from_journal
 from bilevel.tracking import Tracker
 from bilevel.tracking.finished import is_tracked, mark_tracked
 from bilevel.visible import visible
@@ -42,14 +42,14 @@ class _Count:
 
     synced: int = 0
     trials: int = 0
-    held: int = 0
+    present: int = 0
     problems: tuple[str, ...] = ()
 
     def __add__(self, other: "_Count") -> "_Count":
         return _Count(
             self.synced + other.synced,
             self.trials + other.trials,
-            self.held + other.held,
+            self.present + other.present,
             self.problems + other.problems,
         )
 
@@ -93,22 +93,22 @@ def _processes(given: str | None, searches: int) -> int:
 def _synced(path: Path, overrides: tuple[str, ...]) -> _Count:
     """One search, in whichever process. Raises what would stop every other one too."""
     try:
-        settings = rebuilt(path, CONF, overrides)
+        settings = settings_from_journal(path, CONF, overrides)
         uri = _uri(settings)
         if is_tracked(path.parent, uri):
-            return _Count(held=1)
+            return _Count(present=1)
         return _Count(synced=1, trials=_write(path, settings, uri))
     except (TrackingError, ConfigError):
         raise
-    except TOLD as error:
-        return _Count(problems=(f"{path.parent}: {told_by(error)}",))
+    except REPORTED as error:
+        return _Count(problems=(f"{path.parent}: {reported_as(error)}",))
 
 
 def _write(path: Path, settings: Settings, uri: str) -> int:
     """Returns how many trials the search has, the baseline included."""
     tracker = _tracker(json.dumps(settings["tracking"], sort_keys=True), Path.cwd())
-    with held(path):  # refuses a search that is running: it tracks itself
-        execution = exactly(settings, path, tracker)
+    with locked(path):  # refuses a search that is running: it tracks itself
+        execution = replay_exactly(settings, path, tracker)
         if tracker.problem:
             raise TrackingError(tracker.problem)
         if execution.complete:
@@ -138,8 +138,8 @@ def main(arguments: Sequence[str]) -> int:
         for problem in count.problems:
             print(visible(str(problem)), file=sys.stderr)
         print(
-            f"{count.synced} searches with {count.trials} trials written, {count.held} were there "
-            f"already, {len(count.problems)} could not be written"
+            f"{count.synced} searches with {count.trials} trials written, {count.present} were "
+            f"there already, {len(count.problems)} could not be written"
         )
         return 1 if count.problems else 0
 

@@ -34,7 +34,7 @@ class Role:
     checked_against: Name = ""
     edits_texts: Switch = False
 
-    def told(self) -> str:
+    def to_tag(self) -> str:
         """As a run's tag has it: JSON, and what is usual is left out."""
         usual = Role()
         names = [field.name for field in fields(self)]
@@ -52,14 +52,14 @@ def roles() -> Mapping[str, Role]:
     return found
 
 
-def role_of(arm: str, told: str = "") -> Role:
+def role_of(arm: str, tag: str = "") -> Role:
     """As a run's tag tells it; without one, as the file of the arm does, if there is one."""
-    if not told:
+    if not tag:
         return roles().get(arm, Role())
     try:
-        said = json.loads(told)
+        said = json.loads(tag)
     except ValueError:
-        said = told
+        said = tag
     return role(said, f"{arm}: {ROLE}")
 
 

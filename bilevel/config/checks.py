@@ -34,9 +34,9 @@ def check(settings: Mapping[str, Any]) -> None:
         if not isinstance(found, Mapping):
             raise ConfigError(f"{group}={found!r}: expected a group of settings, not a value")
     left_out = not_given(settings) if settings.get("dry_run") is True else ()
-    for key, value, said in declared(settings):
-        if key not in left_out and not said.allows(value):
-            raise ConfigError(f"{key}={said.shown(value)}: expected {said.expected}")
+    for key, value, setting in declared(settings):
+        if key not in left_out and not setting.allows(value):
+            raise ConfigError(f"{key}={setting.shown(value)}: expected {setting.expected}")
     role_in(settings)
     for part in ("proposer", "acceptance"):
         if not isinstance(settings["inner"].get(part), Mapping):
@@ -53,8 +53,8 @@ def not_given(settings: Mapping[str, Any]) -> list[str]:
 
     return [
         key
-        for key, value, said in declared(settings)
-        if NOT_WHERE_DRY in said.said and value in (None, "", "???")
+        for key, value, setting in declared(settings)
+        if NOT_WHERE_DRY in setting.metadata and value in (None, "", "???")
     ]
 
 

@@ -23,14 +23,14 @@ def command(
     if any(argument in ("-h", "--help") for argument in arguments):
         print(f"{doc or ''}\nusage: {usage}")
         return 0
-    from bilevel.config.overrides import TOLD, told_by  # --help does without Hydra
+    from bilevel.config.overrides import REPORTED, reported_as  # --help does without Hydra
 
     try:
         check_machine()
         with stoppable():
             code = body(arguments)
-    except TOLD as error:
-        failure = told_by(error)
+    except REPORTED as error:
+        failure = reported_as(error)
         print(visible(f"error: {failure}"), file=sys.stderr)
         return failure.exit_code
     except KeyboardInterrupt as stop:

@@ -116,8 +116,8 @@ def is_free(settings: Mapping[str, Any], key: str) -> bool:
     node: Mapping[str, Any] = settings
     place: tuple[str, ...] = ()
     for name in key.split("."):
-        said = _said_of(node, place).get(name)
-        if said is not None and FREE in said.said:
+        setting = _settings_at(node, place).get(name)
+        if setting is not None and FREE in setting.metadata:
             return True
         below = {} if _TARGET in node else node.get(name)
         node, place = below if isinstance(below, Mapping) else {}, (*place, name)
@@ -128,22 +128,22 @@ def shared(settings: Mapping[str, Any]) -> list[str]:
     """The settings, with their values, by which the searches of a study learn from each other; one
     that is passed on is named where it is given."""
     found: dict[Setting, str] = {}
-    for key, value, said in declared(settings):
-        if said.is_shared(value):
-            found[said] = min(found.get(said, f"{key}={value}"), f"{key}={value}", key=len)
+    for key, value, setting in declared(settings):
+        if setting.is_shared(value):
+            found[setting] = min(found.get(setting, f"{key}={value}"), f"{key}={value}", key=len)
     return list(found.values())
 
 
 def _below(node: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[str, Any, Setting]]:
-    said = _said_of(node, place)
+    known = _settings_at(node, place)
     for name, value in node.items():
-        if name in said:
-            yield ".".join((*place, name)), value, said[name]
+        if name in known:
+            yield ".".join((*place, name)), value, known[name]
         if isinstance(value, Mapping) and _TARGET not in node:
             yield from _below(value, (*place, name))
 
 
-def _said_of(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Setting]:
+def _settings_at(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Setting]:
     """By the name of a setting in the group at this place. A group with a `proposer` holds some of
     the proposer's own."""
     key = ".".join(place)

@@ -17,8 +17,8 @@ from bilevel.config import files
 from bilevel.config.former_names import current
 from bilevel.errors import BilevelError, ConfigError
 
-TOLD = (BilevelError, HydraException, OmegaConfBaseException, OSError)
-"""What may come up from a search; `told_by` says it in one line."""
+REPORTED = (BilevelError, HydraException, OmegaConfBaseException, OSError)
+"""The errors that a command reports in one line, as `reported_as` puts them."""
 
 
 KEY = re.compile(r"(?:Could not \w+|Error merging override)[^']*'?([\w./@+~-]+)")
@@ -140,7 +140,7 @@ def _near(key: str, config: DictConfig) -> list[str]:
     return [k for k in keys if "." not in k]
 
 
-def told_by(error: BaseException) -> BilevelError:
+def reported_as(error: BaseException) -> BilevelError:
     """The error of ours that whatever came up from a search was raised from, or one that says what
     it was. One that had been handled before it is not its cause."""
     cause: BaseException | None = error

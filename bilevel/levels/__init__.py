@@ -1,4 +1,5 @@
-"""The levels above: a stretch of a loop as a task, and who changes how that loop searches."""
+"""The levels above 1: a segment of a loop as a task, and the proposers that change how it
+searches."""
 
 import lazy_loader
 

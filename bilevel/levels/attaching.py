@@ -35,7 +35,8 @@ class Attaching:
         self._instead = instead
 
     def attach(self, loop: Loop, mechanism: Invention | None) -> str:
-        """The name under which it is attached; empty where there is nothing to attach."""
+        """Attaches the mechanism to the loop; returns its name, or "" where there is nothing to
+        attach."""
         if mechanism is None or not mechanism.admitted or self._instead == "nothing":
             return ""
         made = self._made(mechanism)

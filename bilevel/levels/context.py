@@ -1,7 +1,7 @@
-"""What whoever writes a mechanism is shown of the platform: its interface in words, or its source.
+"""The description of the platform for authors of mechanisms: its interface in words, or its source.
 
-A description stays as it is when the code behind it is written otherwise, so that a recorded
-search is asked the same questions, and says nothing that a mechanism has no use for.
+A description does not change with the code behind it, so that a recorded search asks the same
+questions again; it leaves out what a mechanism has no use for.
 """
 
 import inspect
@@ -19,9 +19,9 @@ CONTEXTS = (INTERFACE, SOURCE)
 DESCRIBED: Mapping[str, tuple[str, ...]] = {
     "loop": ("loop",),
     "hooks": ("hooks",),
-    "seen": ("view",),
-    "words": ("trace",),
-    "spaces": ("space",),
+    "view_outline": ("view",),
+    "trace_outline": ("trace",),
+    "space_outline": ("space",),
     "view": ("view",),
     "trace": ("trace",),
     "space": ("space", "limits", "examples"),
@@ -30,8 +30,9 @@ DESCRIBED: Mapping[str, tuple[str, ...]] = {
 
 
 def platform(context: str) -> Mapping[str, str]:
-    """The text of every part: descriptions (`interface`), or the modules themselves (`source`, as
-    in arXiv 2603.23420, whose outer loop reads the code of the inner one). Raises ConfigError."""
+    """Returns the text of every part: descriptions (`interface`), or the modules themselves
+    (`source`, as in arXiv 2603.23420, whose outer loop reads the code of the inner one). Raises
+    ConfigError."""
     if context not in CONTEXTS:
         raise ConfigError(f"context={context!r}: expected one of {', '.join(CONTEXTS)}")
     return _sources() if context == SOURCE else _descriptions()
@@ -48,9 +49,9 @@ def _sources() -> dict[str, str]:
     return {
         "loop": _source(loop),
         "hooks": _source(mechanism),
-        "seen": _outlined(view),
-        "words": _outlined(trace),
-        "spaces": _outlined(space),
+        "view_outline": _outlined(view),
+        "trace_outline": _outlined(trace),
+        "space_outline": _outlined(space),
         "view": _source(view),
         "trace": _source(trace),
         "space": f"{_source(space)}\n\n{_source(parameters)}",
@@ -62,5 +63,5 @@ def _source(module: Any) -> str:
 
 
 def _outlined(module: Any) -> str:
-    """What it offers, without how it does that."""
+    """Returns the module's signatures and docstrings, without the bodies."""
     return prompts.fenced(outline(inspect.getsource(module)), "python")

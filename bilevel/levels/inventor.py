@@ -1,7 +1,8 @@
-"""Level 2: the language model reads how the search works and writes it a mechanism, in four calls.
+"""Level 2: the language model reads how the search works and writes a mechanism for it in four
+calls.
 
-Explore, critique, specify, generate, as in arXiv 2603.23420; then the gates of admission, and
-while those refuse, the exact reason and another attempt.
+Explore, critique, specify, generate, as in arXiv 2603.23420; then the gates of admission, which
+answer a refused mechanism with the exact reason and another attempt.
 """
 
 import re
@@ -26,6 +27,7 @@ from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, Standing, View
 
 _ORIGIN = "inventor"
+_OUTLINES = ("view_outline", "trace_outline", "space_outline")  # parts of the platform
 NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _WORD = re.compile(r"[a-z]{5,}")
 _TEXT = {"type": "string", "minLength": 1}
@@ -36,14 +38,14 @@ _JOINS = (
 
 
 class Inventor:
-    """A proposer above all others: it proposes one mechanism, or nothing and says why.
+    """The proposer of level 2: proposes one mechanism a session, or none with the reason.
 
     `domains` are fields that the prompt suggests ideas from; the paper's prompt listed some, and
     its authors called that a limitation. `repairs` is how often a refused text may be mended.
     `becomes` and `turn` (one of `loop.rules`) are what the prompts say becomes of a mechanism and
     of what it proposes; they have to fit how it is attached and how the loop takes turns.
-    `context` is what they show of the platform, one of `levels.context.CONTEXTS`.
-    Raises ConfigError.
+    `context`, one of `levels.context.CONTEXTS`, is what the prompts show of the platform. Raises
+    ConfigError.
     """
 
     settings = NO_SETTINGS
@@ -68,7 +70,7 @@ class Inventor:
         self._history_shown = history_shown
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
-        """One proposal; what a session came to is its `mechanism`, whether admitted or not."""
+        """Returns one proposal; its `mechanism` is the result of the session, admitted or not."""
         made = self._session(view, brief)
         return [Proposal({}, made.summary[:MAX_HYPOTHESIS], _ORIGIN, mechanism=made)]
 
@@ -99,7 +101,7 @@ class Inventor:
     def _written(
         self, view: View, specification: Mapping[str, Any], bottleneck: str, prompt: str
     ) -> Invention:
-        """Generate, and mend until it is admitted or the repairs are used up."""
+        """Generates a text, and mends it until it is admitted or the repairs are used up."""
         text = self._writer.written(view, specified(specification), _taken(view))
         admission = text.attempts[-1].admission if text.attempts else None
         return Invention(
@@ -114,7 +116,7 @@ class Inventor:
         )
 
     def _shown(self, view: View) -> dict[str, str]:
-        """What every call of a session is told of the search."""
+        """Returns the values that the prompts of every call of a session share."""
         below = view.innermost
         return {
             "metric": below.objective.metric,
@@ -132,7 +134,7 @@ class Inventor:
         }
 
     def _seen(self, view: View, brief: Brief) -> dict[str, str]:
-        """What the first call reads beside that."""
+        """Returns the further values of the prompt of the first call."""
         below = view.innermost
         baseline = below.trace[0].value if below.trace else None
         domains = ""
@@ -152,14 +154,14 @@ class Inventor:
 
 
 def _taken(view: View) -> list[str]:
-    """The names of mechanisms that exist, or were tried."""
+    """Returns the names of mechanisms that are attached or were proposed before."""
     attached = [standing.name for standing in view.innermost.mechanisms()]
     tried = [t.proposal.mechanism.name for t in view.trace if t.proposal.mechanism]
     return list(dict.fromkeys(filter(None, [*attached, *tried])))
 
 
 def _sources(view: View) -> dict[str, str]:
-    """The texts of the mechanisms that were proposed, by name."""
+    """Returns name -> source of the mechanisms that were proposed."""
     made = [trial.proposal.mechanism for trial in view.trace if trial.proposal.mechanism]
     return {mechanism.name: mechanism.source for mechanism in made}
 
@@ -179,7 +181,8 @@ def _attached(standings: Sequence[Standing], sources: Mapping[str, str]) -> str:
 
 
 def _before(view: View) -> str:
-    """What earlier sessions came to; the trials of their mechanisms are told of those attached."""
+    """Returns a line for each earlier session: its summary and, if admitted, its verdict and
+    gain."""
     lines = []
     for trial in view.trace:
         made = trial.proposal.mechanism
@@ -200,7 +203,7 @@ def _listed(ideas: Sequence[Mapping[str, str]]) -> str:
 
 
 def _specification(taken: Sequence[str]) -> Any:
-    """Checks what a schema cannot say."""
+    """Returns the check of what the schema of a specification cannot express."""
 
     def check(reply: Any) -> Any:
         if not NAME.fullmatch(reply["name"]):
@@ -233,7 +236,8 @@ _SPECIFY = record(
 
 
 def suggested(domain: str, prompt: str) -> bool:
-    """Whether every word of five letters or more that names the domain stands in the prompt."""
+    """Returns whether the prompt contains every word of five letters or more that names the
+    domain."""
     known = set(_WORD.findall(prompt.lower()))
     named = _WORD.findall(domain.lower())
     return bool(named) and all(word in known for word in named)

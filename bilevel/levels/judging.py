@@ -1,5 +1,5 @@
-"""Judges a mechanism by the trials it caused beside the proposer's, and by what the rounds with it
-earned over those without; says how surely."""
+"""Judges a mechanism by the trials it caused against the proposer's, and by the rounds with it
+against those without, with a permutation test."""
 
 import math
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ _DRAWN = 9_999  # assignments of the coin, where there are more
 
 @dataclass(frozen=True)
 class Judgement:
-    """What each trial improved the best value by, while the mechanism was on, and while off; and
-    the trials that it caused, beside the proposer's in the same span."""
+    """The evidence on a mechanism: each trial's improvement of the best value with the mechanism on
+    and off, and the credit of the trials that it caused beside the proposer's in the same span."""
 
     on: tuple[float, ...]
     off: tuple[float, ...]
@@ -28,13 +28,14 @@ class Judgement:
 
     @property
     def gain(self) -> float | None:
-        """What a trial with it earned over one without, on average; None without both."""
+        """The mean improvement with it minus the mean without; None unless there are
+        both."""
         return fmean(self.on) - fmean(self.off) if self.on and self.off else None
 
     @property
     def ahead(self) -> float | None:
-        """By how much its own trials changed the metric for the better than the proposer's, on
-        average; None where it caused none, or the proposer had none."""
+        """By how much its trials changed the metric for the better than the proposer's, on
+        average; None where either has none."""
         own, proposers = self.own.mean_change, self.proposers.mean_change
         if own is None or proposers is None:
             return None
@@ -42,7 +43,8 @@ class Judgement:
 
     @property
     def p_value(self) -> float | None:
-        """One-sided exact permutation test of the means; None without two of each."""
+        """P of a one-sided permutation test of the means; None without two trials of
+        each."""
         if min(len(self.on), len(self.off)) < 2:
             return None
         from scipy.stats import permutation_test
@@ -62,8 +64,9 @@ class Judgement:
 
     @property
     def smallest_p(self) -> float | None:
-        """What p would be had the most earning trials all been on. Most trials earn nothing, and
-        then it is far above what so many trials could tell if all of them earned something."""
+        """The smallest p that these improvements allow: had the largest ones all been with
+        it on. As most trials improve nothing, it is far above the smallest p of so many distinct
+        values."""
         if min(len(self.on), len(self.off)) < 2:
             return None
         every = (*self.on, *self.off)
@@ -71,7 +74,7 @@ class Judgement:
         return max(best_choices(every, len(self.on)) / ways, 1 / min(ways, _DRAWN + 1))
 
     def metrics(self) -> dict[str, float]:
-        """The numbers that an outcome keeps, without those there are none of."""
+        """Returns the metrics for an outcome; those without a value are left out."""
         found = {
             "on_trials": float(len(self.on)),
             "off_trials": float(len(self.off)),
@@ -108,8 +111,8 @@ class Judgement:
 
 
 def judgement(loop: Loop, name: str, since: int) -> Judgement:
-    """Of the trials from `since` on, as long as it was attached; without a coin the mechanism was
-    on in all of them."""
+    """Returns the judgement of a mechanism over the trials from `since` on, as long as it was
+    attached; without a coin it counts as on in all of them."""
     rows = loop.pipeline.ledger.rows(name)
     tossed = {row.trial: row.did == "on" for row in rows if row.hook == COIN}
     last = len(loop.trace)
@@ -128,7 +131,7 @@ def judgement(loop: Loop, name: str, since: int) -> Judgement:
 
 
 def _improvement(loop: Loop, trial: Trial) -> float:
-    """By how much a trial improved the best value that stood before it, if it stands itself."""
+    """Returns how much a trial improved the best value before it; 0.0 where it does not stand."""
     best = Trace(loop.trace[: trial.number]).best(loop.task.objective)
     if trial not in loop.trace.standing or best is None or best.value is None:
         return 0.0

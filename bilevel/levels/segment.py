@@ -1,4 +1,4 @@
-"""A stretch of a loop as a task for the loop above it: this is how levels nest."""
+"""A segment of a loop as a task for the loop above it: this is how levels nest."""
 
 from dataclasses import replace
 
@@ -12,13 +12,13 @@ from bilevel.view import View
 
 
 class Segment(Task):
-    """A task whose evaluation runs a loop for `trials` more steps: how levels nest. A proposal sets
-    the loop's settings for this stretch and after, or brings a mechanism that `attaching` attaches
-    to the innermost loop.
+    """A task whose evaluation runs a loop for `trials` more trials. A proposal sets the loop's
+    settings from this segment on, or brings a mechanism that `attaching` attaches to the innermost
+    loop.
 
-    The value is the gain: by how much the best value of the innermost loop improved. It cannot
-    be repeated: gains shrink as a search converges, so the outer incumbent is the active
-    configuration and never "the best segment so far".
+    The value is the gain: by how much the best value of the innermost loop improved. It cannot be
+    repeated: gains shrink as a search converges, so the outer incumbent is the active configuration
+    and never "the best segment so far".
     """
 
     repeatable = False
@@ -74,7 +74,7 @@ class Segment(Task):
                 pipeline.detach(self._attached, len(self.innermost.trace))
 
     def render(self, config: Config) -> str:
-        """The settings that are active in the loop below."""
+        """Returns the settings that are active in the loop below, as text."""
         return "".join(f"{name} = {value!r}\n" for name, value in config.items())
 
     def below(self) -> View:

@@ -1,4 +1,4 @@
-"""Level 1.5: the language model reads how the search below has gone and adjusts its settings."""
+"""Level 1.5: the language model reads how the search below went and adjusts its settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,8 +39,8 @@ _COUNTED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Record:
-    """What the trials that changed one parameter have shown; `joint` ones are not among its
-    tries."""
+    """The results of the trials that changed one parameter; `joint` ones, which changed others too,
+    are not among its tries."""
 
     tries: int = 0
     gains: int = 0
@@ -61,8 +61,8 @@ class Record:
 
 
 def records(view: View, gains: str = "joint") -> dict[str, Record]:
-    """One record for each active parameter of the loop that `view` pictures, by this rule of
-    COUNTED."""
+    """Returns one record for each active parameter of the loop that `view` shows, counted by this
+    rule of COUNTED."""
     found = {parameter.name: Record() for parameter in view.space.active}
     for trial in view.trace:
         parent = None if trial.parent is None else view.trace[trial.parent]
@@ -80,7 +80,8 @@ def records(view: View, gains: str = "joint") -> dict[str, Record]:
 
 @dataclass(frozen=True)
 class TunerLimits:
-    """What a tuner may do in one cycle; the defaults are the paper's (arXiv 2603.23420)."""
+    """The limits of what a tuner may change in one cycle; the defaults are the paper's (arXiv
+    2603.23420)."""
 
     min_tries: int = 3
     max_freezes: int = 5
@@ -89,7 +90,8 @@ class TunerLimits:
     def apply(
         self, reply: Mapping[str, Any], frozen: Sequence[str], known: Mapping[str, Record]
     ) -> tuple[list[str], list[str]]:
-        """The names to be frozen from now on, and what was cut from the reply with reasons."""
+        """Returns the names to be frozen from now on, and what was cut from the reply with
+        reasons."""
         cut = [f"unfreeze {name}: not frozen" for name in reply["unfreeze"] if name not in frozen]
         after = [name for name in frozen if name not in reply["unfreeze"]]
         fresh = 0
@@ -119,11 +121,11 @@ class TunerLimits:
 
 
 class LLMTuner:
-    """A proposer on the loop above: it proposes settings for the loop that `view.below` shows.
+    """The proposer of level 1.5: proposes settings for the loop that `view.below` shows.
 
-    A reply that cannot be used costs nothing: the proposal is empty and says why, and the next
-    segment runs with the settings as they are. What its limits cut is told in the hypothesis.
-    `gains` is a rule of COUNTED: whether a gain of several parameters together is one of each.
+    A reply that cannot be used costs nothing: the proposal is empty and gives the reason, and the
+    next segment runs with the settings as they are. The hypothesis names what the limits cut.
+    `gains` is a rule of COUNTED: whether a joint gain of several parameters counts for each.
     """
 
     settings = NO_SETTINGS
@@ -146,7 +148,7 @@ class LLMTuner:
         self._temperature = temperature
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
-        """One proposal that changes only the settings which are to differ."""
+        """Returns one proposal with only the settings that are to differ."""
         below = view.below
         if below is None:
             raise ConfigError("the tuner has no loop below it; use it on a loop over segments")
@@ -173,7 +175,7 @@ class LLMTuner:
     def _wanted(
         self, reply: Mapping[str, Any], view: View, known: Mapping[str, Record]
     ) -> tuple[dict[str, Value], list[str]]:
-        """The settings as the reply wants them, within the limits, and what was cut."""
+        """Returns the settings that the reply asks for, within the limits, and what was cut."""
         frozen, cut = self._limits.apply(reply, _names(view.base["frozen"]), known)
         guidance = reply["guidance"].strip()
         longest = _max_guidance(view.space)
@@ -199,7 +201,7 @@ class LLMTuner:
             baseline="none" if baseline is None else f"{baseline:.6g}",
             trials_run=str(max(0, len(below.trace) - 1)),
             trials_left="unlimited" if below.trials_left is None else str(below.trials_left),
-            since_gain=_told(since_gain(below.trace)),
+            since_gain=_streak(since_gain(below.trace)),
             facts=experiment(below.about),
             counted=_COUNTED[self._gains],
             statistics=_statistics(below, known, _names(view.base["frozen"])),
@@ -241,12 +243,12 @@ def _statistics(below: View, known: Mapping[str, Record], frozen: Sequence[str])
     return f"{shown}\n\n{same}" if same else shown
 
 
-def _told(streak: int) -> str:
+def _streak(streak: int) -> str:
     return f"{streak} experiments, none of them kept" if streak else "no experiment"
 
 
 def _settings(view: View, below: View) -> str:
-    """The present settings, the guidance with its date."""
+    """Returns the present settings as text, the guidance with its date."""
     since = below.since.get("guidance", 0)
     dated = f"\n\nThe guidance was given before trial {since}." if since else ""
     return described(view.base) + dated

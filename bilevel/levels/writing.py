@@ -64,7 +64,8 @@ class Writer:
         values: Mapping[str, str],
         check: Any = None,
     ) -> tuple[str, Answer]:
-        """The rendered prompt and its answer; each prompt takes what it names."""
+        """Returns the rendered prompt and its answer; of `values`, each prompt takes the
+        placeholders that it has."""
         prompt = prompts.render_of(name, values)
         answer = view.for_(f"research/{name}").ask(
             prompt,
@@ -111,7 +112,8 @@ class Writer:
         }
 
     def _attempt(self, view: View, source: str, number: int, taken: Collection[str]) -> Attempt:
-        """The gates' verdict: computed once, for how much time there is may decide it."""
+        """The text with the verdict of the gates, taken from the journal once it was computed: time
+        limits may decide it, so that computing it again could differ."""
         innermost = view.innermost
         history = [(trial.value, dict(trial.config)) for trial in innermost.trace]
         found = view.recall(

@@ -16,7 +16,7 @@ from bilevel.llm.completion import (
     content,
     is_object,
     parsed,
-    said,
+    server_message,
 )
 from bilevel.llm.deadline import Deadline
 from bilevel.llm.dialect import Dialect
@@ -123,8 +123,8 @@ class ChatClient(Closable):
         advice = fault.advice or f"llm.model={self.endpoint.model} does not take this request"
         if fault.remedy is Remedy.FOREIGN and self._answered:
             advice = faults.well_before(self.endpoint.place)
-        said_clean = self.endpoint.without_key(fault.said)
-        line = " ".join(f"{said_clean}{tried}; {advice}".split())
+        clean = self.endpoint.without_key(fault.message)
+        line = " ".join(f"{clean}{tried}; {advice}".split())
         if fault.remedy is Remedy.ASK_DIFFERENTLY:
             return QuestionRefused(line)
         return EndpointRefused(line) if fault.remedy is Remedy.REFUSED else EndpointError(line)
@@ -140,12 +140,12 @@ class ChatClient(Closable):
             with deadline:
                 return self._call(body)
         except openai.APIStatusError as error:
-            told = said(error.body, error.message)
+            message = server_message(error.body, error.message)
             code, param = str(error.code or ""), str(error.param or "")
             headers = error.response.headers
             foreign = error.body is not None and not is_object(error.response.content)
             return faults.from_status(
-                error.status_code, told, code, param, headers, place, foreign=foreign
+                error.status_code, message, code, param, headers, place, foreign=foreign
             )
         except Exception as error:
             slow = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException)

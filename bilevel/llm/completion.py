@@ -80,10 +80,10 @@ def _error_inside(error: Any, place: Place) -> Fault:
     the model had begun, in the choice; some write its code as a text."""
     code = str(error.get("code") if isinstance(error, Mapping) else "")
     status = int(code) if re.fullmatch(r"[45]\d\d", code) else 502
-    return faults.from_status(status, said(error, "no reason given"), code, "", {}, place)
+    return faults.from_status(status, server_message(error, "no reason given"), code, "", {}, place)
 
 
-def said(body: object, otherwise: str) -> str:
+def server_message(body: object, otherwise: str) -> str:
     """What a server said about an error, on one line; of a page, its words."""
     if isinstance(body, Mapping):
         inner = body.get("message") or body.get("error") or body.get("detail") or otherwise

@@ -22,7 +22,7 @@ class Fault:
     """A failed attempt. `wait_s` is how long the server asked to be left alone."""
 
     remedy: Remedy
-    said: str
+    message: str
     advice: str = ""
     wait_s: float | None = None
     option: str = ""

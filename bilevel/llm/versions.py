@@ -36,8 +36,8 @@ def kept(journal: Journal, now: Mapping[str, str] | None = None) -> Mapping[str,
         return {}
     if held is not None and now is not None and {**held} != {**now}:
         raise JournalError(
-            f"{journal.path} was begun under other versions than this one's ({_told(held)}; now "
-            f"{_told(now)}): finish it with the version that began it, or start over with "
+            f"{journal.path} was begun under other versions than this one's ({_listed(held)}; now "
+            f"{_listed(now)}): finish it with the version that began it, or start over with "
             "fresh=true"
         )
     found = dict(held or now or {})
@@ -45,5 +45,5 @@ def kept(journal: Journal, now: Mapping[str, str] | None = None) -> Mapping[str,
     return found
 
 
-def _told(found: Mapping[str, str]) -> str:
+def _listed(found: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {digest}" for name, digest in found.items())

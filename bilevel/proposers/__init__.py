@@ -1,4 +1,4 @@
-"""Who proposes at level 1: a language model, alone or choosing among its own proposals."""
+"""Proposers of level 1: a language model, alone or choosing among its own proposals."""
 
 import lazy_loader
 

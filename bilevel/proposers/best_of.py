@@ -1,4 +1,4 @@
-"""Spends more calls on a trial: several proposals are asked for, and the model chooses one."""
+"""A proposer that spends more calls on a trial: it asks for several proposals and chooses one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,14 +14,14 @@ from bilevel.view import Answer, Ask, Brief, View
 
 
 class BestOf:
-    """An LLMProposer that is asked again and again, and the model once which of the different
-    answers is to be tried: as many evaluations as level 1, and more tokens.
+    """An LLMProposer that is asked repeatedly, and a further question that chooses among the
+    different answers: as many evaluations as level 1, and more tokens.
 
     A trial's first candidate is what level 1 pays for. The others and the choice are paid from an
-    allowance that grows by `extra_tokens_a_trial`: while some of it is left another one is asked
-    for, up to `most`, so that what is spent stays within one question and its choice of it, and
-    where a question costs more than a trial brings, trials with one candidate save up for it. The
-    other arguments are the LLMProposer's.
+    allowance that grows by `extra_tokens_a_trial`; while some of it is left another candidate is
+    asked for, up to `most`. So the allowance is overdrawn by at most one question and the choice,
+    and where a question costs more than a trial brings, trials with one candidate save up for it.
+    The other arguments are the LLMProposer's.
     """
 
     def __init__(
@@ -38,7 +38,8 @@ class BestOf:
         self.settings = self._proposer.settings
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
-        """The chosen one; the first where none or one can be used, or the choice cannot."""
+        """Returns the chosen proposal; the first where fewer than two can be used, or the choice
+        cannot."""
         asked = [*self._proposer.propose(_part(view, 0), brief)]
         while self._left(view) > 0 and len(asked) < self._most:
             asked += self._proposer.propose(self._counted(view, len(asked)), brief)
@@ -58,11 +59,12 @@ class BestOf:
         return [usable[0 if answer.problem else answer.value["chosen"]]]
 
     def _left(self, view: View) -> int:
-        """What may still be spent, of all that trials up to this one brought."""
+        """Returns the tokens that are left of the allowance up to this trial; negative if
+        overdrawn."""
         return self._extra_tokens_a_trial * view.trial - self._spent
 
     def _counted(self, view: View, what: object) -> View:
-        """The view of a part whose questions are paid from the allowance."""
+        """Returns the view of one question whose tokens are paid from the allowance."""
 
         def asker(level: float, trial: int, purpose: str) -> Ask:
             ask = view.asker(level, trial, purpose)

@@ -1,4 +1,5 @@
-"""The language model as a proposer: shown the search, it names the next changes and why."""
+"""A language model as the proposer of level 1: it reads the search, and proposes changes with
+reasons."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,11 +36,11 @@ _STRATEGIES: Mapping[str, str] = {
 
 
 class LLMProposer:
-    """Asks the search's model once for one proposal; its settings are what level 1.5 tunes.
+    """A proposer that asks the search's model once for one proposal; level 1.5 tunes its settings.
 
     `frozen` parameters are taken from the model, `history_shown` is how many of the brief's most
-    recent trials it reads. The arguments are the baseline of the settings, but for `kept`: what
-    the prompt says becomes of a proposal, which has to fit the acceptance policy.
+    recent trials it reads. The arguments are the baseline of the settings, but for `kept`: what the
+    prompt says becomes of a proposal, which has to fit the acceptance policy.
     """
 
     def __init__(
@@ -67,7 +68,8 @@ class LLMProposer:
         )
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
-        """One proposal; an unusable reply comes back as its problem, and is charged as a trial."""
+        """Returns one proposal; an unusable reply gives one with its `problem`, charged as a
+        trial."""
         settings: dict[str, Any] = {**self.settings.baseline, **view.settings}
         frozen: tuple[str, ...] = settings["frozen"]
 
@@ -90,7 +92,8 @@ class LLMProposer:
 def _changes(
     view: View, frozen: tuple[str, ...], listed: Sequence[Mapping[str, Any]]
 ) -> dict[str, Value]:
-    """The legal changes that differ from the configuration built on. Raises SpaceError."""
+    """Returns the legal changes that differ from the configuration built on. Raises SpaceError for
+    illegal ones, and ValueError where none is left."""
     legal = view.space.check(by_name(listed), frozen=frozen)
     changed = {name: value for name, value in legal.items() if value != view.base[name]}
     if not changed:
@@ -143,8 +146,9 @@ def _active(active: Sequence[Parameter], view: View, trials: Sequence[Trial]) ->
 
 
 def standing(guidance: str, view: View, trials: Sequence[Trial]) -> str:
-    """The guidance as it is shown: with its date, and without the lines of which everything that
-    they name was changed since, unless they begin with STANDS. What no level gave stands."""
+    """Returns the guidance as the prompt shows it: dated, and without the lines that name only
+    parameters which were changed since, unless they begin with STANDS. Guidance that no level gave
+    is returned whole."""
     since = view.since.get("guidance", 0)
     if not since or not guidance.strip():
         return guidance.strip()

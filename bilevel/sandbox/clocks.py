@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 _READ = ("time", "monotonic", "perf_counter", "process_time", "thread_time")
-_TOLD = ("gmtime", "localtime", "ctime")  # of now, where no moment is given
+_CONVERT_NOW = ("gmtime", "localtime", "ctime")  # of now, where no moment is given
 
 
 def shift(seconds: float) -> None:
@@ -15,7 +15,7 @@ def shift(seconds: float) -> None:
     for name in _READ:
         setattr(time, name, _ahead(getattr(time, name), seconds))
         setattr(time, f"{name}_ns", _ahead(getattr(time, f"{name}_ns"), int(seconds * 1e9)))
-    for name in _TOLD:
+    for name in _CONVERT_NOW:
         setattr(time, name, _of_now(getattr(time, name)))
 
 
@@ -23,9 +23,9 @@ def _ahead(clock: Callable[[], Any], by: float) -> Callable[[], Any]:
     return lambda: clock() + by
 
 
-def _of_now(told: Callable[[float], Any]) -> Callable[..., Any]:
-    @functools.wraps(told)
+def _of_now(convert: Callable[[float], Any]) -> Callable[..., Any]:
+    @functools.wraps(convert)
     def of(moment: float | None = None) -> Any:
-        return told(time.time() if moment is None else moment)
+        return convert(time.time() if moment is None else moment)
 
     return of

@@ -52,16 +52,16 @@ class Confinement:
 class ConfinedProcess:
     """The process and its keeper. Its standard streams are whoever's who holds this."""
 
-    def __init__(self, room: Confinement) -> None:
+    def __init__(self, confinement: Confinement) -> None:
         control, self._control = os.pipe()
-        self._namespaces = room.layer == "sandlock" and namespaces()
+        self._namespaces = confinement.layer == "sandlock" and namespaces()
         order = {
-            "layer": room.layer,
+            "layer": confinement.layer,
             "namespaces": self._namespaces,
             "control": control,
-            **around(room.readable, room.devices, room.hidden),
-            "devices": room.devices,
-            "environment": dict(room.environment),
+            **around(confinement.readable, confinement.devices, confinement.hidden),
+            "devices": confinement.devices,
+            "environment": dict(confinement.environment),
             "libraries": libraries(),
             "command": [*_PYTHON, "-B", "-c", (_HERE / "boot.py").read_text()],
         }
@@ -82,13 +82,13 @@ class ConfinedProcess:
         self._ended = False
 
     @property
-    def pid(self) -> int:
+    def outer_pid(self) -> int:
         """The keeper's, or of who waits outside its namespaces."""
         return self._keeper.pid
 
     def confined(self) -> tuple[int, ...]:
         """The processes that the keeper has started."""
-        found = below(self.pid)
+        found = below(self.outer_pid)
         return found[1:] if self._namespaces else found
 
     @property

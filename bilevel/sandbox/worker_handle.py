@@ -143,7 +143,7 @@ class WorkerHandle(Closable):
         self._number = ""
         self._clocks, self._spent_s = tuple[int, ...](), 0.0  # when it answered last
         self._allowance = Allowance(limits.start_s, self._kept.confined, 0.0)
-        self.said = ""
+        self.stderr_text = ""
         self.once_answered: Callable[[], None] = lambda: None
         told_first = {
             "memory_mib": limits.memory_mib,
@@ -155,7 +155,7 @@ class WorkerHandle(Closable):
     @property
     def pid(self) -> int:
         """The keeper's, or of who waits outside its namespaces."""
-        return self._kept.pid
+        return self._kept.outer_pid
 
     def processes(self) -> tuple[int, ...]:
         """Behind the wall."""
@@ -224,7 +224,7 @@ class WorkerHandle(Closable):
         except MechanismRaised:
             raise
         except WorkerDied as error:
-            code, said = self.close(), self.said
+            code, said = self.close(), self.stderr_text
             if told_to_end(code):
                 await_own_signal()
             said = without_addresses(said[-500:])
@@ -246,7 +246,7 @@ class WorkerHandle(Closable):
         if self._open:
             self._open = False
             self._kept.end()
-            self.said = self._last_words()
+            self.stderr_text = self._last_words()
             self._kept.release()
         return self._kept.end()
 

@@ -1,4 +1,4 @@
-"""One search, from its settings to what it leaves behind, and again from its journal."""
+"""Searches: built from settings, executed, continued, and executed again from their journals."""
 
 import lazy_loader
 

@@ -10,6 +10,6 @@ from . import sweep_notes as sweep_notes
 from .build import Summary as Summary
 from .build import levels as levels
 from .execution import Execution as Execution
-from .from_journal import exactly as exactly
-from .from_journal import rebuilt as rebuilt
+from .from_journal import replay_exactly as replay_exactly
+from .from_journal import settings_from_journal as settings_from_journal
 from .run import search as search

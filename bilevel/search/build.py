@@ -1,4 +1,4 @@
-"""One search from its configuration: its loops, its folder and journal, and what it came to."""
+"""Builds a search from its configuration: nested loops, folder, journal and summary of results."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 
 from bilevel.config.arms import roles
 from bilevel.errors import ConfigError
-from bilevel.journal import JOURNAL, Journal, Recording, held, mend, salvaged
+from bilevel.journal import JOURNAL, Journal, Recording, locked, mend, salvaged
 from bilevel.levels.segment import Segment
 from bilevel.loop.loop import Loop, Observer
 from bilevel.loop.pipeline import Pipeline
@@ -30,8 +30,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Summary:
-    """The results of a search, as its journal ends with them; `finished_before` where it had been
-    run already."""
+    """The results of a search, the last entry of its journal; `finished_before` is true where an
+    earlier command had finished it."""
 
     search: str
     trials: int
@@ -66,7 +66,8 @@ class Summary:
 
 
 def _shown(name: str, value: Value) -> str:
-    """A text of several lines, a script say, is named and not printed."""
+    """Returns `name=value` for the console; a text of several lines (a script) is named, not
+    printed."""
     edited = isinstance(value, str) and "\n" in value
     return f"an edited {name}" if edited else f"{name}={value!r}"
 
@@ -128,7 +129,7 @@ def levels(
 def _innermost(
     config: Mapping[str, Any], task: Task, executor: Executor | None, shared: Mapping[str, Any]
 ) -> Loop:
-    """Level 1."""
+    """Returns the loop of level 1."""
     inner = config["inner"]
     mechanisms = [instantiate(spec) for spec in (config["mechanisms"] or {}).values()]
     return Loop(
@@ -151,7 +152,8 @@ def _innermost(
 
 
 def _proposer(config: Mapping[str, Any], task: Task) -> Proposer:
-    """Raises ConfigError where parameters are to be proposed and the task has a text to edit."""
+    """Returns the proposer of level 1. Raises ConfigError where it proposes parameters and the task
+    has a text to edit."""
     proposer: Proposer = instantiate(config["inner"]["proposer"])(task.space)
     texts = [p.name for p in task.space.active if isinstance(p, Text)]
     if texts and not getattr(proposer, "edits_texts", False):
@@ -165,7 +167,8 @@ def _proposer(config: Mapping[str, Any], task: Task) -> Proposer:
 
 
 def begin(config: Mapping[str, Any]) -> tuple[Identity, Path]:
-    """The identity and the folder of a search; with `fresh` an old one is moved aside."""
+    """Returns the identity and the folder of a search; with `fresh` an old folder is moved
+    aside."""
     identity = identify(config)
     folder = identity.folder(Path(config["results"]))
     if config["fresh"]:
@@ -174,10 +177,11 @@ def begin(config: Mapping[str, Any]) -> tuple[Identity, Path]:
 
 
 def move_aside(folder: Path) -> None:
-    """Keeps a folder with a journal under another name; refuses while a process holds it."""
+    """Renames a folder that holds a journal. Raises SearchRunning while a process holds that
+    journal."""
     if not folder.exists():
         return
-    with held(folder / JOURNAL):
+    with locked(folder / JOURNAL):
         number = 1
         while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
             number += 1
@@ -188,10 +192,11 @@ def move_aside(folder: Path) -> None:
 def opened(
     identity: Identity, folder: Path, recording: Recording | None = None, *, mended: bool = False
 ) -> Iterator[Journal]:
-    """The search's journal, held, with its header checked or written.
+    """Opens and locks the journal of a search, and checks its header or writes one.
 
-    A search that has measured nothing binds nobody to its configuration. With `mended`, a damaged
-    journal is set aside first; what is left of one is used where it still fits.
+    While a journal holds no outcome, another configuration may replace its header. With `mended`, a
+    damaged journal is set aside first, and its intact entries are used where they still fit. Raises
+    StudyMismatch, SearchRunning and JournalError.
     """
 
     def header() -> dict[str, Any]:
@@ -208,12 +213,12 @@ def opened(
 
 
 def _mend(path: Path) -> None:
-    with held(path):
+    with locked(path):
         aside = mend(path)
     if aside is not None:
         _log.warning("%s was damaged: it is kept as %s, and used where it fits", path, aside.name)
 
 
 def _plain_json(data: Mapping[str, Any]) -> Any:
-    """The data as it comes back from a journal."""
+    """Returns the data as a journal gives it back: tuples as lists, keys as texts."""
     return json.loads(json.dumps(dict(data)))

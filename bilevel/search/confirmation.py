@@ -1,8 +1,8 @@
-"""Measures the baseline and the best of a search again on fresh seeds: what of its gain is left.
+"""Confirmation: measures the baseline and the best configuration of a search on fresh seeds.
 
-The best value of a search is the luckiest of many noisy draws, and all of them were trained on one
-seed. These are measured on seeds that no search can draw, and charged apart from it. Where every
-seed gives the same values to the last digit, this was one measurement, and it confirms nothing.
+The best value of a search is biased upwards: it is the best of many noisy values on one training
+seed. Confirmation uses seeds that no search draws, and its cost is counted apart. Where all seeds
+give exactly the same value there is only one measurement, and nothing is confirmed.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ from bilevel.workers.executor import Executor
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The outcomes of both configurations, paired by seed; `unseeded` is the task's word on why a
-    seed would reach none of them."""
+    """The outcomes of both configurations, paired by seed; `unseeded` is the task's reason why a
+    seed cannot reach them."""
 
     baseline: tuple[Outcome, ...]
     best: tuple[Outcome, ...]
@@ -28,7 +28,7 @@ class Confirmation:
 
     @property
     def differences(self) -> tuple[float, ...]:
-        """best - baseline for every seed at which both have a value."""
+        """Best - baseline for every seed at which both have a value."""
         pairs = zip(self.best, self.baseline, strict=True)
         return tuple(
             a.value - b.value for a, b in pairs if a.value is not None and b.value is not None
@@ -36,12 +36,13 @@ class Confirmation:
 
     @property
     def seed_reaches(self) -> bool | None:
-        """Whether seeds made a difference; None where fewer than two gave a value."""
+        """Whether values differ between seeds; None where fewer than two seeds gave a
+        value."""
         return seed_reaches(self.baseline, self.best)
 
     def metrics(self) -> dict[str, float]:
-        """What is tracked: what was noted and whether seeds reach it; where they do not, no
-        difference is confirmed."""
+        """Returns the metrics for the tracker: those of `noted` and `seed_reaches`; where seeds
+        reach nothing, `confirmed_n` is 0, without delta and deviation."""
         found = self.noted()
         if self.seed_reaches is None:
             return found
@@ -51,8 +52,8 @@ class Confirmation:
         return {**found, "seed_reaches": float(self.seed_reaches)}
 
     def noted(self) -> dict[str, float]:
-        """What a journal holds and executing it again must come to: every value, the differences'
-        mean and sample standard deviation whatever they are worth, and what it cost."""
+        """Returns what the journal keeps and re-execution must reproduce: every value, the mean and
+        sample standard deviation of the differences, and the cost."""
         found = {"confirmed_n": float(len(self.differences))}
         if self.differences:
             found["confirmed_delta"] = fmean(self.differences)
@@ -86,7 +87,8 @@ class Confirmation:
 def confirmed(
     task: Task, best: Trial, seed: int, repeats: int, journal: Journal, executor: Executor
 ) -> Confirmation:
-    """Re-measures both; where the best is the baseline its outcomes are the baseline's."""
+    """Measures the baseline and the best on `repeats` fresh seeds; where the best is the baseline,
+    its outcomes are the baseline's."""
     start = task.space.baseline
     changes: Mapping[str, object] = {n: v for n, v in best.config.items() if v != start[n]}
 

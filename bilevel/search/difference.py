@@ -1,4 +1,4 @@
-"""Compares two executions of a search trial by trial: what a change made of it."""
+"""Compares two executions of one search trial by trial, to show what a change made of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _ANSWERS = ("reply", "outcome")
 
 @dataclass(frozen=True)
 class _Side:
-    """One of the two executions at its end; `delta` = best - baseline."""
+    """The results of one execution; `delta` = best - baseline."""
 
     trials: int
     best: float | None
@@ -26,8 +26,8 @@ class _Side:
 
 @dataclass(frozen=True)
 class Difference:
-    """`changed` of the `compared` trials after the baseline were decided otherwise: another
-    configuration, another parent, or another verdict. `answers_live` were not in the recording."""
+    """The comparison of two executions. `changed` of the `compared` trials after the baseline
+    differ in configuration, parent or verdict; `answers_live` were not in the recording."""
 
     recorded: _Side
     replayed: _Side
@@ -43,7 +43,8 @@ class Difference:
 
     @property
     def delta(self) -> float | None:
-        """By how much the final delta differs; with a metric to minimise, below zero is better."""
+        """The replayed delta minus the recorded one; with a metric to minimise, below zero
+        is better."""
         if self.replayed.delta is None or self.recorded.delta is None:
             return None
         return self.replayed.delta - self.recorded.delta
@@ -63,7 +64,7 @@ def difference(
         replayed=_side(replayed),
         compared=len(pairs),
         changed=len(changed),
-        first=_told(*changed[0]) if changed else "",
+        first=_first_change(*changed[0]) if changed else "",
         answers_recorded=same,
         answers_live=len(asked) - same,
     )
@@ -85,8 +86,9 @@ def shown(found: Difference, recorded: str, replayed: str) -> Table:
     return table
 
 
-def told_of(found: Difference) -> list[str]:
-    """The comparison in words: where it began, how much of it, and what came of it."""
+def summary_lines(found: Difference) -> list[str]:
+    """Returns the comparison as lines of text: first divergence, changed decisions, difference in
+    delta, and where answers came from."""
     return [
         f"first divergence: {found.first or 'none'}",
         f"changed decisions: {found.changed} of {found.compared} trials ({found.share:.0%})",
@@ -110,7 +112,7 @@ def _decided(trial: Trial) -> tuple[Any, ...]:
     return dict(trial.config), trial.proposal.problem, trial.parent, trial.decision
 
 
-def _told(a: Trial, b: Trial) -> str:
+def _first_change(a: Trial, b: Trial) -> str:
     return f"trial {a.number}: recorded {_account(a)}; replayed {_account(b)}"
 
 

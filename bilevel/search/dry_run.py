@@ -1,4 +1,4 @@
-"""What searches would run and cost, before they are run."""
+"""The plan of a dry run: estimates what searches would run and cost."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,10 @@ _ABOUT_TOKENS = 3130  # of cpu_gpt's, for a task that cannot be made here
 
 @dataclass(frozen=True)
 class Plan:
-    """Trials and time are what would be charged; calls, tokens and money are estimates without
-    repair rounds. `limit_h` is what the tasks with a time limit take at most; `guessed` searches
-    have a task that is not there to be read, and prompts as long as cpu_gpt's are counted."""
+    """The estimated cost of one search or several. Trials and time are what would be charged;
+    calls, tokens and money are estimates without repair rounds. `limit_h` is the most that tasks
+    with a time limit take; `guessed` counts searches whose task cannot be read, for which prompts
+    as long as those of cpu_gpt are assumed."""
 
     search: str
     trials: int
@@ -81,7 +82,7 @@ def together(plans: Sequence[Plan]) -> Plan:
 
 
 def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, int]:
-    """Calls, and the tokens of their prompts and replies."""
+    """Returns the number of model calls, and the tokens of their prompts and of their replies."""
     trials = steps = settings["search"]["trials"]
     baseline, proposer = settings["baseline"], settings["inner"].get("proposer") or {}
     prompt, reply = _CALL_TOKENS
@@ -105,8 +106,8 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
 
 
 def _about_tokens(settings: Mapping[str, Any]) -> int | None:
-    """What the task tells of itself, or None where it is not given. The search is made
-    as it would be to run it, so that what cannot be made is told now. Raises what the run would."""
+    """Returns the tokens of the task's description, or None where the task is not given. Builds the
+    search as a run would, so that it raises whatever building raises."""
     own = settings["baseline"]["proposer"]  # which does not show what is edited
     if not_given(settings):
         return 0 if own else None

@@ -1,7 +1,7 @@
-"""One search being executed: its loops, its model, and what the tracker is told of them.
+"""Executes one search: its loops, its model, and the records that its tracker is given.
 
-The same execution runs a search live, continues it, replays it and syncs it: what the journal
-holds is given, and a sealed journal lets nothing else happen.
+The same execution serves a live search, a continued one, a replay and a sync: answers in the
+journal are used first, and a sealed journal allows no others.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from bilevel.search import same_world
 from bilevel.search.build import Summary, levels, summarise
 from bilevel.search.confirmation import Confirmation, confirmed
 from bilevel.search.identity import Identity
-from bilevel.search.seed_noise import noise_told
+from bilevel.search.seed_noise import noise_text
 from bilevel.tasks.base import Task
 from bilevel.trace import Trial
 from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, Tracker, TrialRecord
@@ -41,9 +41,9 @@ _log = logging.getLogger(__name__)
 
 
 class Execution:
-    """One search being executed: its loops, model, journal and tracker. `loops` are innermost
-    first, once it has begun; `complete` tells that it ran to its end, `untracked` why the tracking
-    store does not hold all of it."""
+    """One execution of a search: its loops, model, journal and tracker. `loops` are innermost first
+    and empty until it has begun; `complete` is true once it ran to its end, `untracked` is the
+    reason why the tracking store does not hold all of it."""
 
     def __init__(
         self,
@@ -73,7 +73,8 @@ class Execution:
         self._modelled_s = self._wall_s = 0.0
 
     def to_the_end(self) -> Summary:
-        """Raises Unrecorded, after all that is recorded was told, where a sealed journal ends."""
+        """Runs the search and returns its summary. Raises Unrecorded where a sealed journal ends
+        early; the tracker has then been given everything that is recorded."""
         with contextlib.ExitStack() as stack:
             asker = self._model(stack)
             task = self._task(stack)
@@ -113,18 +114,19 @@ class Execution:
 
     @property
     def reworded(self) -> int:
-        """How many recorded answers were given to a question in other words than it was asked in:
-        another version ran the search."""
+        """How many recorded answers were used for a question that is worded differently
+        now, because another version ran the search."""
         return len(self._journal.reworded)
 
     @property
     def inventory(self) -> list[tuple[Loop, Standing]]:
-        """Every mechanism that was ever attached, as the ledger has it, with its loop."""
+        """Every mechanism that was ever attached, with its loop."""
         return [(loop, one) for loop in self.loops for one in loop.view().mechanisms()]
 
     def _model(self, stack: contextlib.ExitStack) -> Asker:
-        """The search's model, if it has one; its settings are checked before anything is spent.
-        The journal keeps whose answers it holds: that is all a replay needs of a model."""
+        """Returns the asker of the search's model, or one that refuses where there is none; the
+        model's settings are checked before anything is spent. The journal notes which model
+        answered, so that a replay needs no model."""
         llm, journal = self._settings["llm"], self._journal
         if llm.get("_target_") is None:
             return nobody
@@ -149,8 +151,8 @@ class Execution:
         return Session(client, self._journal, self._calls, self.identity.seed, title).asker
 
     def _task(self, stack: contextlib.ExitStack) -> Task:
-        """The task, ready to evaluate unless nothing may be. Its material (a script, say) is kept
-        in the journal, and taken from there where another execution is followed."""
+        """Returns the task, ready to evaluate unless the journal is sealed. Its material (a script,
+        for example) is noted in the journal, or read from there when an execution is repeated."""
         journal = self._journal
         if journal.sealed:
             kept = journal.peek("search", "material")  # it has its turn where the world is kept
@@ -169,16 +171,16 @@ class Execution:
         return task
 
     def _about(self, task: Task) -> About:
-        """What the task tells of itself and what is known of its noise, as the search begins: from
-        then on what its journal holds. A search of before that was told nothing."""
+        """Returns the task's description and its known noise as the journal recorded them when the
+        search began; empty for a search of before they were recorded."""
         journal = self._journal
         if journal.sealed and not journal.holds("search", "about"):
             return About()
 
-        def told() -> dict[str, Any]:
-            return replace(task.describe(), noise=noise_told(self._settings, task)).to_json()
+        def described() -> dict[str, Any]:
+            return replace(task.describe(), noise=noise_text(self._settings, task)).to_json()
 
-        return About(**journal.once("search", "about", told))
+        return About(**journal.once("search", "about", described))
 
     def _start(self, inner: Loop) -> None:
         born = self._journal.once("search", "id", lambda: {"clock": {"id": uuid.uuid4().hex[:12]}})
@@ -200,7 +202,7 @@ class Execution:
             prompts=self._versions.get("prompts", ""),
             stand_in_version=self._versions.get("stand_in", ""),
             noise_told=inner.view().about.noise,
-            role=role_in(settings).told(),
+            role=role_in(settings).to_tag(),
         )
         try:
             if settings["fresh"]:
@@ -213,7 +215,7 @@ class Execution:
             self.untracked, self._tracker = str(error), NullTracker()
 
     def _track(self, loop: Loop, trial: Trial) -> None:
-        """An observer of every level."""
+        """Gives a decided trial of any level to the tracker."""
         if loop.level == 1:
             self._modelled_s += trial.outcome.cost.get("modelled_s", 0.0)
             self._wall_s += trial.outcome.clock.get("wall_s", 0.0)
@@ -249,7 +251,8 @@ class Execution:
         }
 
     def _confirm(self, inner: Loop, executor: Executor) -> None:
-        """What it costs is the search's, and no part of its budget."""
+        """Re-measures the baseline and the best on fresh seeds; the cost is not part of the
+        budget."""
         repeats = self._settings["search"]["confirm_seeds"]
         if repeats and inner.best is not None:
             self.confirmation = confirmed(
@@ -258,9 +261,9 @@ class Execution:
             self._journal.note("confirmation", "confirmation", self.confirmation.noted())
 
     def _leave(self) -> None:
-        """The search as far as it got; it may go on one day."""
+        """Tracks an unfinished search as far as it got; it may be continued."""
         self._tracker.mechanisms(self._mechanisms())
-        self._tracker.leave()
+        self._tracker.leave_running()
 
     def _end(self, status: str) -> None:
         self._tracker.mechanisms(self._mechanisms())

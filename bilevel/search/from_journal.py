@@ -1,4 +1,4 @@
-"""A search from its journal alone: its settings, and its execution once more, anywhere."""
+"""Rebuilds a search from its journal alone: its settings, and an exact re-execution."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _ITS_OWN = ("task.", "llm.")
 
 
 def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
-    """Where the journal of a search lies. Raises BadInput that names the searches there are."""
+    """Returns the path of a search's journal. Raises BadInput that names the searches there are."""
     studies = results / "searches"
     path = studies / study / f"{arm}-seed{seed}" / JOURNAL
     if path.exists():
@@ -34,9 +34,10 @@ def journal_of(results: Path, study: str, arm: str, seed: str) -> Path:
     raise BadInput(f"study={study} has no search {arm}-seed{seed}; it has: {known or 'none yet'}")
 
 
-def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Settings:
-    """The settings a search was begun with; where it runs and is tracked comes from the overrides
-    and from conf. Raises BadInput for an override that would make it another search."""
+def settings_from_journal(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Settings:
+    """Returns the settings a search was begun with, from the header of its journal; settings that
+    are free to differ (where it runs, how it is tracked) come from the overrides and from conf.
+    Raises BadInput for an override of any other setting."""
     entries = read(journal)
     deciding = _header(entries, journal)
     begun = _nested(deciding)
@@ -60,10 +61,12 @@ def rebuilt(journal: Path, conf: Path, overrides: Sequence[str] = ()) -> Setting
     return made
 
 
-def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
-    """The search, executed from its journal alone; `complete` tells whether it had ended.
+def replay_exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> Execution:
+    """Executes a search again from its journal alone and returns the execution; `complete` is false
+    for a search that had not ended.
 
-    Raises JournalError, naming the first difference, where the journal does not come out again.
+    Raises JournalError, naming the first difference, where re-execution does not reproduce the
+    journal.
     """
     journal = Journal.sealed_copy(path)
     recorded = Counter(entry["kind"] for entry in journal.entries)
@@ -85,7 +88,8 @@ def exactly(settings: Settings, path: Path, tracker: Tracker | None = None) -> E
 
 
 def _header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
-    """What decides the search. Raises JournalError where the journal does not begin with it."""
+    """Returns the deciding settings in the header. Raises JournalError where the journal has
+    none."""
     if not entries or (entries[0]["kind"], entries[0]["key"]) != ("search", "header"):
         raise JournalError(f"{journal} does not begin with a search's header")
     deciding: dict[str, Any] = current(entries[0]["data"]["deciding"])
@@ -93,21 +97,23 @@ def _header(entries: Sequence[Data], journal: Path) -> dict[str, Any]:
 
 
 def _script_name(entries: Sequence[Data]) -> dict[str, str]:
-    """In an older journal only the notes of an outcome tell it."""
+    """Returns `script_name` for journals that do not hold it: there it is only in an outcome's
+    notes."""
     notes = [name for e in entries if e["kind"] == "outcome" for name in e["data"]["notes"]]
     named = next((name for name in notes if name.endswith(".diff")), "")
     return {"script_name": named.removesuffix(".diff")} if named else {}
 
 
 def _added(override: str) -> str:
-    """The defaults of today are of another task and, it may be, without this model."""
+    """Returns the override as one that may add a key: the defaults that it is applied to are those
+    of another task, possibly without this model."""
     return f"++{override.lstrip('+')}" if override.lstrip("+").startswith(_ITS_OWN) else override
 
 
 @lru_cache(maxsize=64)
 def _today(conf: Path, llm: str, overrides: tuple[str, ...]) -> Mapping[str, Any]:
-    """The defaults of today, of which only what is free to differ is used; composing takes long,
-    and the searches of a study have them in common."""
+    """Returns today's defaults, of which only the free settings are used; cached, because composing
+    is slow and the searches of a study have these in common."""
     preset = llm if (conf / "llm" / f"{llm}.yaml").exists() else "none"
     return composed(conf, ["task=trap", f"llm={preset}", *overrides])
 

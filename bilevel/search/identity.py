@@ -1,4 +1,4 @@
-"""Which search a command means, and whether its configuration is the one it was begun with."""
+"""The identity of a search, and the check that its configuration is the one it was begun with."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -25,9 +25,8 @@ _BEFORE_OF_AN_INVENTOR = {f"{_INVENTOR}.context": "source"}
 
 @dataclass(frozen=True)
 class Identity:
-    """(study, arm, seed), and the resolved configuration that decides what happens.
-    `dependent_seeds` is the setting by which a study's seeds are no independent repeats, or
-    nothing."""
+    """Identifies a search by (study, arm, seed), with the resolved settings that decide what
+    happens. `dependent_seeds` is the setting that makes a study's seeds dependent, or empty."""
 
     study: str
     arm: str
@@ -41,7 +40,7 @@ class Identity:
 
     @property
     def task_settings(self) -> dict[str, Any]:
-        """What decides of the task: name -> value."""
+        """The deciding settings of the task: name -> value."""
         task = "task."
         return {k.removeprefix(task): v for k, v in self.deciding.items() if k.startswith(task)}
 
@@ -57,7 +56,7 @@ class Identity:
         begun = current(recorded)
         known = completed(begun)
         differing = [
-            f"{key}: was {_told(known, key)}, now {_told(self.deciding, key)}"
+            f"{key}: was {_shown(known, key)}, now {_shown(self.deciding, key)}"
             for key in sorted({*begun, *self.deciding})
             if known.get(key) != self.deciding.get(key)
         ]
@@ -69,27 +68,27 @@ class Identity:
 
 
 def completed(recorded: Mapping[str, Any]) -> dict[str, Any]:
-    """What decided a search, with what did so before it was a setting. That of level 2 comes behind
-    the others, whose order is that of the levels."""
+    """Returns the recorded settings with values for those that did not exist yet when the search
+    was begun. Level 2's follow the others, whose order is that of the levels."""
     inventor = _BEFORE_OF_AN_INVENTOR if f"{_INVENTOR}._target_" in recorded else {}
     later = {key: value for key, value in inventor.items() if key not in recorded}
     return {**_BEFORE, **recorded, **later}
 
 
-def _told(deciding: Mapping[str, Any], key: str) -> str:
-    """A setting's value; one that only another version of the code has is said to be none."""
+def _shown(deciding: Mapping[str, Any], key: str) -> str:
+    """Returns a setting's value, or "no setting" where only another version of the code has it."""
     return short(deciding[key]) if key in deciding else "no setting"
 
 
 def identify(settings: Mapping[str, Any]) -> Identity:
-    """The identity of checked settings."""
+    """Returns the identity of a search, from checked settings."""
     deciding = {key: value for key, value in flat(settings) if not is_free(settings, key)}
     dependent = ", ".join(shared(settings))
     return Identity(settings["study"], settings["arm"], settings["seed"], deciding, dependent)
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The settings as (dotted name, value); an empty group is a value."""
+    """Returns the settings as dotted name -> value; an empty group is a value."""
     for name, value in config.items():
         key = f"{prefix}{name}"
         if isinstance(value, Mapping) and value:

@@ -14,7 +14,8 @@ _OUTER_CHARS = 160  # of what a level above says
 
 
 class Progress:
-    """An observer of every level; `position` keeps the bars of parallel searches apart."""
+    """An observer of every level that shows progress; `position` is the terminal line of its bar
+    among those of parallel searches."""
 
     def __init__(self, title: str, trials: int, position: int = 0) -> None:
         self._title = title
@@ -70,7 +71,7 @@ class Progress:
 
 
 def _above(trial: Trial) -> str:
-    """What a level above said: told once its segment is over, and dated when it was said."""
+    """Returns the line for a trial of an outer level, dated by the first trial of its segment."""
     proposal, first = trial.proposal, trial.outcome.metrics.get("first_trial")
     at = "" if first is None else f", before trial {first:.0f}"
     return f"{proposal.origin}{at}: {proposal.hypothesis[:_OUTER_CHARS]}"

@@ -1,4 +1,4 @@
-"""Runs one composed search to its end and leaves what was measured behind."""
+"""Runs one composed search to its end, and prints and tracks its results."""
 
 import contextlib
 import sys
@@ -25,8 +25,8 @@ from bilevel.visible import visible
 
 
 def run(config: DictConfig) -> Plan | None:
-    """One search, new, continued or finished already; only its plan where that is asked for.
-    Raises what its exit code says."""
+    """Runs a search, new or continued, from its composed configuration; returns only its plan with
+    `dry_run`. Raises BilevelError."""
     settings = with_measured_noise(plain(config))
     check(settings)
     if settings["dry_run"]:
@@ -38,7 +38,8 @@ def run(config: DictConfig) -> Plan | None:
 
 
 def search(settings: Mapping[str, Any], recording: Recording | None = None) -> Execution | None:
-    """Executes checked settings; None where the search is finished and told already."""
+    """Executes a search from checked settings; returns None where it was finished and tracked
+    before."""
     identity, folder = begin(settings)
     tracker = instantiate(settings["tracking"])
     with opened(identity, folder, recording, mended=settings["mend"]) as journal:
@@ -77,7 +78,7 @@ def _tell_end(
 
 
 def _tell_inventory(execution: Execution) -> None:
-    """A line a mechanism: what it did, or that it did nothing."""
+    """Prints a line for each mechanism: its state, effects and credit."""
     for loop, one in execution.inventory:
         trials = len(loop.trace) - one.since
         counts = ", ".join(f"{name} {count}" for name, count in one.counts.items())
@@ -92,13 +93,14 @@ def _tell_inventory(execution: Execution) -> None:
 
 
 def _in_store(settings: Mapping[str, Any], folder: Path) -> bool:
-    """Whether nothing is left to write to the tracking store that this command names."""
+    """Returns whether the tracking store of these settings holds the search already, or none is
+    named."""
     uri = settings["tracking"].get("uri")
     return uri is None or is_tracked(folder, uri)
 
 
 def _position() -> int:
-    """Which line of the terminal is this search's, among those that a sweep runs at a time."""
+    """Returns the terminal line of this search's bar: the number of its job in a sweep."""
     if not HydraConfig.initialized():
         return 0
     config = HydraConfig.get()

@@ -1,8 +1,8 @@
-"""Refuses to continue a search whose world has changed: its script, its files, what computes it.
+"""Refuses to continue a search whose surroundings changed: script, files, versions, evaluator.
 
-What decides outcomes and is no setting is noted when a search begins, and compared with what is
-there before it goes on. A search that was begun before there was such a note has none, and an
-execution from the journal alone needs none.
+Whatever decides outcomes without being a setting is noted in the journal when a search begins, and
+compared before it continues. Searches from before such notes are not checked, nor is an execution
+from the journal alone.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,8 +16,8 @@ _SHOWN = 8  # changes that are told one by one
 
 
 def keep(journal: Journal, task: Task, material: Data, search: str) -> None:
-    """Notes the task's world and its material in the journal of this search. Raises StudyMismatch
-    that names what is no longer what it was, here or in the search whose answers are used."""
+    """Notes the task's surroundings and material in the search's journal. Raises StudyMismatch that
+    names what differs from the note, of this search or of the one whose answers are used."""
     if journal.sealed:
         if journal.holds("search", "world"):
             journal.once("search", "world", dict)
@@ -31,7 +31,7 @@ def keep(journal: Journal, task: Task, material: Data, search: str) -> None:
         *(_changed(before, world) if before else ()),
     ]
     if changes:
-        raise StudyMismatch(_told(search, changes))
+        raise StudyMismatch(_message(search, changes))
     if world and (known is not None or began is None):
         journal.note("search", "world", world)
     journal.note("search", "material", material)
@@ -54,7 +54,7 @@ def _edited(before: Mapping[str, str], now: Data) -> Iterator[str]:
 
 
 def _first_difference(before: str, now: str) -> str:
-    """Of two texts, by the first line in which they differ."""
+    """Returns the first line in which two texts differ, before and now."""
     pairs = enumerate(zip_longest(before.splitlines(), now.splitlines(), fillvalue=""), start=1)
     for number, (old, new) in pairs:
         if old != new:
@@ -62,7 +62,7 @@ def _first_difference(before: str, now: str) -> str:
     return "its ends of lines are others"
 
 
-def _told(search: str, changes: list[str]) -> str:
+def _message(search: str, changes: list[str]) -> str:
     more = [f"and {len(changes) - _SHOWN} more"] if len(changes) > _SHOWN else []
     return (
         f"what decides the outcomes of {search} has changed since it began "

@@ -28,7 +28,7 @@ UNMEASURED_SD = 0.001  # of val_bpb, for whoever needs one before anything was m
 
 @dataclass(frozen=True)
 class Noise:
-    """Values of a task's baseline over seeds; `failed` seeds gave none."""
+    """The values of a task's baseline over several seeds; `failed` seeds gave no value."""
 
     metric: str
     values: tuple[float, ...]
@@ -48,9 +48,9 @@ class Noise:
 
     @property
     def sd_interval(self) -> tuple[float, float]:
-        """The chi-square interval of the standard deviation. It holds what it promises for normal
-        noise only: for exponential noise it does in 73 to 82 % of cases, and more seeds make it no
-        better."""
+        """The chi-square interval of the standard deviation. It holds its level for normal
+        noise only: for exponential noise it covers in 73 to 82 % of cases, and more seeds do not
+        help."""
         from scipy.stats import chi2
 
         tail = (1 - _CONFIDENCE) / 2
@@ -59,13 +59,14 @@ class Noise:
         return scaled / low, scaled / high
 
     def detectable(self, seeds: int) -> float | None:
-        """The difference of two configurations that so many seeds a side find four times in five,
-        if the measured deviation is the true one; None where no test of so many can."""
+        """Returns the smallest difference of two configurations that is found with power 0.8 with
+        so many seeds a side, if the measured deviation is the true one; None where no test of so
+        many can find any."""
         return detectable(self.sd, seeds)
 
 
 def place(settings: Mapping[str, Any]) -> Path:
-    """The folder for the noise of this very task, whatever else a search is made of."""
+    """Returns the folder for the noise of the task with exactly these settings."""
     task = settings["task"]
     digest = hashlib.sha256(canonical(dict(flat(task))).encode()).hexdigest()[:12]
     return Path(settings["results"]) / "noise" / f"{task['name']}-{digest}"
@@ -78,10 +79,10 @@ def save(noise: Noise, folder: Path) -> Path:
 
 
 def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with `acceptance.sd` and `baseline.proposer.noise_sd` filled in where they are
-    left to what was measured; the latter has a default for a task of which nothing was.
+    """Returns the settings with `acceptance.sd` and `baseline.proposer.noise_sd` filled in from the
+    measured noise where they are null; the latter has a default for an unmeasured task.
 
-    Filled in before a search begins, it is part of what the search is. Raises ConfigError.
+    They are filled in before a search begins, and so are part of its identity. Raises ConfigError.
     """
     acceptance = settings["acceptance"]
     if acceptance.get("sd", 0) is None:
@@ -105,7 +106,7 @@ def with_measured_noise(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _command(settings: Mapping[str, Any]) -> str:
-    """What measures the noise of the task that this command was given."""
+    """Returns the command that measures the noise of this task."""
     given = HydraConfig.get().overrides.task if HydraConfig.initialized() else ()
     named = [one for one in given if re.split(r"[.@=]", one.lstrip("+~"))[0] in _OF_A_TASK]
     return words(
@@ -113,9 +114,9 @@ def _command(settings: Mapping[str, Any]) -> str:
     )
 
 
-def noise_told(settings: Mapping[str, Any], task: Task) -> str:
-    """What is known of the task's noise as a search begins, as its prompts say it: what was
-    measured of this very task, what its acceptance was given, what the task itself knows."""
+def noise_text(settings: Mapping[str, Any], task: Task) -> str:
+    """Returns the sentence on the task's noise that prompts show: from a measurement of exactly
+    this task, else from its acceptance, else from the task."""
     metric, given = task.objective.metric, settings["acceptance"].get("sd")
     noise = _held(settings)
     if noise is not None:
@@ -139,20 +140,22 @@ def noise_told(settings: Mapping[str, Any], task: Task) -> str:
 
 
 def _inner(settings: Mapping[str, Any], part: str, filled: Mapping[str, Any]) -> dict[str, Any]:
-    """Level 1 with the same part filled in, where it has the same."""
+    """Returns `inner` with the same part filled in, where its part equals the group's."""
     inner = settings["inner"]
     group = settings["acceptance"] if part == "acceptance" else settings["baseline"][part]
     return {"inner": {**inner, part: filled}} if inner.get(part) == group else {}
 
 
 def _measured(settings: Mapping[str, Any]) -> float | None:
-    """What `python -m bilevel noise` found for this very task, if it did. Raises ConfigError."""
+    """Returns the standard deviation that `python -m bilevel noise` measured for this task, if any.
+    Raises ConfigError."""
     noise = _held(settings)
     return None if noise is None else noise.sd
 
 
 def _held(settings: Mapping[str, Any]) -> Noise | None:
-    """A noise of 0, which earlier versions kept, is none: its seeds reached nothing."""
+    """Returns the saved noise, if any; one of 0, which earlier versions saved, counts as none, for
+    the seeds reached nothing."""
     path = place(settings) / NOISE_FILE
     try:
         held = json.loads(path.read_text())

@@ -7,7 +7,7 @@ when the search is over, in fewer requests, and `NullTracker` nothing:
     tracker.trial(TrialRecord(...))         after every decided trial, at every level
     tracker.mechanisms([MechanismRecord])   whenever their state changed, and before the end
     tracker.end("done", {...})              done, failed or exhausted; `summary` are final metrics
-    tracker.leave()                         instead of the end: cut off, the run stays RUNNING
+    tracker.leave_running()                 instead of the end: cut off, the run stays RUNNING
     tracker.supersede(study, arm, seed)     when the user starts a search over
 
 What is written, for scripts that read it:

@@ -19,16 +19,16 @@ class BulkTracker(MlflowTracker):
 
     def start(self, info: SearchInfo) -> None:
         if self._info is not None:
-            self.leave()
+            self.leave_running()
         super().start(info)
 
     def trial(self, record: TrialRecord) -> None:
         self._waiting.append(record)
 
     def end(self, status: str, summary: Mapping[str, float]) -> None:
-        self.leave()
+        self.leave_running()
         super().end(status, summary)
 
-    def leave(self) -> None:
+    def leave_running(self) -> None:
         told, self._waiting = self._waiting, []
         self._unless_broken("the trials of the search", lambda: self._write(told))

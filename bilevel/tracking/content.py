@@ -13,7 +13,7 @@ from bilevel.space import canonical
 from bilevel.trace import Objective, Trial
 from bilevel.tracking.keys import file_name, key, renamed
 from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
-from bilevel.tracking.settings_tag import packed
+from bilevel.tracking.settings_tag import tag_text
 
 VALUE = "value"  # the one name for comparing, whatever the task calls its metric
 _BEST = f"best_{VALUE}"
@@ -44,7 +44,7 @@ def common_tags(info: SearchInfo) -> _Tags:
 def search_tags(info: SearchInfo) -> _Tags:
     optional = {
         "model": _cut(info.model, _TAG_CHARS),
-        "task_settings": packed(info.task_settings),
+        "task_settings": tag_text(info.task_settings),
         "dependent_seeds": info.dependent_seeds,
         "prompts": info.prompts,
         "stand_in_version": info.stand_in_version,

@@ -148,7 +148,7 @@ class Tracker(Protocol):
     def end(self, status: str, summary: Mapping[str, float]) -> None:
         """`status` is done, failed or exhausted (a cap was reached)."""
 
-    def leave(self) -> None:
+    def leave_running(self) -> None:
         """The search did not end: what was told is kept, and its run stays open."""
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
@@ -172,7 +172,7 @@ class NullTracker:
     def end(self, status: str, summary: Mapping[str, float]) -> None:
         check_ending(status)
 
-    def leave(self) -> None:
+    def leave_running(self) -> None:
         pass
 
     def supersede(self, study: str, arm: str, seed: int) -> int:

@@ -9,7 +9,7 @@ from bilevel.space import canonical
 LONGEST = 4000  # a store takes 8,000 characters, older ones 5,000
 
 
-def packed(settings: Mapping[str, Any]) -> str:
+def tag_text(settings: Mapping[str, Any]) -> str:
     """JSON, name -> value. A long value is its digest; where that is still too much, so is each
     long group of names, and in the end the whole."""
     if not settings:

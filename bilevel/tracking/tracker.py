@@ -120,7 +120,7 @@ class MlflowTracker:
         check_ending(status)
         self._unless_broken("the end of the search", lambda: self._end(status, summary))
 
-    def leave(self) -> None:
+    def leave_running(self) -> None:
         """Everything told is written already; the run stays open for whoever goes on."""
 
     def supersede(self, study: str, arm: str, seed: int) -> int:

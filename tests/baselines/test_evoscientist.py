@@ -19,7 +19,7 @@ from bilevel.journal import projection, read
 from bilevel.llm.client import ChatClient
 from bilevel.loop.loop import Loop
 from bilevel.search.execution import Execution
-from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.from_journal import replay_exactly, settings_from_journal
 from bilevel.search.run import search
 from bilevel.search.seed_noise import with_measured_noise
 from bilevel.tasks.surrogate import Surrogate
@@ -286,7 +286,11 @@ class TestTheMemoryOfAStudy:
         assert entries(journal(studied, 1), "T1/memory") == [{"entries": []}]
         assert entries(journal(studied, 2), "T1/memory") == [{"entries": first}]
         path = journal(studied, 2)
-        asked = exactly(rebuilt(path, CONF), path)._calls.calls[0].messages[0]["content"]
+        asked = (
+            replay_exactly(settings_from_journal(path, CONF), path)
+            ._calls.calls[0]
+            .messages[0]["content"]
+        )
         assert f"- {first[0]['title']} ({first[0]['status']})" in asked
 
     def test_a_killed_search_goes_on_to_the_same_journal_whatever_was_added_since(
@@ -310,9 +314,9 @@ class TestTheMemoryOfAStudy:
         monkeypatch.setattr(ChatClient, "complete", pytest.fail)
         monkeypatch.setattr(Surrogate, "evaluate", pytest.fail)
         path = journal(studied, 2)
-        assert exactly(rebuilt(path, CONF), path).complete
+        assert replay_exactly(settings_from_journal(path, CONF), path).complete
         path.write_bytes(path.read_bytes()[:-3000])
-        assert not exactly(rebuilt(path, CONF), path).complete
+        assert not replay_exactly(settings_from_journal(path, CONF), path).complete
         assert not shared(studied).exists()
 
     def test_a_replay_with_a_change_reads_what_was_read_and_writes_nothing(

@@ -17,7 +17,7 @@ TRIALS = [
 ]
 
 
-def told(*trials: Trial, direction: str = "minimize") -> list[float]:
+def losses_of(*trials: Trial, direction: str = "minimize") -> list[float]:
     return [loss for _, loss in Results().news(view(trials, direction=direction))]
 
 
@@ -29,11 +29,11 @@ def test_every_trial_is_told_once() -> None:
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
 def test_a_failure_is_far_worse_than_the_worst(direction: str) -> None:
-    losses = told(*TRIALS, direction=direction)
+    losses = losses_of(*TRIALS, direction=direction)
     valued = [loss for n, loss in enumerate(losses) if n != 2]
     spread = max(valued) - min(valued)
     assert losses[2] > max(valued) + 5 * spread
-    assert losses[2] > told(TRIALS[0], replace(TRIALS[1], outcome=Outcome(9.0)))[1]
+    assert losses[2] > losses_of(TRIALS[0], replace(TRIALS[1], outcome=Outcome(9.0)))[1]
 
 
 def near(*trials: Trial) -> list[float]:
@@ -56,12 +56,12 @@ def test_any_other_way_to_tell_failures_is_refused() -> None:
 
 
 def test_a_failure_without_any_value_has_a_loss() -> None:
-    assert told(trial(EVERY_KIND, 0, {}, None)) == [10.0]
+    assert losses_of(trial(EVERY_KIND, 0, {}, None)) == [10.0]
 
 
 def test_a_duplicate_is_told_again() -> None:
     again = replace(TRIALS[1], number=2, duplicate_of=1)
-    assert told(*TRIALS[:2], again) == [1.0, 3.0, 3.0]
+    assert losses_of(*TRIALS[:2], again) == [1.0, 3.0, 3.0]
 
 
 def test_retests_and_refused_proposals_are_left_out() -> None:

@@ -15,7 +15,7 @@ from bilevel.randomness import keyed
 from bilevel.search.seed_noise import (
     UNMEASURED_SD,
     Noise,
-    noise_told,
+    noise_text,
     place,
     save,
     with_measured_noise,
@@ -235,20 +235,20 @@ def test_the_interval_of_the_deviation_holds_what_it_promises_for_normal_noise(n
 
 
 def test_what_prompts_say_of_the_noise(here: Path) -> None:
-    def said(*overrides: str) -> str:
+    def noise_of(*overrides: str) -> str:
         settings = composed(CONF, ["task=trap", f"results={here}", *overrides])
-        return noise_told(settings, instantiate(settings["task"], _convert_="all"))
+        return noise_text(settings, instantiate(settings["task"], _convert_="all"))
 
-    assert "deviation of 0.0009 in val_bpb (as the task itself states)" in said()
-    assert "(as this search's acceptance was told)" in said(
+    assert "deviation of 0.0009 in val_bpb (as the task itself states)" in noise_of()
+    assert "(as this search's acceptance was told)" in noise_of(
         "acceptance=noise_aware", "acceptance.sd=0.5"
     )
-    assert said("task.noise_sd=0") == "Noise: none, as the task itself states."
+    assert noise_of("task.noise_sd=0") == "Noise: none, as the task itself states."
     settings = composed(CONF, ["task=trap", f"results={here}"])
     place(settings).mkdir(parents=True)
     save(Noise("val_bpb", (1.0, 1.25, 1.5)), place(settings))
-    told = said()
+    told = noise_of()
     assert "deviation of 0.25 in val_bpb (measured on 3 seeds of the baseline)" in told
     assert "larger than 0.69," in told  # 1.96 times the square root of two
     elsewhere = composed(CONF, ["task=trap", f"results={here / 'elsewhere'}"])
-    assert noise_told(elsewhere, Parabola()).startswith("Noise: not measured.")
+    assert noise_text(elsewhere, Parabola()).startswith("Noise: not measured.")

@@ -17,7 +17,7 @@ from bilevel.journal import projection, read
 from bilevel.llm.client import ChatClient
 from bilevel.llm.prompts import Prompt
 from bilevel.search.difference import Difference
-from bilevel.search.from_journal import rebuilt
+from bilevel.search.from_journal import settings_from_journal
 from bilevel.search.run import search as go_on
 from bilevel.tasks.surrogate import Surrogate
 from tests.kills import Kill, Run, Searches
@@ -186,7 +186,7 @@ def test_where_prompts_were_worded_otherwise_answers_are_found_by_place_and_only
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[: len(lines) // 2]))
     with pytest.raises(JournalError, match="recorded for another request; the code or the prompts"):
-        go_on(rebuilt(path, CONF, ["results=mlruns", "tracking=none"]))
+        go_on(settings_from_journal(path, CONF, ["results=mlruns", "tracking=none"]))
 
 
 def test_a_placebo_put_in_changes_nothing_and_asks_nobody(here: Path, offline: None) -> None:

@@ -14,7 +14,7 @@ from bilevel.commands.sync import main as sync
 from bilevel.config.arm_names import LONGEST, _short
 from bilevel.config.declared import Platform
 from bilevel.config.files import CONF
-from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.from_journal import replay_exactly, settings_from_journal
 from bilevel.settings import settings_of
 from bilevel.tracking.store import Store
 from tests.commands.test_run import bilevel
@@ -156,7 +156,7 @@ def test_what_was_run_under_its_old_name_is_still_read(warm: Searches, tmp_path:
     (folder / "tabu-without-tabu-seed1").rename(folder / "tabu-seed1")
     path = folder / "tabu-seed1" / "journal.jsonl"
     path.write_text(path.read_text().replace("arm=tabu-without-tabu", "arm=tabu"))
-    found = exactly(rebuilt(path, CONF, ["tracking=none"]), path)
+    found = replay_exactly(settings_from_journal(path, CONF, ["tracking=none"]), path)
     assert (found.complete, found.identity.arm) == (True, "tabu")
     code, said = ran(warm, tmp_path, "arm=tabu")
     assert (code, "without: was" in said) == (2, True)

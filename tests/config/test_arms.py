@@ -42,8 +42,8 @@ def test_a_role_decides_nothing_of_the_search() -> None:
 
 def test_a_role_comes_back_from_its_tag() -> None:
     for one in (Role(), Role("classical", 3), Role(edits_texts=True), Role(checked_against="a")):
-        assert role_of("anything", one.told()) == one
-    assert Role().told() == "{}"
+        assert role_of("anything", one.to_tag()) == one
+    assert Role().to_tag() == "{}"
 
 
 def test_a_tag_that_no_version_wrote_is_told() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from hydra.errors import InstantiationException
 
-from bilevel.config.overrides import told_by
+from bilevel.config.overrides import reported_as
 from bilevel.errors import BilevelError, ConfigError, JournalError, TaskError
 
 
@@ -22,12 +22,12 @@ def raised(first: Exception, then: Exception, *, caused: bool) -> Exception:
 
 def test_an_error_that_was_handled_before_is_not_the_one_that_is_told() -> None:
     full = OSError(28, "No space left on device", "journal.jsonl")
-    told = told_by(raised(ConfigError("no noise was measured"), full, caused=False))
+    told = reported_as(raised(ConfigError("no noise was measured"), full, caused=False))
     assert type(told) is BilevelError
     assert "No space left on device" in str(told)
     assert "the same command continues" in str(told)
     hidden = raised(JournalError("handled"), ValueError("no number"), caused=False)
-    told = told_by(raised(hidden, InstantiationException("cannot make it"), caused=True))
+    told = reported_as(raised(hidden, InstantiationException("cannot make it"), caused=True))
     assert isinstance(told, ConfigError)
     assert str(told) == "cannot make it"
 
@@ -35,5 +35,5 @@ def test_an_error_that_was_handled_before_is_not_the_one_that_is_told() -> None:
 @pytest.mark.parametrize("wrapped", [InstantiationException("in x"), OSError("in y")])
 def test_an_error_of_ours_behind_another_one_is_told(wrapped: Exception) -> None:
     ours = TaskError("no corpus")
-    assert told_by(raised(ours, wrapped, caused=True)) is ours
-    assert told_by(ours) is ours
+    assert reported_as(raised(ours, wrapped, caused=True)) is ours
+    assert reported_as(ours) is ours

@@ -48,7 +48,7 @@ class Ran:
     err: str
 
     @property
-    def said(self) -> str:
+    def stop_line(self) -> str:
         """The one line that tells why it stopped."""
         [line] = [part for part in self.err.splitlines() if part.startswith(("stopped:", "bad"))]
         return line

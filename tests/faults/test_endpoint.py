@@ -80,8 +80,8 @@ def test_what_lasts_ends_the_search_which_the_same_command_continues(
     with Server(Failing(fault)) as server:
         stopped = run(command, tmp_path, server, f"llm.timeout_s={fault.timeout_s}")
         assert stopped.code == 1, stopped.err
-        assert re.search(fault.told, stopped.said)
-        assert server.url in stopped.said
+        assert re.search(fault.told, stopped.stop_line)
+        assert server.url in stopped.stop_line
         kept = journal(tmp_path)
         assert kept == unbroken[: len(kept)]
         assert [e["key"] for e in kept if e["kind"] == "trial"] == ["L1/T0", "L1/T1", "L1/T2"]
@@ -133,7 +133,7 @@ def test_a_wrong_key_is_told_and_never_shown(
         assert len(server.asked) == 1
         assert refused.code == 1
         told = rf"401: Incorrect API key provided: \[the key\]; check the key in .*{KEY_ENV}"
-        assert re.search(told, refused.said)
+        assert re.search(told, refused.stop_line)
         assert KEY not in seen(tmp_path)
         server.script = lambda asked: well(asked.trial)
         assert run(command, tmp_path, server, KEYED, **{KEY_ENV: "another"}).code == 0

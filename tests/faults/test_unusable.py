@@ -37,7 +37,7 @@ def test_too_many_in_a_row_stop_the_search_which_the_same_command_continues(
         for first in (0, 3):
             stopped = command(tmp_path, *search(server, "llm.max_unusable=3"))
             assert stopped.code == 3, stopped.err
-            assert re.search(LAST, stopped.said)
+            assert re.search(LAST, stopped.stop_line)
             told = re.findall(r"level1 seed 1  trial (\d+): a reply to propose/0 .*", stopped.err)
             assert told == [str(first + n) for n in (1, 1, 2, 2, 3, 3)]
             assert len(stopped.err.splitlines()) < 15
@@ -72,12 +72,12 @@ def test_eight_by_default_and_never_where_that_is_asked_for(
 ) -> None:
     with Server(lambda asked: PROSE) as server:
         stopped = command(tmp_path, *search(server))
-        assert (stopped.code, "in 8 trials in a row" in stopped.said) == (3, True)
+        assert (stopped.code, "in 8 trials in a row" in stopped.stop_line) == (3, True)
         for never in ("0", "null"):
             ran = command(tmp_path, *search(server, "fresh=true", f"llm.max_unusable={never}"))
             assert (ran.code, failed(tmp_path)) == (0, [*range(1, 11)]), ran.err
         wrong = command(tmp_path, *search(server, "llm.max_unusable=-1"))
-        assert (wrong.code, "llm.max_unusable=-1: expected" in wrong.said) == (2, True)
+        assert (wrong.code, "llm.max_unusable=-1: expected" in wrong.stop_line) == (2, True)
 
 
 def test_a_tuner_that_makes_sense_hides_no_proposer_that_does_not(

@@ -15,7 +15,7 @@ from bilevel.journal import Journal
 from bilevel.levels import writing
 from bilevel.llm.scripted import respond
 from bilevel.search.build import levels
-from bilevel.search.seed_noise import noise_told, with_measured_noise
+from bilevel.search.seed_noise import noise_text, with_measured_noise
 from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.task import CpuGpt
 from bilevel.trace import Outcome, Proposal, Trial
@@ -58,7 +58,7 @@ def asked(arm: str, task: str, *overrides: str) -> list[str]:
         return respond(request)
 
     told = made.describe()
-    about = About(told.facts, told.meanings, told.source, noise_told(settings, made))
+    about = About(told.facts, told.meanings, told.source, noise_text(settings, made))
     journal = Journal(None)
     asker = session(app, journal, seed=settings["seed"], api_key_env=None).asker
     loops = levels(settings, made, journal=journal, asker=asker, observers=[], about=about)

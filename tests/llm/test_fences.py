@@ -39,9 +39,10 @@ OF_THE_PLATFORM = frozenset(
         *("current", "deciding", "domains", "facts", "first_sigma", "flat", "frozen", "hooks"),
         *("imports", "kept", "locked", "loop", "max_changes", "max_freezes", "max_guidance"),
         *("mean", "mechanisms", "metric", "min_active", "min_tries", "name", "pivots_left"),
-        *("prompt", "random", "role", "schema", "script", "seen", "shown", "sigma", "since_gain"),
-        *("source", "space", "spaces", "stance", "stands", "statistics", "strategies", "strategy"),
-        *("taken", "told", "trace", "trials_left", "trials_run", "view", "words", "output"),
+        *("prompt", "random", "role", "schema", "script", "shown", "sigma", "since_gain"),
+        *("source", "space", "space_outline", "stance", "stands", "statistics", "strategies"),
+        *("strategy", "taken", "told", "trace", "trace_outline", "trials_left", "trials_run"),
+        *("view", "view_outline", "output"),
         *("advice",),
     ]
 )

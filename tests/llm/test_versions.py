@@ -15,7 +15,7 @@ from bilevel.report.output import versions_told
 from bilevel.report.reading import Study
 from bilevel.search.build import opened
 from bilevel.search.execution import Execution
-from bilevel.search.from_journal import exactly, rebuilt
+from bilevel.search.from_journal import replay_exactly, settings_from_journal
 from bilevel.search.identity import identify
 from bilevel.search.seed_noise import with_measured_noise
 from tests.report.test_numbers import SEARCH
@@ -62,12 +62,12 @@ def test_a_replay_takes_them_from_the_journal_and_an_old_journal_has_none(
 ) -> None:
     path, _ = ran(tmp_path)
     monkeypatch.setattr(prompts, "version", lambda: "of tomorrow")
-    settings = rebuilt(path, CONF, [f"results={tmp_path}", "tracking=none"])
+    settings = settings_from_journal(path, CONF, [f"results={tmp_path}", "tracking=none"])
     tracker = Listening()
-    assert exactly(settings, path, tracker).complete
+    assert replay_exactly(settings, path, tracker).complete
     assert tracker.info.prompts == NOW["prompts"]
     without_versions(path)
-    assert exactly(settings, path, tracker).complete
+    assert replay_exactly(settings, path, tracker).complete
     assert tracker.info.prompts == tracker.info.stand_in_version == tracker.info.noise_told == ""
     assert RecordedClient(path).stand_in == ""
 
@@ -84,13 +84,13 @@ def test_a_search_does_not_go_on_under_other_versions(
 
 
 def test_a_report_says_what_is_history() -> None:
-    def told(**other: str) -> str:
+    def versions_of(**other: str) -> str:
         asked = {"totals": {"llm_calls": 3.0}, "llm": "scripted", **other}
         return versions_told(Study("s", "", "", (replace(SEARCH, **asked),)))  # type: ignore[arg-type]
 
     now = f"prompts: {NOW['prompts']}; stand-in: {NOW['stand_in']}"
-    assert told(prompts=NOW["prompts"], stand_in_version=NOW["stand_in"]) == now
+    assert versions_of(prompts=NOW["prompts"], stand_in_version=NOW["stand_in"]) == now
     old = "prompts: of before versions; stand-in: of before versions. History, not compared"
-    assert told().startswith(old)
-    assert told().endswith(now)
+    assert versions_of().startswith(old)
+    assert versions_of().endswith(now)
     assert versions_told(Study("s", "", "", (replace(SEARCH, totals={}),))) == ""

@@ -60,7 +60,7 @@ def test_the_controls_are_the_arms_that_say_so() -> None:
 
 def test_a_role_that_was_tracked_is_the_one_that_counts() -> None:
     """Whatever the arm is called, and whatever its file says today."""
-    mine = Role("mechanism", 1).told()
+    mine = Role("mechanism", 1).to_tag()
     rows = arm("bilevel", -3, -5) + arm("mine", -1, -2, role=mine)
     assert set(headline(rows)) == {("bilevel", "mine")}
     assert set(headline(rows + arm("level1", -1, -2, role="{}"))) == {

@@ -87,7 +87,7 @@ FORMS: dict[str, Callable[[Path], None]] = {
 }
 
 
-def said(folder: Path, script: str, layer: str) -> str:
+def output_of(folder: Path, script: str, layer: str) -> str:
     ran = subprocess.run(
         [folder / ".venv" / "bin" / "python", "-c", script, layer],
         cwd=ROOT,
@@ -104,14 +104,14 @@ def said(folder: Path, script: str, layer: str) -> str:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_linked_environment_has_its_libraries(layer: str, form: str, tmp_path: Path) -> None:
     FORMS[form](tmp_path)
-    assert said(tmp_path, USE, layer) == f"{tmp_path}/.venv 3.0"
+    assert output_of(tmp_path, USE, layer) == f"{tmp_path}/.venv 3.0"
 
 
 @in_an_environment
 @pytest.mark.parametrize("form", ["whole", "one by one"])
 def test_an_edited_script_has_them_too(layer: str, form: str, tmp_path: Path) -> None:
     FORMS[form](tmp_path)
-    assert said(tmp_path, TRAIN, layer) == f"{tmp_path}/.venv torch is there"
+    assert output_of(tmp_path, TRAIN, layer) == f"{tmp_path}/.venv torch is there"
 
 
 def test_links_are_told_as_far_as_they_lie_in_no_place(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Listening(NullTracker):
         self.info = info
 
 
-def told(tmp_path: Path, *overrides: str) -> SearchInfo:
+def info_of(tmp_path: Path, *overrides: str) -> SearchInfo:
     short = ("search.trials=1", "search.confirm_seeds=0", f"results={tmp_path}")
     settings = with_measured_noise(composed(*short, *overrides))
     tracker = Listening()
@@ -29,7 +29,7 @@ def told(tmp_path: Path, *overrides: str) -> SearchInfo:
 
 
 def test_a_search_says_what_it_measures_and_whom_it_asks(tmp_path: Path) -> None:
-    info = told(tmp_path, "task=trap", "task.noise_sd=0.5", "llm.temperature=0.25")
+    info = info_of(tmp_path, "task=trap", "task.noise_sd=0.5", "llm.temperature=0.25")
     assert (info.llm, info.model) == ("scripted", "scripted at 0.25")
     assert info.task_settings["noise_sd"] == 0.5
     assert info.dependent_seeds == ""
@@ -37,13 +37,13 @@ def test_a_search_says_what_it_measures_and_whom_it_asks(tmp_path: Path) -> None
 
 
 def test_a_search_without_a_model_names_none(tmp_path: Path) -> None:
-    assert told(tmp_path, "task=trap", "arm=random").model == ""
+    assert info_of(tmp_path, "task=trap", "arm=random").model == ""
 
 
 @pytest.mark.parametrize(("arm", "said"), [("evoscientist_study", "baseline.memory=study"),
                                            ("evoscientist", "")])  # fmt: skip
 def test_a_search_says_if_its_study_shares_a_memory(tmp_path: Path, arm: str, said: str) -> None:
-    assert told(tmp_path, "task=trap", f"arm={arm}").dependent_seeds == said
+    assert info_of(tmp_path, "task=trap", f"arm={arm}").dependent_seeds == said
 
 
 def test_the_text_of_a_script_counts_and_not_its_place(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_the_text_of_a_script_counts_and_not_its_place(tmp_path: Path) -> None:
         script = tmp_path / f"{place}.py"
         script.write_text(text + "print(f'val_loss: {X}')\n")
         found.append(
-            told(tmp_path, "task=script", f"task.file={script}", "arm=random",
+            info_of(tmp_path, "task=script", f"task.file={script}", "arm=random",
                  "+task.parameters.X={type: float, low: 0, high: 3}").task_settings
         )  # fmt: skip
     assert found[0] == found[1] != found[2]

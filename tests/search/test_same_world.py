@@ -58,7 +58,7 @@ def journal(here: Path) -> list[object]:
     return [projection(entry) for entry in read(path)]
 
 
-def said(here: Path) -> str:
+def logged(here: Path) -> str:
     text = (here / "output.log").read_text()
     (here / "output.log").unlink()
     return "".join(line for line in text.splitlines(keepends=True) if "seed 1  " not in line)
@@ -97,10 +97,10 @@ def test_what_changed_is_named_and_restoring_it_continues(
 ) -> None:
     before = begun(warm, here)
     kept = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in here.rglob("*") if _is_input(p)}
-    said(here)
+    logged(here)
     change(here)
     assert warm.run(Run(str(here), COMMAND)) == 2
-    refused = said(here)
+    refused = logged(here)
     assert "what decides the outcomes of study=s arm=random seed=1 has changed" in refused
     assert told in refused
     assert "restore it and repeat the command, or begin another search" in refused
@@ -137,7 +137,7 @@ def test_a_journal_without_a_note_of_its_world_is_continued(warm: Searches, here
 def test_a_file_that_changes_while_the_search_runs_ends_it(warm: Searches, here: Path) -> None:
     (here / "fit.py").write_text(SCRIPT + f"open({str(here / 'helper.py')!r}, 'a').write('#')\n")
     assert warm.run(Run(str(here), COMMAND)) == 1
-    assert "helper.py beside fit.py changed while the search ran: restore" in said(here)
+    assert "helper.py beside fit.py changed while the search ran: restore" in logged(here)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_the_packages_of_the_command_s_own_python_are_part_of_it(
     install(environment, "torch", "torch", "1.1")
     install(environment, "some-dist", "helper_lib", "1.2")
     assert warm.run(Run(str(here), (*COMMAND, more))) == 2
-    assert "(some-dist: was 1.0, now 1.2; torch: was 1.0, now 1.1)" in said(here)
+    assert "(some-dist: was 1.0, now 1.2; torch: was 1.0, now 1.1)" in logged(here)
     install(environment, "torch", "torch", "1.0")
     install(environment, "some-dist", "helper_lib", "1.0")
     assert warm.run(Run(str(here), (*COMMAND, more))) == 0

@@ -17,12 +17,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_what_is_left_is_read_again(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     planned = plan(composed("arm=tpe"))
-    notes.leave_plan(planned)
-    notes.leave_code(2, "bad input: x")
-    notes.leave_code(3, "stopped: y")
+    notes.write_plan(planned)
+    notes.write_exit_code(2, "bad input: x")
+    notes.write_exit_code(3, "stopped: y")
     assert capsys.readouterr().err == "bad input: x\nstopped: y\n"
-    assert notes.plans(place) == [planned]
-    assert notes.codes(place) == {2, 3}
+    assert notes.read_plans(place) == [planned]
+    assert notes.read_exit_codes(place) == {2, 3}
     assert capsys.readouterr().err == ""
 
 
@@ -31,9 +31,9 @@ def test_a_job_s_own_log_is_not_where_the_sweep_is_read(
 ) -> None:
     with monkeypatch.context() as scheduled:
         scheduled.setenv("SUBMITIT_FOLDER", "jobs")
-        notes.leave_code(1, "stopped: z")
+        notes.write_exit_code(1, "stopped: z")
     capsys.readouterr()
-    assert notes.codes(place) == {1}
+    assert notes.read_exit_codes(place) == {1}
     assert capsys.readouterr().err == "stopped: z\n"
 
 
@@ -41,10 +41,10 @@ def test_a_search_without_a_command_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(notes.PLACE, str(tmp_path / "gone"))
-    assert not notes.wanted()
-    notes.leave_code(1, "stopped: z")
+    assert not notes.is_collected()
+    notes.write_exit_code(1, "stopped: z")
     monkeypatch.delenv(notes.PLACE)
-    assert not notes.wanted()
+    assert not notes.is_collected()
 
 
 def test_a_sweep_s_folder_is_seen_by_its_jobs(

@@ -140,4 +140,4 @@ def run_search(
     if end and last is not None:
         tracker.end(end, {"confirmed_delta": -0.003})
     elif not end:
-        tracker.leave()
+        tracker.leave_running()

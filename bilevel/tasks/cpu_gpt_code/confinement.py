@@ -80,8 +80,8 @@ class ConfinedRun(Closable):
         """Raises SandboxUnavailable, SandboxError, TaskError where torch cannot even be loaded."""
         self._until = bounds.until
         layer = chosen(bounds.layer)
-        room = Confinement(layer, _VARIABLES, _present(_PROCESSOR), _DEVICES, hidden())
-        self._kept = ConfinedProcess(room)
+        confinement = Confinement(layer, _VARIABLES, _present(_PROCESSOR), _DEVICES, hidden())
+        self._kept = ConfinedProcess(confinement)
         given, told, self._errors = self._kept.streams
         self._said: deque[bytes] = deque(maxlen=_ERROR_CHUNKS)
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -111,7 +111,7 @@ class ConfinedRun(Closable):
             return self._channel.take(most, self._until)
         except WorkerDied:
             code = self.close()
-            raise Ended(code, self.said) from None
+            raise Ended(code, self.stderr_text) from None
 
     def ask(
         self, message: Mapping[str, Any], raw: bytes, most: int = 0
@@ -125,7 +125,7 @@ class ConfinedRun(Closable):
         return spent_s(self._kept.confined())
 
     @property
-    def said(self) -> str:
+    def stderr_text(self) -> str:
         """The end of what was written to the error pipe."""
         return b"".join(self._said).decode("utf-8", errors="replace").strip()
 
