@@ -130,7 +130,7 @@ class Inventor:
             "taken": ", ".join(_taken(view)) or "none so far",
             "carriers": ", ".join(CARRIERS),
             "deciding": ", ".join(DECIDING),
-            **{part: self._writer.platform[part] for part in ("seen", "words", "spaces")},
+            **{part: self._writer.platform[part] for part in _OUTLINES},
         }
 
     def _seen(self, view: View, brief: Brief) -> dict[str, str]:
