@@ -24,6 +24,7 @@ from bilevel.search.dry_run import plan
 from bilevel.search.seed_noise import with_measured_noise
 from bilevel.settings import settings_of
 from bilevel.tasks import Bbob, CpuGptCode, Landscape, MaBbob, constants
+from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.examples import digits
 from bilevel.tasks.surrogate import Surrogate
@@ -36,7 +37,7 @@ GROUPS = {
 }
 SCRIPTS = {"autoresearch", "cpu_gpt", "cpu_gpt_code", "script"}  # tasks that run one
 EXTRAS = {"smac": "smac", "bbob": "ioh", "ma_bbob": "ioh"}  # choices and the optional package
-FORMULAS = {"landscape": Landscape, "bbob": Bbob, "ma_bbob": MaBbob}
+FORMULAS: dict[str, type[Task]] = {"landscape": Landscape, "bbob": Bbob, "ma_bbob": MaBbob}
 EDITORS = {"karpathy"}  # arms whose proposals are code, and not values of parameters
 MINE = ["task.file=x.py", "+task.parameters.X={type: float, low: 0, high: 1}"]
 CHOICES = [

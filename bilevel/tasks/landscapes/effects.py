@@ -11,13 +11,13 @@ from typing import Protocol
 
 from bilevel.trace import FailureKind
 
-Point = Sequence[float]
+_Point = Sequence[float]
 
 
 class Effect(Protocol):
     """A part of the value, at least 0."""
 
-    def __call__(self, at: Point) -> float: ...
+    def __call__(self, at: _Point) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Bowl:
     best: float
     reach: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         return _eased((at[self.axis] - self.best) / self.reach)
 
 
@@ -41,7 +41,7 @@ class Monotone:
     reach: float
     power: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         return float((abs(at[self.axis] - self.best) / self.reach) ** self.power)
 
 
@@ -53,7 +53,7 @@ class Plateau:
     best: float
     radius: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         return 1.0 - math.exp(-(((at[self.axis] - self.best) / self.radius) ** 2))
 
 
@@ -67,7 +67,7 @@ class Multimodal:
     waves: float
     height: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         away = at[self.axis] - self.best
         wave = math.sin(math.pi * self.waves * away) ** 2
         return _eased(away / self.reach) + self.height * wave
@@ -83,7 +83,7 @@ class Lure:
     lure: float
     depth: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         there = at[self.axis]
         far = self.depth + 2.0 * _eased((there - self.lure) / (0.5 * self.reach))
         return min(_eased((there - self.best) / self.reach), far)
@@ -96,7 +96,7 @@ class Options:
     axis: int
     costs: tuple[float, ...]
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         return self.costs[int(at[self.axis])]
 
 
@@ -113,7 +113,7 @@ class Ridge:
     width: float
     wall: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         along = at[self.axes[0]] - self.best[0]
         total = _eased(along / self.reach)
         followers = zip(self.axes[1:], self.best[1:], self.slopes, self.bends, strict=True)
@@ -132,7 +132,7 @@ class Together:
     reaches: tuple[float, ...]
     alone: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         least, most, product = 1.0, 0.0, 1.0
         for axis, best, reach in zip(self.axes, self.best, self.reaches, strict=True):
             near = max(0.0, 1.0 - abs(at[axis] - best) / reach)
@@ -150,7 +150,7 @@ class Conditional:
     heights: tuple[float, ...]
     reach: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         option = int(at[self.choice])
         return self.heights[option] + _eased((at[self.axis] - self.centres[option]) / self.reach)
 
@@ -166,7 +166,7 @@ class Pit:
     depth: float
     steepness: float
 
-    def __call__(self, at: Point) -> float:
+    def __call__(self, at: _Point) -> float:
         whole = sum(weight * effect(at) for weight, effect in self.parts)
         pairs = zip(self.axes, self.centre, strict=True)
         away = sum((at[axis] - centre) ** 2 for axis, centre in pairs)
@@ -182,7 +182,7 @@ class Cliff:
     edge: float
     kind: FailureKind
 
-    def __call__(self, at: Point) -> bool:
+    def __call__(self, at: _Point) -> bool:
         return self.sign * sum(at[axis] for axis in self.axes) > self.edge
 
 

@@ -28,8 +28,8 @@ def _parameter(name: str, kind: str, rng: Random) -> Parameter:
         case "even":
             low, length = rng.choice((0.0, 0.0, 1.0, -1.0)), rng.choice((1.0, 2.0, 5.0))
             scale = 10.0 ** rng.randint(-2, 1)
-            ends = [float(f"{end * scale:.6g}") for end in (low, low + length)]
-            return Float(name, *ends, ends[0])
+            low, high = (float(f"{end * scale:.6g}") for end in (low, low + length))
+            return Float(name, low, high, low)
         case "log":
             low = float(f"{rng.choice((1, 2, 5))}e{rng.randint(-6, 0)}")
             high = float(f"{low * rng.choice((20.0, 100.0, 1000.0)):.6g}")
