@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bilevel.errors import ConfigError
 from bilevel.parameters import Choice, Float, Parameter, Tuple, Value
 from bilevel.space import Config
-from bilevel.tasks.landscapes.effects import Pit
+from bilevel.tasks.landscapes.effects import Lure, Pit
 from bilevel.tasks.landscapes.task import Landscape
 from bilevel.tasks.landscapes.units import width
 from bilevel.tasks.surrogate import Crash
@@ -206,3 +206,16 @@ def test_what_is_told_says_nothing_of_the_structure() -> None:
 def test_an_unknown_half_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="valid: training, held_out"):
         Landscape(1, "test")
+
+
+def test_a_lure_leads_away_from_the_best_point() -> None:
+    parts = [part for which in FAMILY for part in made(*which)._drawn.parts]
+    found = [effect for _, effect in parts if isinstance(effect, Lure)]
+    pits = [effect for _, effect in parts if isinstance(effect, Pit)]
+    found += [effect for pit in pits for _, effect in pit.parts if isinstance(effect, Lure)]
+    assert len(found) > 10
+    for lure in found:
+        at = [0.0] * lure.axis
+        assert abs(lure.lure - lure.best) >= lure.reach - 1e-9  # which is the baseline's distance
+        assert lure([*at, lure.lure]) == lure.depth < 1.0
+        assert lure([*at, lure.best]) == 0.0

@@ -61,11 +61,11 @@ def _multimodal(rng: Random, site: Site) -> Effect:
 
 
 def _lure(rng: Random, site: Site) -> Effect:
-    """On the other side of the baseline, where there is room for it, or between it and best."""
+    """The second basin is on the other side of the baseline, as far as the range goes."""
     (best,), (start,) = site.best, site.start
-    beyond = start + rng.uniform(0.4, 0.8) * (start - best)
-    there = beyond if 0.0 <= beyond <= 1.0 else start + 0.3 * (best - start)
-    return Lure(site.axes[0], best, site.reach(rng), there, rng.uniform(0.5, 0.75))
+    there = start + rng.uniform(0.4, 0.8) * (start - best)
+    inside = min(max(there, 0.0), 1.0)
+    return Lure(site.axes[0], best, site.reach(rng), inside, rng.uniform(0.5, 0.75))
 
 
 def _options(rng: Random, site: Site) -> Effect:

@@ -57,7 +57,8 @@ class Landscape(Task):
 
     @property
     def traits(self) -> tuple[str, ...]:
-        """What the landscape is made of, for reports: no proposer is told."""
+        """The shapes of what holds the gain, cliffs, idle parameters, and the kinds of baseline and
+        noise, for reports: no proposer is told."""
         return self._drawn.traits
 
     def exact(self, config: Config) -> float:
