@@ -23,7 +23,8 @@ from bilevel.search.build import levels
 from bilevel.search.dry_run import plan
 from bilevel.search.seed_noise import with_measured_noise
 from bilevel.settings import settings_of
-from bilevel.tasks import CpuGptCode, constants
+from bilevel.tasks import Bbob, CpuGptCode, Landscape, MaBbob, constants
+from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.examples import digits
 from bilevel.tasks.surrogate import Surrogate
@@ -35,7 +36,8 @@ GROUPS = {
     if folder.is_dir()
 }
 SCRIPTS = {"autoresearch", "cpu_gpt", "cpu_gpt_code", "script"}  # tasks that run one
-EXTRAS = {"smac"}  # arms whose package is an optional extra of the same name
+EXTRAS = {"smac": "smac", "bbob": "ioh", "ma_bbob": "ioh"}  # choices and the optional package
+FORMULAS: dict[str, type[Task]] = {"landscape": Landscape, "bbob": Bbob, "ma_bbob": MaBbob}
 EDITORS = {"karpathy"}  # arms whose proposals are code, and not values of parameters
 MINE = ["task.file=x.py", "+task.parameters.X={type: float, low: 0, high: 1}"]
 CHOICES = [
@@ -64,8 +66,8 @@ NEEDED = {  # by choices that cannot be run alone
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=lambda x: x)
 def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> None:
-    if group in ("arm", "baseline") and choice in EXTRAS:
-        pytest.importorskip(choice)
+    if choice in EXTRAS:
+        pytest.importorskip(EXTRAS[choice])
     chosen = f"{group}={choice}"
     settings = with_measured_noise(composed(chosen, *NEEDED.get(chosen, [])))
     check({**settings, "dry_run": True})
@@ -121,7 +123,7 @@ def test_what_level_2_is_shown_can_be_set_and_the_control_of_tokens_goes_by_it()
 @pytest.mark.parametrize("arm", GROUPS["arm"])
 def test_an_arm_is_named_as_its_file_and_builds_its_loops(arm: str) -> None:
     if arm in EXTRAS:
-        pytest.importorskip(arm)
+        pytest.importorskip(EXTRAS[arm])
     task_of_it = "cpu_gpt_code" if arm in EDITORS else "trap"
     config = with_measured_noise(composed(f"arm={arm}", f"task={task_of_it}"))
     assert config["arm"] == arm
@@ -152,11 +154,21 @@ def test_mechanisms_can_be_made(choice: str) -> None:
         assert isinstance(instantiate(spec), Mechanism)
 
 
-@pytest.mark.parametrize("choice", sorted({*GROUPS["task"]} - SCRIPTS))
+@pytest.mark.parametrize("choice", sorted({*GROUPS["task"]} - SCRIPTS - {*FORMULAS}))
 def test_surrogates_can_be_made(choice: str) -> None:
     task = instantiate(composed(f"task={choice}")["task"], _convert_="all")
     assert isinstance(task, Surrogate)
     assert task.name == (choice if choice != "surrogate" else "trap")
+
+
+@pytest.mark.parametrize("choice", FORMULAS)
+def test_formulas_can_be_made_and_are_named_as_they_name_themselves(choice: str) -> None:
+    if choice in EXTRAS:
+        pytest.importorskip(EXTRAS[choice])
+    settings = composed(f"task={choice}")["task"]
+    task = instantiate(settings, _convert_="all")
+    assert isinstance(task, FORMULAS[choice])
+    assert task.name == instantiate({**settings, "name": ""}, _convert_="all").name
 
 
 def test_the_benchmark_s_parameters_are_its_script_s_constants() -> None:

@@ -18,6 +18,8 @@ from bilevel.loop.acceptance import Always, Greedy
 from bilevel.loop.loop import Loop
 from bilevel.proposers.llm import LLMProposer
 from bilevel.tasks.base import Task
+from bilevel.tasks.bbob import Bbob
+from bilevel.tasks.landscapes.task import Landscape
 from bilevel.tasks.surrogate import LANDSCAPES, Surrogate
 from bilevel.trace import Outcome, Proposal
 from bilevel.view import About, Asker, Proposer
@@ -28,12 +30,22 @@ from tests.tasks.test_script import task as script_task
 
 TASKS: dict[str, Callable[[Path], Task]] = {
     **{name: lambda _, name=name: Surrogate(name) for name in LANDSCAPES},  # type: ignore[misc]
+    **{
+        f"landscape-{number}-{half}": lambda _, number=number, half=half: Landscape(number, half)  # type: ignore[misc]
+        for number, half in ((0, "training"), (1, "training"), (2, "held_out"))
+    },
+    "bbob": lambda _: bbob(),
     "parabola": lambda _: Parabola(),
     "script": script_task,
     "command": command_task,
     "autoresearch": autoresearch_task,
     "segment": lambda _: Segment(loop({"X": 1.0}, proposer=Listed({}, settings=GUIDED)), 1),
 }
+
+
+def bbob() -> Task:
+    pytest.importorskip("ioh")
+    return Bbob(1, 1, 5)
 
 
 @pytest.fixture(params=TASKS, ids=str)

@@ -3,8 +3,11 @@ from . import edits as edits
 from . import outline as outline
 from .autoresearch import Autoresearch as Autoresearch
 from .base import Task as Task
+from .bbob import Bbob as Bbob
+from .bbob import MaBbob as MaBbob
 from .command import CommandTask as CommandTask
 from .cpu_gpt.task import CpuGpt as CpuGpt
 from .cpu_gpt_code.task import CpuGptCode as CpuGptCode
+from .landscapes.task import Landscape as Landscape
 from .script import ScriptTask as ScriptTask
 from .surrogate import Surrogate as Surrogate
