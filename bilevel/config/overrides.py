@@ -56,15 +56,23 @@ def explain(error: Exception, conf: Path, arguments: Sequence[str]) -> ConfigErr
 
 
 def composed(conf: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The settings that overrides, and folders with a user's own files, stand for, as the main
-    command composes them. Raises ConfigError as `explain` words it."""
+    """Returns the settings that overrides, and folders with a user's own files, stand for, as the
+    main command composes them. Raises ConfigError as `explain` words it."""
+    try:
+        return plain(unresolved(conf, overrides))
+    except OmegaConfBaseException as error:
+        raise explain(error, conf, overrides) from None
+
+
+def unresolved(conf: Path, overrides: Sequence[str]) -> DictConfig:
+    """Returns the same with its interpolations still in it. Raises ConfigError."""
     own, given = files.given(overrides)
     for folder in own:
         if not folder.is_dir():
             raise ConfigError(f"--config-dir={folder}: there is no such folder")
     try:
         with _initialised(conf):
-            return plain(compose("config", overrides=[*files.searched(own), *given]))
+            return compose("config", overrides=[*files.searched(own), *given])
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, conf, overrides) from None
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 CELLS = "cells"
 """The note of an outcome that holds them, as JSON."""
-_PLACES = 6  # decimals of a gain that are kept
+PLACES = 6  # decimals of a gain that are kept
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Cell:
     stopped: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "gain": round(self.gain, _PLACES), "taken": round(self.taken, 4)}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -10,9 +10,10 @@ from typing import Any
 
 import yaml
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from bilevel.config.files import CONF
-from bilevel.config.overrides import composed
+from bilevel.config.overrides import unresolved
 from bilevel.errors import ConfigError
 from bilevel.randomness import confirmation_seed
 from bilevel.space import Config
@@ -124,14 +125,19 @@ def _expanded(path: Path, entry: Any) -> Iterator[Member]:
         raise ConfigError(f"{path}: {entry!r}: expected {{task: NAME, setting: value, ...}}")
     given = {name: value for name, value in entry.items() if name not in ("task", "best_known")}
     ranges = {name: value for name, value in given.items() if isinstance(value, dict)}
-    fixed = {name: value for name, value in given.items() if name not in ranges}
-    settings = dict(composed(CONF, ["arm=random", f"task={entry['task']}"])["task"]) | fixed
-    if not ranges:
-        yield Member(settings, entry.get("best_known"))
-        return
     if len(ranges) > 1 or any(set(value) != {"from", "count"} for value in ranges.values()):
         raise ConfigError(f"{path}: {entry!r}: expected one setting as {{from: 0, count: 20}}")
-    (name, over), *_ = ranges.items()
-    for number in range(over["from"], over["from"] + over["count"]):
-        own = f"{settings['name']}-{number}"
-        yield Member({**settings, name: number, "name": own}, entry.get("best_known"))
+    config = unresolved(CONF, ["arm=random", f"task={entry['task']}"])
+    config.task.update({name: value for name, value in given.items() if name not in ranges})
+    for varied in _values(ranges):
+        config.task.update(varied)
+        settings: Any = OmegaConf.to_container(config.task, resolve=True)
+        yield Member(settings, entry.get("best_known"))
+
+
+def _values(ranges: Mapping[str, Any]) -> Iterator[dict[str, int]]:
+    """Returns what the one setting that is a range is for each task; nothing for a single task."""
+    for name, over in ranges.items():
+        yield from ({name: number} for number in range(over["from"], over["from"] + over["count"]))
+    if not ranges:
+        yield {}

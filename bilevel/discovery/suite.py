@@ -3,19 +3,17 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any
-
-from joblib import Parallel, delayed
+from typing import Annotated
 
 from bilevel.admission import admit
 from bilevel.discovery import members as suites
 from bilevel.discovery.accounts import MECHANISM
 from bilevel.discovery.cells import CELLS, Cell, level, means, paired, read, written
 from bilevel.discovery.contestant import Attached, Contestant
+from bilevel.discovery.measuring import Measuring
 from bilevel.discovery.members import HELD_OUT, TRAINING, Member
 from bilevel.invention import Admission
 from bilevel.parameters import Text as FreeText
-from bilevel.randomness import digest
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.settings import FREE, Amount, Count, Seconds, Text
 from bilevel.space import SearchSpace
@@ -89,6 +87,7 @@ class Suite(Task):
     def describe(self) -> About:
         """The protocol, as whoever writes mechanisms is told it."""
         count, held = len(self.members), len(self._halves[HELD_OUT])
+        sizes = sorted(len(member.task().space.active) for member in self.members)
         return About(
             f"What is searched is the text of a mechanism. It is judged on {count} tasks that "
             f"differ in every way, at {self.repeats} seeds each, by what a search of "
@@ -97,9 +96,10 @@ class Suite(Task):
             "of the way from the task's baseline to its best known value that its last incumbent "
             "goes, measured without noise: 0 is the baseline, 1 the best. The value is the mean "
             f"over tasks. In the end what was found is measured on {held} other tasks. Tasks have "
-            "8 to 20 parameters with names that mean nothing; values are noisy, from not at all to "
-            "as much as what can be gained; some configurations crash; some parameters do nothing, "
-            "some matter only together; baselines are good, middling or traps."
+            f"{sizes[0]} to {sizes[-1]} parameters of every kind, whose names tell nothing; values "
+            "are noisy, from not at all to as much as what can be gained; some configurations "
+            "crash; some parameters do nothing, some matter only together; baselines are good, "
+            "middling or traps."
         )
 
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
@@ -151,12 +151,9 @@ class Suite(Task):
     def _blocks(
         self, attached: Attached | None, seed: int
     ) -> Iterator[Sequence[tuple[Cell, Mapping[str, float]]]]:
-        arm = self.contestant.text()
+        how = Measuring(self.contestant, self._limits, self._hook_limit_s, self._workers)
         for repeat in range(self.repeats):
-            yield Parallel(self._workers)(
-                delayed(measured)(arm, m, repeat, seed, attached, self._limits, self._hook_limit_s)
-                for m in self.members
-            )
+            yield how.cells([(member, repeat) for member in self.members], seed, attached)
 
     def _is_behind(self, cells: Sequence[Cell], rival: Sequence[Cell]) -> bool:
         looks = self.repeats - 1
@@ -191,40 +188,3 @@ class Suite(Task):
             clock={"hook_s": spent["hook_s"]},
             notes={CELLS: written(cells)},
         )
-
-
-def measured(
-    arm: str,
-    member: Member,
-    repeat: int,
-    seed: int,
-    attached: Attached | None,
-    limits: Limits,
-    hook_limit_s: float,
-) -> tuple[Cell, Mapping[str, float]]:
-    """One cell, in whichever process, and what it cost. Its seed is the task's, the repeat's and
-    the evaluation's, whatever the mechanism: cells are paired."""
-    task = member.task()
-    own = digest(seed, member.name, repeat) % 2**30
-    mechanism = attached.made(limits) if attached else None
-    found = Contestant.from_text(arm).searched(task, own, mechanism, hook_limit_s)
-    trials = found.loop.trace[1:]
-    best = found.loop.best
-    assert best is not None  # a search begins with a baseline that runs
-    name = attached.name if attached else ""
-    cell = Cell(
-        task=member.name,
-        repeat=repeat,
-        gain=member.gain(best.config, own),
-        taken=sum(bool(trial.caused_by) for trial in trials) / max(1, len(trials)),
-        failed=sum(trial.value is None for trial in trials),
-        errors=found.errors(name) if name else 0,
-        stopped=found.stopped,
-    )
-    cost: dict[str, Any] = {
-        "hook_s": found.hook_s,
-        "tokens": found.tokens,
-        "calls": found.calls,
-        "usd": found.usd,
-    }
-    return cell, cost

@@ -10,7 +10,7 @@ from bilevel.visible import visible
 
 _FOLDER = Path(__file__).with_name("prompts")
 _PACKAGE = Path(__file__).parents[1]
-_BESIDE = ("baselines/*.md",)  # prompts of other people's searches
+BESIDE = ("baselines/*.md",)  # prompts of other people's searches
 _RENDERING = (
     *("llm/prompts.py", "llm/tables.py", "loop/behaviour.py"),
     *("proposers/llm.py", "proposers/best_of.py", "levels/tuner.py", "levels/inventor.py"),
@@ -74,7 +74,7 @@ def render_of(name: str, values: Mapping[str, str]) -> str:
 def version() -> str:
     """Identifies how questions are put: the prompt files and the code that fills them in. Results
     under different versions are not compared."""
-    files = [*_FOLDER.rglob("*.md"), *(f for place in _BESIDE for f in _PACKAGE.glob(place))]
+    files = [*_FOLDER.rglob("*.md"), *(f for place in BESIDE for f in _PACKAGE.glob(place))]
     files += [_PACKAGE / name for name in _RENDERING]
     texts = (f"{file.name}\x00{file.read_text(encoding='utf-8')}" for file in sorted(files))
     return digest(*texts)

@@ -16,6 +16,9 @@ from bilevel.tasks.base import Task
 from bilevel.trace import Outcome, Proposal, Trial
 from bilevel.workers.executor import Executor
 
+CONFIRMATION, HELD_OUT = "confirm", "held_out"
+"""The places of the two in a journal: on the task that was searched, and on what it held out."""
+
 
 @dataclass(frozen=True)
 class Confirmation:
@@ -68,6 +71,12 @@ class Confirmation:
         found["confirmation_modelled_s"] = sum(o.cost.get("modelled_s", 0.0) for o in every)
         return found
 
+    def held_out_metrics(self) -> dict[str, float]:
+        """What is tracked of a confirmation on what the task holds out: values and difference."""
+        found = self.noted()
+        names = {name: name.replace("confirmed", HELD_OUT, 1) for name in found}
+        return {names[name]: value for name, value in found.items() if name != names[name]}
+
     def __str__(self) -> str:
         tried = len(self.baseline)
         if not self.differences:
@@ -85,7 +94,13 @@ class Confirmation:
 
 
 def confirmed(
-    task: Task, best: Trial, seed: int, repeats: int, journal: Journal, executor: Executor
+    task: Task,
+    best: Trial,
+    seed: int,
+    repeats: int,
+    journal: Journal,
+    executor: Executor,
+    place: str = CONFIRMATION,
 ) -> Confirmation:
     """Measures the baseline and the best on `repeats` fresh seeds; where the best is the baseline,
     its outcomes are the baseline's."""
@@ -93,11 +108,12 @@ def confirmed(
     changes: Mapping[str, object] = {n: v for n, v in best.config.items() if v != start[n]}
 
     def outcomes(name: str, proposal: Proposal) -> tuple[Outcome, ...]:
-        seeds = {f"confirm/{name}/{r}": confirmation_seed(seed, r) for r in range(repeats)}
+        seeds = {f"{place}/{name}/{r}": confirmation_seed(seed, r) for r in range(repeats)}
         return tuple(repeated(task, proposal, seeds, journal, executor))
 
     baseline = outcomes("baseline", Proposal({}, origin="confirmation"))
     if not changes:
         return Confirmation(baseline, baseline, task.unseeded)
-    best_outcomes = outcomes("best", Proposal(changes, origin="confirmation"))
+    proposal = Proposal(changes, origin="confirmation", mechanism=best.proposal.mechanism)
+    best_outcomes = outcomes("best", proposal)
     return Confirmation(baseline, best_outcomes, task.unseeded)

@@ -28,7 +28,7 @@ from bilevel.loop.activations import Effect
 from bilevel.loop.loop import Loop, Observer
 from bilevel.search import same_world
 from bilevel.search.build import Summary, levels, summarise
-from bilevel.search.confirmation import Confirmation, confirmed
+from bilevel.search.confirmation import HELD_OUT, Confirmation, confirmed
 from bilevel.search.identity import Identity
 from bilevel.search.seed_noise import noise_text
 from bilevel.tasks.base import Task
@@ -58,6 +58,7 @@ class Execution:
         self.identity = identity
         self.loops: list[Loop] = []
         self.confirmation: Confirmation | None = None
+        self.held_out: Confirmation | None = None
         self.complete = False
         self.untracked = ""
         self._settings = settings
@@ -251,14 +252,18 @@ class Execution:
         }
 
     def _confirm(self, inner: Loop, executor: Executor) -> None:
-        """Re-measures the baseline and the best on fresh seeds; the cost is not part of the
-        budget."""
+        """Measures baseline and best again, and on what the task holds out; both are charged to
+        the search, outside its budget."""
         repeats = self._settings["search"]["confirm_seeds"]
-        if repeats and inner.best is not None:
-            self.confirmation = confirmed(
-                inner.task, inner.best, self.identity.seed, repeats, self._journal, executor
-            )
-            self._journal.note("confirmation", "confirmation", self.confirmation.noted())
+        if not repeats or inner.best is None:
+            return
+        again = self.identity.seed, repeats, self._journal, executor
+        self.confirmation = confirmed(inner.task, inner.best, *again)
+        self._journal.note("confirmation", "confirmation", self.confirmation.noted())
+        held_out = inner.task.held_out
+        if held_out is not None:
+            self.held_out = confirmed(held_out, inner.best, *again, HELD_OUT)
+            self._journal.note("confirmation", HELD_OUT, self.held_out.noted())
 
     def _leave(self) -> None:
         """Tracks an unfinished search as far as it got; it may be continued."""
@@ -272,6 +277,8 @@ class Execution:
         totals = {"trials": max(0.0, len(trace) - 1.0), "kept": kept, **self._totals()}
         if self.confirmation is not None:
             totals |= self.confirmation.metrics()
+        if self.held_out is not None:
+            totals |= self.held_out.held_out_metrics()
         self._tracker.end(status, totals)
 
     def _mechanisms(self) -> list[MechanismRecord]:

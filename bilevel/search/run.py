@@ -65,7 +65,8 @@ def _tell_end(
     execution: Execution, summary: Summary, settings: Mapping[str, Any], folder: Path
 ) -> None:
     confirmed = "" if execution.confirmation is None else f"; {execution.confirmation}"
-    print(visible(f"{summary}{confirmed}"))
+    held_out = "" if execution.held_out is None else f"; held out: {execution.held_out}"
+    print(visible(f"{summary}{confirmed}{held_out}"))
     uri = settings["tracking"].get("uri")
     if execution.untracked:
         print(

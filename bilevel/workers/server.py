@@ -80,7 +80,7 @@ def _work(job: dict[str, Any], log: int, server: int) -> None:
         os._exit(code & 0xFF)
 
 
-def _execute(argv: list[str]) -> int:
+def execute(argv: list[str]) -> int:
     """A target that turns the worker into another program; its process group stays the same."""
     try:
         os.execvp(argv[0], argv)

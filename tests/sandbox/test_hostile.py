@@ -33,7 +33,7 @@ def channel():
     return [o for o in gc.get_objects() if type(o).__name__ == "Channel"][0]
 
 def worker():
-    return [o for o in gc.get_objects() if type(o).__name__ == "Worker"][0]
+    return [o for o in gc.get_objects() if type(o).__name__ == "_Worker"][0]
 
 def raw(body, size=None):
     data = struct.pack(">I", len(body) if size is None else size) + body

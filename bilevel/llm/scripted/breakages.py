@@ -81,7 +81,7 @@ def _unseeded(source: str, rng: Random) -> str:
 
 
 BREAKAGES: Mapping[str, Callable[[str, Random], str]] = {
-    made.__name__: made
+    made.__name__.removeprefix("_"): made
     for made in (
         _syntax_error,
         _forbidden_import,

@@ -151,5 +151,5 @@ def crash(change: _Change, script: str, rng: Random) -> tuple[_Change, ...]:
 
 _Error = Callable[[_Change, str, Random], tuple[_Change, ...]]
 ERRORS: Mapping[str, _Error] = {
-    one.__name__: one for one in (_no_match, _two_matches, _syntax_error, crash)
+    one.__name__.removeprefix("_"): one for one in (_no_match, _two_matches, _syntax_error, crash)
 }

@@ -57,7 +57,7 @@ _VARIABLES = {
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
     "TORCHINDUCTOR_CACHE_DIR": "/",  # torch.optim makes sure that it exists when first used
 }
-_TOLD_BY = ("botocore", "awscli")  # packages that hold the text of the default corpus
+TOLD_BY = ("botocore", "awscli")  # packages that hold the text of the default corpus
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _ERROR_CHUNKS = 16  # of what is written to the error pipe, the last ones are kept
 
@@ -175,5 +175,5 @@ def _present(paths: Sequence[str]) -> tuple[str, ...]:
 def hidden() -> tuple[str, ...]:
     """Where the validation text may lie among the libraries: in its package, or in other
     environments, of which a run needs nothing."""
-    own = [f"{library}/{name}" for library in libraries() for name in _TOLD_BY]
+    own = [f"{library}/{name}" for library in libraries() for name in TOLD_BY]
     return (*elsewhere(), *_present(own))

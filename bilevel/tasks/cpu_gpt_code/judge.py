@@ -40,7 +40,7 @@ from bilevel.tasks.cpu_gpt_code.serving import Served
 from bilevel.tasks.cpu_gpt_code.verdict import FILE, RunRefused, Verdict
 from bilevel.trace import FailureKind
 
-_ANSWERING_CPU_S = 10.0  # beside what training may use
+ANSWERING_CPU_S = 10.0  # beside what training may use
 _HARD = 1.5  # times what a run is allowed, the kernel stops it; the evaluator looks before
 _SECOND_RUN = (
     "in the second run, which builds the model again (the same script with a job.meter that has no "
@@ -88,7 +88,7 @@ class _Judge:
         self._pace = Pace(corpus.vocab_size, TIME_LEN)
         calls = self._most_s / SECONDS_PER["calls"]
         allowed_s = self._pace.allows_s(self._most_s, calls, options.cpu_factor)
-        cpu_s = _HARD * allowed_s + _ANSWERING_CPU_S
+        cpu_s = _HARD * allowed_s + ANSWERING_CPU_S
         self._bounds = Bounds(layer, options.memory_mib, cpu_s, until)
         self._watch: Watch | None = None
         self._served, self._training_cpu_s = Served(), 0.0

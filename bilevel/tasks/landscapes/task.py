@@ -24,6 +24,7 @@ class Landscape(Task):
     for the same configuration and seed, is the landscape's own unless it is given."""
 
     noise_sd: float
+    best_known: float
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Landscape(Task):
         self.objective = Objective("loss")
         self.noise_sd = drawn.noise_sd if noise_sd is None else noise_sd
         self._drawn = drawn
+        self.best_known = self.exact(drawn.optimum)
 
     @property
     def unseeded(self) -> str:
@@ -49,11 +51,6 @@ class Landscape(Task):
     def optimum(self) -> Config:
         """A configuration with the lowest noise-free value."""
         return dict(self._drawn.optimum)
-
-    @property
-    def best_known(self) -> float:
-        """The noise-free value at the optimum, below which there is none."""
-        return self.exact(self._drawn.optimum)
 
     @property
     def traits(self) -> tuple[str, ...]:
