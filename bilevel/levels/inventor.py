@@ -216,7 +216,7 @@ class Inventor:
         return {
             "specification": "\n".join(lines),
             "hooks": self._hooks,
-            **{part: self._platform[part] for part in ("view", "trace", "space")},
+            **{part: self._platform[part] for part in ("view", "trace", "space", "toolkit")},
             "imports": ALLOWED_IMPORTS,
         }
 

@@ -41,7 +41,17 @@ OF_THE_PLATFORM = frozenset(
         *("mean", "mechanisms", "metric", "min_active", "min_tries", "name", "pivots_left"),
         *("prompt", "random", "role", "schema", "script", "seen", "shown", "sigma", "since_gain"),
         *("source", "space", "spaces", "stance", "stands", "statistics", "strategies", "strategy"),
-        *("taken", "told", "trace", "trials_left", "trials_run", "view", "words", "output"),
+        *(
+            "taken",
+            "told",
+            "toolkit",
+            "trace",
+            "trials_left",
+            "trials_run",
+            "view",
+            "words",
+            "output",
+        ),
         *("advice",),
     ]
 )
