@@ -1,5 +1,6 @@
 """Kriging ensemble: several Gaussian processes, weighted by their skill, pick every trial."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -14,10 +15,12 @@ from bilevel.trace import Proposal
 from bilevel.view import View
 
 _Array = Any
+_Runs = Sequence[tuple[Config, float | None]]
 _LENGTHS = (0.25, 0.5, 1.0)  # of a range
 _SHARES = (0.0, 0.25, 1.0)  # of the kernel that is a product over parameters: interactions
 _NOISES = (0.01, 0.1, 0.4)  # variance, against a signal of one
 _RELEVANCES = (0.02, 1.0, 4.0)
+_MOST = 60  # runs that are fitted to
 _EARLY = 6  # trials until which forecasters are equally trusted
 
 
@@ -27,7 +30,7 @@ class KrigingEnsemble(Mechanism):
     A member is kriging with one covariance: a sum over parameters, a product, or both, at one
     length and one noise; its weight is its leave-one-out likelihood. Parameters get relevances by
     the same skill. Failures are forecast apart, and lower the expected improvement. Fitted to the
-    best and the latest of what ran, `_MOST` together.
+    best and the latest of what ran, 60 at most.
 
     Written by a language model that was asked freely for a mechanism for any task. Krishnamurti et
     al., "Improved weather and seasonal climate forecasts from multimodel superensemble", Science
@@ -41,7 +44,7 @@ class KrigingEnsemble(Mechanism):
         shown = runs(view)
         if not parameters or not any(value is not None for _, value in shown):
             return ()
-        model = _Ensemble(parameters, shown)
+        model = _Ensemble(parameters, _kept(shown))
         seen = tried(view)
         rng = np.random.default_rng(view.rng.randrange(2**32))
         size = 0.35 if view.trial <= _EARLY else 0.5
@@ -66,6 +69,15 @@ class KrigingEnsemble(Mechanism):
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
         return mine_first(self.name, candidates)
+
+
+def _kept(shown: _Runs) -> _Runs:
+    """The best and the latest, half of each, in order: a fit takes time by the cube of them."""
+    if len(shown) <= _MOST:
+        return shown
+    losses = [math.inf if loss is None else loss for _, loss in shown]
+    best = sorted(range(len(shown)), key=lambda n: losses[n])[: _MOST // 2]
+    return [shown[n] for n in sorted({*best, *range(len(shown) - _MOST // 2, len(shown))})]
 
 
 class _Ensemble:
