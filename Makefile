@@ -8,7 +8,7 @@ STUDY ?= demo
 PORT ?= 5000
 
 .DEFAULT_GOAL := help
-WORDS := mechanism view trace space parameters settings errors journal
+WORDS := mechanism view trace space toolkit parameters settings errors journal
 ROOMS := loop proposers levels admission tasks search report statistics tracking llm sandbox workers
 OTHERS := $(filter-out %__init__.py %smac_facade.py,$(wildcard mechanisms/*.py baselines/*.py))
 API := $(addprefix bilevel.,$(WORDS) $(ROOMS) $(subst /,.,$(OTHERS:.py=)))

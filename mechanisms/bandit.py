@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
-from bilevel.mechanisms.shared.moves import distance, open_parameters, step, ways
-from bilevel.mechanisms.shared.trials import landing, tried, whole
+from bilevel.mechanisms.shared.moves import distance, ways
+from bilevel.mechanisms.shared.trials import landing, whole
 from bilevel.parameters import Parameter, Value
 from bilevel.randomness import keyed
 from bilevel.space import Config, canonical
+from bilevel.toolkit import open_parameters, step, tried
 from bilevel.trace import Proposal
 from bilevel.view import View
 

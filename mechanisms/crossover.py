@@ -5,9 +5,9 @@ from itertools import combinations
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
-from bilevel.mechanisms.shared.moves import differing, open_parameters
-from bilevel.mechanisms.shared.trials import own_first, tried, whole
+from bilevel.mechanisms.shared.trials import whole
 from bilevel.space import Config, canonical
+from bilevel.toolkit import changes_to, mine_first, open_parameters, tried
 from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import View
 
@@ -36,12 +36,12 @@ class Crossover(Mechanism):
         if bred is None:
             return ()
         one, other, child = bred
-        changes = differing(view, child)
+        changes = changes_to(view, child)
         why = f"crossover of trials {one.number} and {other.number}"
         return [Proposal(changes, why)] if changes else ()
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
-        return own_first(self.name, candidates)
+        return mine_first(self.name, candidates)
 
     def _bred(self, view: View) -> tuple[Trial, Trial, Config] | None:
         """The better parent, the other one and their child: the same at every hook of a trial."""

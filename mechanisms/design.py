@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
-from bilevel.mechanisms.shared.moves import open_parameters, step
 from bilevel.mechanisms.shared.screening import SIZES, array, main_effects, standing_out, two_levels
-from bilevel.mechanisms.shared.trials import loss, own_first, share, tried
+from bilevel.mechanisms.shared.trials import loss, share
 from bilevel.parameters import Value
 from bilevel.space import Config, canonical
+from bilevel.toolkit import mine_first, open_parameters, step, tried
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
 
@@ -52,7 +52,7 @@ class Design(Mechanism):
         return self._followed(view)
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
-        return own_first(self.name, candidates)
+        return mine_first(self.name, candidates)
 
     def _planned(self, view: View) -> list[Config]:
         total = None if view.trials_left is None else view.trials_left + len(view.trace) - 1

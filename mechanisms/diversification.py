@@ -5,8 +5,9 @@ from itertools import takewhile
 from typing import ClassVar
 
 from bilevel.mechanism import Mechanism
-from bilevel.mechanisms.shared.moves import open_parameters, steps
-from bilevel.mechanisms.shared.trials import own_first, tried_moves, whole
+from bilevel.mechanisms.shared.moves import steps
+from bilevel.mechanisms.shared.trials import tried_moves, whole
+from bilevel.toolkit import mine_first, open_parameters
 from bilevel.trace import Proposal, elites
 from bilevel.view import View
 
@@ -53,7 +54,7 @@ class Diversification(Mechanism):
         return [Proposal(changes, "stuck: drawn anew")] if changes else ()
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
-        return own_first(self.name, candidates)
+        return mine_first(self.name, candidates)
 
     def _turn(self, view: View) -> int | None:
         """How many times in this plateau the patience has run out, or None where it has not now."""

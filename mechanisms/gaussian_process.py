@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bilevel.mechanism import Mechanism
-from bilevel.mechanisms.shared.moves import open_parameters, step, ways
+from bilevel.mechanisms.shared.moves import ways
 from bilevel.mechanisms.shared.surrogate import GaussianProcessModel
-from bilevel.mechanisms.shared.trials import landing, loss, tried, whole
+from bilevel.mechanisms.shared.trials import landing, loss, whole
 from bilevel.space import Config, canonical
+from bilevel.toolkit import open_parameters, step, tried
 from bilevel.trace import FailureKind, Proposal
 from bilevel.view import View
 

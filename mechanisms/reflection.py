@@ -9,8 +9,9 @@ from bilevel.errors import ConfigError
 from bilevel.llm.schemas import record
 from bilevel.llm.tables import parameter_list, trial_table
 from bilevel.mechanism import Mechanism
-from bilevel.mechanisms.shared.moves import open_parameters, step, steps
-from bilevel.mechanisms.shared.trials import own_first, tried_moves, whole
+from bilevel.mechanisms.shared.moves import steps
+from bilevel.mechanisms.shared.trials import tried_moves, whole
+from bilevel.toolkit import mine_first, open_parameters, step
 from bilevel.trace import Proposal
 from bilevel.view import Brief, View
 
@@ -53,7 +54,7 @@ class Reflection(Mechanism):
         return () if value is None else [Proposal({name: value}, f"never tried: {why}")]
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
-        return own_first(self.name, candidates)
+        return mine_first(self.name, candidates)
 
     def _asked(self, view: View) -> tuple[str, str, str, str] | None:
         if not view.trace or view.trial % self.every:

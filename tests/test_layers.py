@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 WORDS = (
     *("credit", "errors", "frozen", "invention", "mechanism", "parameters", "randomness"),
-    *("space", "trace"),
+    *("space", "toolkit", "trace"),
     *("closable", "strict_json", "syntax", "view", "visible"),
 )
 """What mechanisms may import, and what needs nothing else; they need each other."""

@@ -15,7 +15,7 @@ _STANDARD = (
     *("types", "typing", "unicodedata", "zlib"),
 )
 _LIBRARIES = ("numpy", "scipy", "sklearn")
-WORDS = ("errors", "mechanism", "parameters", "randomness", "space", "trace", "view")
+WORDS = ("errors", "mechanism", "parameters", "randomness", "space", "toolkit", "trace", "view")
 ALLOWED_IMPORTS = f"{', '.join(_STANDARD)}; {', '.join(_LIBRARIES)}; bilevel.{{{', '.join(WORDS)}}}"
 _BUILTINS = frozenset(
     [

@@ -84,20 +84,20 @@ def _made(settings: str) -> Task:
     return task
 
 
-Members = Mapping[str, Sequence[Member]]
+_Members = Mapping[str, Sequence[Member]]
 """By half."""
 
 
-def written(members: Members) -> str:
+def written(members: _Members) -> str:
     return json.dumps({half: [m.to_json() for m in found] for half, found in members.items()})
 
 
-def read(text: str) -> Members:
+def read(text: str) -> _Members:
     """What `written` wrote."""
     return {half: [Member(**one) for one in found] for half, found in json.loads(text).items()}
 
 
-def members(suite: str) -> Members:
+def members(suite: str) -> _Members:
     """The tasks of a suite: a name under conf/suite, or the path of a YAML file of that form.
 
     Both halves are lists of entries `{task: NAME, setting: value, ...}` where NAME is a file of

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from bilevel import mechanism, parameters, space, trace, view
+from bilevel import mechanism, parameters, space, toolkit, trace, view
 from bilevel.errors import ConfigError
 from bilevel.llm import prompts
 from bilevel.loop import loop
@@ -25,6 +25,7 @@ DESCRIBED: Mapping[str, tuple[str, ...]] = {
     "view": ("view",),
     "trace": ("trace",),
     "space": ("space", "limits", "examples"),
+    "toolkit": ("toolkit",),
 }
 """The parts that prompts ask for by name, and the files of the description that each is made of."""
 
@@ -55,6 +56,7 @@ def _sources() -> dict[str, str]:
         "view": _source(view),
         "trace": _source(trace),
         "space": f"{_source(space)}\n\n{_source(parameters)}",
+        "toolkit": _source(toolkit),
     }
 
 

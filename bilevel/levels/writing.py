@@ -107,7 +107,7 @@ class Writer:
         return {
             "specification": specification,
             "hooks": self.hooks,
-            **{part: self.platform[part] for part in ("view", "trace", "space")},
+            **{part: self.platform[part] for part in ("view", "trace", "space", "toolkit")},
             "imports": ALLOWED_IMPORTS,
         }
 

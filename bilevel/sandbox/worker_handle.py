@@ -37,7 +37,7 @@ from bilevel.settings import FREE, Count, Seconds, Whole, one_of
 from bilevel.workers.job import without_addresses
 from bilevel.workers.stopping import await_own_signal, told_to_end
 
-MODULES = ("", "sandbox", *WORDS, *(f"sandbox.{name}" for name in INSIDE))
+MODULES = ("", "sandbox", *WORDS, "toolkit", *(f"sandbox.{name}" for name in INSIDE))
 CONFINING = ("sandlock", "bwrap")
 LAYERS = ("confined", *CONFINING, "unsafe")
 Layer = Annotated[str, *one_of(LAYERS)]

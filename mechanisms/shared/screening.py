@@ -10,9 +10,9 @@ from statistics import fmean, median
 
 from scipy.linalg import hadamard
 
-from bilevel.mechanisms.shared.moves import DOWN, UP, step
 from bilevel.parameters import Choice, Parameter, Tuple, Value
 from bilevel.space import Config
+from bilevel.toolkit import DOWN, UP, step
 
 _CYCLIC = {12: "++-+++---+-", 20: "++--++++-+-+----++-"}  # Plackett and Burman's first rows
 SIZES = (4, 8, 12, 16, 20, 32, 64, 128)

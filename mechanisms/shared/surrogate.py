@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
-from bilevel.mechanisms.shared.moves import unit
 from bilevel.parameters import Parameter
 from bilevel.space import Config
+from bilevel.toolkit import unit
 
 _LENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of ranges
 _NOISES = (1e-4, 1e-2, 1e-1)  # variance, in units of the variance of the losses

@@ -1,9 +1,7 @@
 """What a trace says to a mechanism: what was tried, what was good, and where a candidate lands."""
 
-from collections.abc import Sequence
-
 from bilevel.errors import ConfigError, SpaceError
-from bilevel.space import Config, canonical
+from bilevel.space import Config
 from bilevel.trace import Proposal, Trial
 from bilevel.view import View
 
@@ -33,11 +31,6 @@ def landing(view: View, candidate: Proposal) -> Config | None:
         return None
 
 
-def tried(view: View) -> set[str]:
-    """The configurations that were evaluated, each as its canonical text."""
-    return {canonical(dict(trial.config)) for trial in view.trace}
-
-
 def tried_moves(view: View) -> set[tuple[str, str]]:
     return {move for trial in view.trace for move in trial.moves}
 
@@ -45,8 +38,3 @@ def tried_moves(view: View) -> set[tuple[str, str]]:
 def loss(view: View, trial: Trial) -> float | None:
     """The trial's value, turned so that lower is better."""
     return None if trial.value is None else view.objective.loss(trial.value)
-
-
-def own_first(name: str, candidates: Sequence[Proposal]) -> list[Proposal]:
-    """The candidates with those of this mechanism before the others."""
-    return sorted(candidates, key=lambda candidate: candidate.origin != name)

@@ -1,7 +1,9 @@
 """What a mechanism's author is shown: true to the code, complete, enough to write one that runs."""
 
 import ast
+import doctest
 import inspect
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import fields
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from bilevel import errors as errors_module
-from bilevel import mechanism, parameters, space, trace, view
+from bilevel import mechanism, parameters, space, toolkit, trace, view
 from bilevel import randomness as randomness_module
 from bilevel.admission import admit, situations
 from bilevel.admission.asking import Double
@@ -43,7 +45,7 @@ EXAMPLES = {
     for node in ast.parse(text).body
     if isinstance(node, ast.ClassDef)
 }
-MODULES = (mechanism, parameters, space, trace, view)
+MODULES = (mechanism, parameters, space, toolkit, trace, view)
 BESIDE = (errors_module, randomness_module)  # of which little is of use
 KINDS = ("Float", "Int", "PowerOfTwo", "Choice", "Tuple", "Subset", "Text")
 ITS_OWN = "the platform's own, for journals, commands and configurations"
@@ -123,6 +125,8 @@ def test_every_name_and_signature_that_is_described_is_in_the_code() -> None:
             '    origin: str = ""\n    hypothesis: str = ""\n',
             "Proposal has its fields in another order",
         ),
+        (toolkit, "def snapped(", "def nearest(", "snapped is not in the code"),
+        (toolkit, "way: str, size: float", "way: str, size: float = 0.1", "step is described"),
     ],
 )
 def test_a_change_of_the_code_is_noticed(module: Any, old: str, new: str, told: str) -> None:
@@ -186,7 +190,7 @@ def test_hooks_and_counts_that_are_told_in_words() -> None:
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_an_example_passes_every_gate(kind: str) -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
     admission = admit(EXAMPLES[kind], loaded("trap"), Limits("unsafe", call_s=5.0))
     assert admission.problem == ""
 
@@ -197,6 +201,7 @@ def test_an_example_passes_every_gate(kind: str) -> None:
         ("HalfStep", {("propose", Effect.DECISION), ("review", Effect.DECISION)}),
         ("SecondBest", {("parent", Effect.DECISION), ("review", Effect.DECISION)}),
         ("Lesson", {("brief", Effect.PROMPT)}),
+        ("Between", {("propose", Effect.DECISION), ("review", Effect.DECISION)}),
     ],
 )
 def test_an_example_does_in_a_search_what_it_says(kind: str, effects: Any) -> None:
@@ -219,6 +224,20 @@ def test_an_example_does_in_a_search_what_it_says(kind: str, effects: Any) -> No
     assert pipeline.ledger.last_error(made.name) == ""
     assert effects <= {(row.hook, row.effect) for row in rows}
     assert len(loop.trace) == 31
+
+
+def test_what_is_shown_of_the_helpers_comes_out() -> None:
+    [session] = re.findall(
+        r"^```pycon\n(.*?)^```", (FOLDER / "toolkit.md").read_text(), re.M | re.S
+    )
+    test = doctest.DocTestParser().get_doctest(session, vars(toolkit), "toolkit.md", None, 0)
+    assert doctest.DocTestRunner().run(test) == (0, len(test.examples))
+
+
+def test_the_helpers_are_shown_where_a_mechanism_is_written_and_mended() -> None:
+    for name in ("generate", "mend"):
+        assert "toolkit" in prompts.Prompt(FOLDER.parent / f"{name}.md").asks_for
+    assert inspect.getsource(toolkit) in platform(SOURCE)["toolkit"]
 
 
 def test_the_version_of_prompts_changes_with_a_description(

@@ -41,7 +41,16 @@ OF_THE_PLATFORM = frozenset(
         *("mean", "mechanisms", "metric", "min_active", "min_tries", "name", "pivots_left"),
         *("prompt", "random", "role", "schema", "script", "shown", "sigma", "since_gain"),
         *("source", "space", "space_outline", "stance", "stands", "statistics", "strategies"),
-        *("strategy", "taken", "told", "trace", "trace_outline", "trials_left", "trials_run"),
+        *(
+            "strategy",
+            "taken",
+            "told",
+            "toolkit",
+            "trace",
+            "trace_outline",
+            "trials_left",
+            "trials_run",
+        ),
         *("view", "view_outline", "output"),
         *("advice",),
     ]

@@ -43,6 +43,14 @@ EVERY_KIND = SearchSpace(
 )
 
 
+FREELY_WRITTEN = (
+    *("coordinate_yield", "extra_trees", "kriging_ensemble", "pooled_moves"),
+    *("relevance_gaussian_process", "separable_bowl"),
+)
+"""By a language model: whole texts that admission takes as they stand, and search methods, which
+take every trial."""
+
+
 def classes() -> list[type[Mechanism]]:
     found = []
     for module in pkgutil.iter_modules(mechanisms.__path__):

@@ -23,6 +23,7 @@ from bilevel.view import Brief, View
 from tests.helpers import loop
 from tests.mechanisms.support import (
     EVERY_KIND,
+    FREELY_WRITTEN,
     answering,
     classes,
     errors,
@@ -96,7 +97,8 @@ class TestEveryMechanism:
     def test_it_says_where_it_is_from(self, made: type[Mechanism]) -> None:
         assert made.__doc__
         assert made.name in {"placebo", "restart"} or any(c.isdigit() for c in made.__doc__)
-        assert len(Path(inspect.getfile(made)).read_text().splitlines()) <= 120
+        longest = 250 if made.name in FREELY_WRITTEN else 120
+        assert len(Path(inspect.getfile(made)).read_text().splitlines()) <= longest
 
     @pytest.mark.parametrize("landscape", LANDSCAPES)
     def test_a_search_has_no_error_and_only_legal_proposals(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bilevel.mechanisms.shared.moves import distance, open_parameters, step, steps, unit, ways
+from bilevel.mechanisms.shared.moves import distance, steps, ways
+from bilevel.toolkit import open_parameters, step, unit
 from tests.mechanisms.support import EVERY_KIND, view, walk
 
 
