@@ -17,8 +17,8 @@ _SHOWN_CHARS = 200
 
 
 class Unusable:
-    """Counts the trials in a row, at each level, for which the proposer had no usable reply; after
-    `most` of them (None, 0: never) the search stops. `title` names it on the console."""
+    """Counts consecutive trials, at each level, in which the proposer got no usable reply; after
+    `most` of them (None, 0: never) the search stops. `title` names the search on the console."""
 
     def __init__(self, most: int | None, title: str = "") -> None:
         self._most = most
@@ -26,7 +26,7 @@ class Unusable:
         self._trials: dict[float, list[int]] = {}
 
     def tell(self, level: float, trial: int, purpose: str, problem: str, again: bool) -> None:
-        """One line on the console; what mechanisms ask is told too."""
+        """Prints one line about an unusable reply, a mechanism's too."""
         line = " ".join(problem.split())
         short = line if len(line) <= _SHOWN_CHARS else line[: _SHOWN_CHARS - 1] + "…"
         above = "" if level == 1 else f"level {level:g} "
@@ -39,8 +39,8 @@ class Unusable:
             self._trials.pop(level, None)
 
     def lost(self, level: float, trial: int, purpose: str, problem: str) -> None:
-        """A question has come to nothing. Raises BudgetExhausted, with the reason and the remedy,
-        where it was one too many."""
+        """Counts a question without a usable reply. Raises BudgetExhausted, with reason and
+        remedy, where it was one too many."""
         if not _is_proposal(purpose):
             return
         trials = self._trials.setdefault(level, [])

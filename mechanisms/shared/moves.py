@@ -12,21 +12,22 @@ _MOVABLE = (Float, Int, PowerOfTwo, Choice, Tuple)
 
 
 def open_parameters(view: View) -> tuple[Parameter, ...]:
-    """The parameters that may be moved: not locked, not frozen by a level above, of a kind that
-    has steps."""
+    """Return the parameters that may be moved: not locked, not frozen by a level above, of a
+    kind with steps."""
     frozen = view.settings.get("frozen", ())
     held = frozen if isinstance(frozen, tuple) else ()
     return tuple(p for p in view.space.active if p.name not in held and isinstance(p, _MOVABLE))
 
 
 def ways(parameter: Parameter) -> tuple[str, ...]:
-    """Every direction that a move of it can have, in the words that a trial's moves use."""
+    """Return the directions that a move of the parameter can have, in the words of a trial's
+    moves."""
     return parameter.directions if isinstance(parameter, _MOVABLE) else ()
 
 
 def step(parameter: Parameter, value: Value, way: str, size: float) -> Value | None:
-    """The value a step of `size` (of its whole range) that way, stopped at the bound; None where
-    nothing lies that way."""
+    """Return the value one step of `size` (a share of its range) in this direction, clipped to
+    the bound; None where there is none."""
     made: Value
     if isinstance(parameter, Choice):
         found = [choice for choice in parameter.choices if f"to {choice}" == way]
@@ -51,7 +52,8 @@ def step(parameter: Parameter, value: Value, way: str, size: float) -> Value | N
 
 
 def unit(parameter: Parameter, value: Value) -> tuple[float, ...]:
-    """Coordinates in [0, 1]: one for a number, one for each place, one for each choice."""
+    """Return a value's coordinates in [0, 1]: one for a number, one for each place, one for each
+    choice."""
     if isinstance(parameter, Choice):
         return tuple(float(choice == value) for choice in parameter.choices)
     if isinstance(parameter, Tuple) and isinstance(value, tuple):
@@ -64,13 +66,14 @@ def unit(parameter: Parameter, value: Value) -> tuple[float, ...]:
 
 
 def distance(parameter: Parameter, one: Value, other: Value) -> float:
-    """The largest difference of two values in any coordinate: 0 for equal, 1 for opposite ends."""
+    """Return the largest difference of two values in any coordinate: 0 for equal, 1 for opposite
+    ends."""
     pairs = zip(unit(parameter, one), unit(parameter, other), strict=True)
     return max((abs(a - b) for a, b in pairs), default=0.0)
 
 
 def steps(view: View, size: float) -> Iterator[tuple[tuple[str, str], Value]]:
-    """Every (parameter, direction) that can be gone from the base, and where it leads."""
+    """Yields every (parameter, direction) with a step from the base, and the value it leads to."""
     for parameter in open_parameters(view):
         for way in ways(parameter):
             value = step(parameter, view.base[parameter.name], way, size)
@@ -79,7 +82,7 @@ def steps(view: View, size: float) -> Iterator[tuple[tuple[str, str], Value]]:
 
 
 def differing(view: View, config: Config) -> dict[str, Value]:
-    """The changes that make an open part of the base what it is in `config`."""
+    """Return the changes that make the base's open parameters equal to `config`'s."""
     names = [parameter.name for parameter in open_parameters(view)]
     return {name: config[name] for name in names if config[name] != view.base[name]}
 
