@@ -59,6 +59,6 @@ class WorkerViews:
 
     @staticmethod
     def _trial(trace: Sequence[Trial], sent: Any) -> Trial | None:
-        """Return the trial of the trace that a number refers to; None for None."""
+        """Return the trial of the trace that a number refers to; anything else is unpacked."""
         found: Trial | None = trace[sent] if isinstance(sent, int) else unpack(sent)
         return found
