@@ -14,8 +14,8 @@ BASELINE, MIDDLE = "baseline", "middle"  # where a sampler can start that starts
 
 @dataclass(frozen=True)
 class Line:
-    """Numbers in [low, high], evenly or, with `log`, by their logarithm; `whole` numbers only,
-    or the exponents of a `power` of two."""
+    """The axis of a number in [low, high], even or, with `log`, logarithmic; `whole` numbers
+    only, or the exponents of a `power` of two."""
 
     name: str
     low: float
@@ -25,18 +25,19 @@ class Line:
     power: bool = False
 
     def unit(self, place: float) -> float:
-        """The place as a coordinate in [0, 1]; a whole number owns the half steps around it."""
+        """Return a place as a coordinate in [0, 1]; a whole number owns the half steps around
+        it."""
         low, high = self._ends
         at = math.log(place) if self.log else place
         return (at - low) / (high - low) if high > low else 0.5
 
     def place(self, unit: float) -> float:
-        """The legal place at a coordinate, which may lie outside [0, 1]."""
+        """Return the legal place at a coordinate, which may lie outside [0, 1]."""
         at = self._at(unit)
         return min(max(float(round(at)) if self.whole else at, self.low), self.high)
 
     def own(self, unit: float) -> float:
-        """The coordinate in the parameter's own units, whole or not."""
+        """Return a coordinate in the parameter's own units, whole or not."""
         at = min(max(self._at(unit), self.low), self.high)
         return 2.0**at if self.power else at
 
@@ -54,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Category:
-    """One of `count` choices, by its position."""
+    """The axis of a choice: one of `count`, by position."""
 
     name: str
     count: int
@@ -64,7 +65,8 @@ Axis = Line | Category
 
 
 def axes(parameter: Parameter) -> tuple[Axis, ...]:
-    """A power of two is its exponent, a tuple one line a place. Raises ConfigError for others."""
+    """Return a parameter's axes: a power of two by its exponent, a tuple as one line per place.
+    Raises ConfigError for other kinds."""
     name = parameter.name
     if isinstance(parameter, Float):
         return (Line(name, parameter.low, parameter.high, log=parameter.log),)
@@ -86,7 +88,7 @@ def axes(parameter: Parameter) -> tuple[Axis, ...]:
 
 
 def _places(parameter: Parameter, value: Any) -> tuple[float, ...]:
-    """Where a value lies on the axes of its parameter."""
+    """Return the positions of a value on its parameter's axes."""
     if isinstance(parameter, PowerOfTwo):
         return (value.bit_length() - 1,)
     if isinstance(parameter, Choice):
@@ -95,7 +97,7 @@ def _places(parameter: Parameter, value: Any) -> tuple[float, ...]:
 
 
 def value_at(parameter: Parameter, at: Sequence[float]) -> Value:
-    """The value at these places, real numbers with six digits."""
+    """Return the value at these positions; real numbers have six digits."""
     if isinstance(parameter, PowerOfTwo):
         return 1 << int(at[0])
     if isinstance(parameter, Choice):
@@ -111,7 +113,7 @@ def value_at(parameter: Parameter, at: Sequence[float]) -> Value:
 
 
 class Axes:
-    """The axes of some parameters, by name, and the way from configurations to them and back."""
+    """The axes of some parameters, by name; encodes and decodes configurations."""
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._axes = {parameter: axes(parameter) for parameter in parameters}
@@ -119,12 +121,12 @@ class Axes:
 
     @property
     def lines(self) -> tuple[Line, ...]:
-        """The numbers that there is something to choose for."""
+        """The numeric axes with more than one value."""
         return tuple(a for a in self.all if isinstance(a, Line) and a.low < a.high)
 
     @property
     def categories(self) -> tuple[Category, ...]:
-        """The choices that there is something to choose for."""
+        """The categorical axes with more than one choice."""
         return tuple(a for a in self.all if isinstance(a, Category) and a.count > 1)
 
     def encode(self, config: Config) -> dict[str, float]:

@@ -27,8 +27,9 @@ SAMPLER, MODEL = "cmaes", "llm"  # whose proposal a trial was
 class Sampler:
     """CMA-ES over the numbers of a space, in coordinates that map each range to [0, 1].
 
-    It starts at the space's `baseline`, or in the `middle` of the ranges. What is not a number is
-    drawn at random, as Optuna's CMA-ES does it. Raises ConfigError for parameters it cannot search.
+    It starts at the space's `baseline`, or in the `middle` of the ranges. Parameters that are not
+    numbers are drawn at random, as Optuna's CMA-ES does. Raises ConfigError for parameters it
+    cannot search.
     """
 
     def __init__(self, space: SearchSpace, seed: int, start: str = MIDDLE) -> None:
@@ -51,11 +52,11 @@ class Sampler:
 
     @property
     def covariance(self) -> Any:
-        """C: (lines, lines), without the step size."""
+        """Return C: (lines, lines), without the step size."""
         return self.cma._C
 
     def tell(self, config: Config, loss: float) -> None:
-        """CMA-ES moves on once it has as many results as its population."""
+        """Adds a result; CMA-ES updates once it has as many as its population."""
         self._waiting.append((self._point(config), loss))
         self.told += 1
         if len(self._waiting) == self.cma.population_size:
@@ -67,7 +68,7 @@ class Sampler:
         return np.array([line.unit(at[line.name]) for line in self.lines])
 
     def ask(self, view: View) -> dict[str, Any]:
-        """The next configuration of the active parameters."""
+        """Return the next configuration of the active parameters."""
         drawn = {p.name: p.sample(view.rng) for p in view.space.active}
         point = self.cma.ask()
         at = {line.name: line.place(float(x)) for line, x in zip(self.lines, point, strict=True)}
@@ -131,7 +132,7 @@ class Centaur:
     def _asked(
         self, view: View, brief: Brief, sampler: Sampler, suggestion: Mapping[str, Any]
     ) -> Proposal:
-        """The model's configuration; an unusable reply comes back as its problem."""
+        """Return the model's configuration as a proposal; an unusable reply becomes its problem."""
 
         def check(reply: Any) -> tuple[dict[str, Any], str]:
             legal = view.space.check(by_name(reply["changes"]))
@@ -181,7 +182,8 @@ class Centaur:
 
 
 def _mean_table(sampler: Sampler) -> str:
-    """The mean and one standard deviation to either side, in the parameters' own units."""
+    """Return a table of the mean and one standard deviation to either side, in the parameters'
+    own units."""
     sds = sampler.sigma * np.sqrt(np.diag(sampler.covariance))
     rows = []
     for line, mean, sd in zip(sampler.lines, sampler.cma.mean, sds, strict=True):
@@ -191,7 +193,7 @@ def _mean_table(sampler: Sampler) -> str:
 
 
 def _covariance_table(sampler: Sampler) -> str:
-    """C, one row a line; columns have the numbers of the rows."""
+    """Return C as a table, one row per line, with numbered columns."""
     count = len(sampler.lines)
     rows = [
         (f"{number} {line.name}", *(f"{entry:.3g}" for entry in row))
@@ -203,7 +205,8 @@ def _covariance_table(sampler: Sampler) -> str:
 
 
 def _config_table(trials: Sequence[Trial], view: View) -> str:
-    """One row a trial with its whole configuration; CMA-ES changes everything at once."""
+    """Return a table with one row per trial and its whole configuration: CMA-ES changes
+    everything at once."""
     names = [parameter.name for parameter in view.space.active]
     rows = []
     for trial in trials:

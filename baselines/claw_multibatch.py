@@ -30,13 +30,13 @@ _STEPS: Mapping[str, str] = {
 
 
 class ClawMultibatch:
-    """Asks an innovator, a pragmatist and a contrarian for one candidate each, shown the last
-    trials and the weightiest lessons. One that was run before is asked for again, once.
+    """A proposer that asks an innovator, a pragmatist and a contrarian for one candidate each,
+    shown the last trials and the weightiest lessons. One that was run before is asked for again,
+    once.
 
     After `flat_rounds` rounds without a gain the model decides: REFINE, with smaller or larger
-    steps, or PIVOT, at most `max_pivots` times, back to the baseline with the history kept; a line
-    of work that starts there builds on its own best trial. A round (`batch`) is a candidate of
-    each role.
+    steps, or PIVOT, at most `max_pivots` times, back to the baseline with the history kept; the
+    trials after a pivot build on the best of them. A round (`batch`) is a candidate of each role.
 
     AutoResearchClaw's batch mode as arXiv 2603.23420 describes it; a reconstruction, since its own
     code reads the setting and does not use it.
@@ -92,7 +92,8 @@ class ClawMultibatch:
         return [self._candidate(view, brief, role, taken) for role in list(ROLES)[:left]]
 
     def _learn(self, view: View) -> None:
-        """Lessons from the last round, and whether it has got this line of work any further."""
+        """Adds lessons from the last round, and counts the rounds that brought no gain in this
+        branch."""
         news = view.trace[self._told :]
         if not news and self._base:
             return
@@ -139,7 +140,8 @@ class ClawMultibatch:
             self._advice = f"{_STEPS[answer.value['steps']]} {reason}"
 
     def _candidate(self, view: View, brief: Brief, role: str, taken: set[str]) -> Proposal:
-        """A role's proposal; a repeated one is asked for again, and is charged if it stays."""
+        """Return a role's proposal; a repeated one is asked for again once, and is charged if it
+        stays."""
         known = {canonical(dict(trial.config)) for trial in view.trace} | taken
         answer = self._ask(view, brief, role)
         if not answer.problem and canonical(answer.value[0]) in known:
@@ -195,7 +197,8 @@ class ClawMultibatch:
 
 
 def _lesson(view: View, trial: Trial, base: Config, than: float | None) -> Lesson:
-    """What became of a trial, beside the base it was proposed from and that one's value."""
+    """Return the lesson of a trial's outcome, compared with the base it was proposed from and
+    its value `than`."""
     value, failure = trial.value, trial.outcome.failure
     moves = _moves(trial.config, base)
     if failure is not None:

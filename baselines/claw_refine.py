@@ -21,15 +21,14 @@ _MAX_PLAN = 400
 
 
 class ClawRefine:
-    """Writes the whole incumbent anew, every active parameter. A reply that cannot be used is asked
-    for again once, with what is wrong with it, before anything runs; a rewrite that failed while
-    it ran is shown to the model with its failure, and its repair is the next trial, charged as any
-    other. A repair that fails as well is given up. Use it with greedy acceptance, which keeps what
-    is strictly better.
+    """A proposer that rewrites the whole incumbent, every active parameter. A reply that cannot be
+    used is asked for again once, with what is wrong with it, before anything runs; a rewrite that
+    failed while it ran is shown to the model with its failure, and its repair is the next trial,
+    charged as any other. A repair that fails as well is given up. Use it with greedy acceptance,
+    which keeps what is strictly better.
 
-    What stage 13 of AutoResearchClaw does; a reconstruction: its rewrites are of a project's code,
-    here of the values that the search space allows, and it stops after ten rewrites, here with the
-    budget.
+    Stage 13 of AutoResearchClaw; a reconstruction: its rewrites are of a project's code, here of
+    the values that the search space allows, and it stops after ten rewrites, here with the budget.
     """
 
     settings = NO_SETTINGS
@@ -51,14 +50,15 @@ class ClawRefine:
         return [self._written(view, crashed.config, asked, REPAIRED)]
 
     def _crashed(self, view: View) -> Trial | None:
-        """The last trial, if it is a rewrite that failed while it ran and nobody repaired."""
+        """Return the last trial if it is a rewrite that failed while it ran and is not repaired
+        yet."""
         trial = view.trace[-1] if view.trace else None
         if trial is None or trial.proposal.origin != REWRITTEN or trial.number <= self._repaired:
             return None
         return trial if trial.value is None and was_tried(trial) else None
 
     def _written(self, view: View, before: Config, prompt: str, origin: str) -> Proposal:
-        """The configuration that the model writes; an unusable reply comes back as its problem."""
+        """Return the model's configuration as a proposal; an unusable reply becomes its problem."""
 
         def check(reply: Any) -> tuple[dict[str, Any], str]:
             listed = {line["parameter"]: line["value"] for line in reply["configuration"]}

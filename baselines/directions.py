@@ -26,7 +26,7 @@ _Situation = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Direction:
-    """Where a search could go for some trials."""
+    """A direction that a search could take for some trials."""
 
     title: str
     core_idea: str
@@ -35,7 +35,7 @@ class Direction:
 
     @property
     def text(self) -> str:
-        """What it is compared with others by."""
+        """The text by which directions are compared."""
         return f"{self.title}. {self.core_idea}"
 
     def __str__(self) -> str:
@@ -43,7 +43,7 @@ class Direction:
 
 
 class Questions:
-    """The questions of one trial, in one temperature, about one situation."""
+    """The questions that one trial asks the model, at one temperature and in one situation."""
 
     def __init__(self, view: View, situation: _Situation, temperature: float | None) -> None:
         self._view = view
@@ -51,7 +51,7 @@ class Questions:
         self._temperature = temperature
 
     def directions(self, count: int, shown: Sequence[Entry], known: Sequence[str]) -> Answer:
-        """At most `count` directions that repeat neither each other nor a known one."""
+        """Asks for at most `count` directions that repeat neither each other nor a known one."""
 
         def check(reply: Any) -> list[Direction]:
             made: list[Direction] = []
@@ -77,7 +77,8 @@ class Questions:
         )
 
     def first_wins(self, one: Direction, other: Direction) -> bool | None:
-        """Which of two is better, shown in a random order; None where the reply is unusable."""
+        """Asks which of two directions is better, shown in random order; None where the reply is
+        unusable."""
         turned = self._view.rng.random() < 0.5
         first, second = (other, one) if turned else (one, other)
         schema = record({"better": {"type": "string", "enum": ["A", "B"]}, "reason": TEXT})
@@ -85,7 +86,8 @@ class Questions:
         return None if answer.problem else (answer.value["better"] == "A") is not turned
 
     def failure(self, direction: Direction, evidence: str, trials: str) -> Idea:
-        """A direction that failed, with why; without that where the reply is unusable."""
+        """Return a failed direction as an Idea, with the model's explanation if its reply is
+        usable."""
         most = {"minItems": 3, "maxItems": 6}
         schema = record(
             {"root_cause": TEXT, "countermeasures": {**_LINES, **most}, "do_not_repeat": _LINES}
@@ -107,7 +109,7 @@ class Questions:
         )
 
     def strategy(self, direction: Direction, evidence: str, trials: str) -> Strategy | None:
-        """What a direction that helped has taught; None where the reply is unusable."""
+        """Asks for the lesson of a direction that helped; None where the reply is unusable."""
         confidence = {"type": "string", "enum": list(_CONFIDENCE)}
         schema = record({"context": TEXT, "strategy": TEXT, "confidence": confidence})
         answer = self._ask(
@@ -130,7 +132,7 @@ def feasible(direction: Direction, evidence: str) -> Idea:
 
 
 def notes(shown: Sequence[Entry]) -> str:
-    """What not to repeat, of the failed directions among these entries."""
+    """Return what not to repeat, from the failed directions among these entries."""
     lines = [f"- {note}" for e in shown if isinstance(e, Idea) for note in e.do_not_repeat]
     return "\n".join(lines) or "none"
 

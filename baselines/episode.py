@@ -12,8 +12,9 @@ from bilevel.view import View
 
 @dataclass(frozen=True)
 class Episode:
-    """The trials from `start` on; `value` is what they were built on at first, and `shown` are the
-    entries that were retrieved for it. `judged` before its end, if the search's came first."""
+    """Some trials in one direction, from `start` on; `value` is that of the trial they first
+    built on, and `shown` are the entries retrieved for it. `judged` before its end if the search
+    ends first."""
 
     direction: Direction
     start: int
@@ -29,7 +30,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class _Result:
-    """What an episode came to; `best` is None where nothing ran to its end."""
+    """The result of an episode; `best` is None where no trial has a value."""
 
     view: View
     value: float | None
@@ -38,14 +39,14 @@ class _Result:
 
     @property
     def gain(self) -> float | None:
-        """By how much the best trial is better than what the episode was built on."""
+        """By how much the best trial is better than the one that the episode was built on."""
         if self.best is None or self.best.value is None or self.value is None:
             return None
         return self.view.objective.gain(self.value, self.best.value)
 
     @property
     def evidence(self) -> str:
-        """What was measured, in one line."""
+        """The measured values, in one line."""
         failed = sum(trial.value is None for trial in self.ran)
         told = f"{len(self.ran)} experiments, {failed} of them failed"
         if self.best is None or self.value is None:
@@ -57,7 +58,8 @@ class _Result:
 
 
 def topic(view: View) -> str:
-    """What the search is about by now: its parameters, and what was tried lately and why."""
+    """Return the search's topic as a query: its parameters, and recent changes with their
+    reasons."""
     names = " ".join(parameter.name for parameter in view.space.active)
     recent = view.trace[-10:]
     return " ".join([names, *(f"{t.proposal.hypothesis} {moves(view, t)}" for t in recent)])

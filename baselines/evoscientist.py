@@ -104,7 +104,7 @@ class EvoScientist:
         return [self._candidate(view, brief, self._episode)]
 
     def _read(self, view: View) -> None:
-        """What the study remembers, once; a search that is executed again reads the same."""
+        """Adds what the study remembers, once; a search that is executed again reads the same."""
         if self._has_read:
             return
         self._has_read = True
@@ -134,7 +134,8 @@ class EvoScientist:
         return Questions(view, situation(view, view.base, recent), self._temperature)
 
     def _open(self, view: View) -> Answer:
-        """A new episode, or why there is none."""
+        """Return an answer whose value is a new episode, or whose problem says why there is
+        none."""
         failed = self.memory.texts(FAILED)
         standing = [one for one in self._next_best if not repeats(one.text, failed)]
         shown = self.memory.closest((FEASIBLE, FAILED), topic(view), self._ideas_shown)
@@ -156,7 +157,8 @@ class EvoScientist:
         return not episode.judged and (ending or count >= self._episode_trials)
 
     def _judged(self, view: View, episode: Episode) -> Episode | None:
-        """What follows: the same direction again, or None for a new one."""
+        """Judges an episode. Return one that retries its direction, the same one marked as
+        judged where it has not reached its end, or None for a new one."""
         result = episode.result(view)
         if result.best is None and episode.attempt <= self._retries:
             return replace(episode, start=len(view.trace), attempt=episode.attempt + 1)
@@ -173,7 +175,7 @@ class EvoScientist:
         return None if at_its_end else replace(episode, judged=True)
 
     def _candidate(self, view: View, brief: Brief, episode: Episode) -> Proposal:
-        """The next experiment; an unusable reply comes back as its problem."""
+        """Return the episode's next proposal; an unusable reply becomes its problem."""
 
         def check(reply: Any) -> tuple[dict[str, Any], str]:
             legal = view.space.check(by_name(reply["changes"]))

@@ -9,7 +9,8 @@ from bilevel.view import Brief, View, none_attached
 
 
 class Blind(LLMProposer):
-    """The language model without memory: no trials, no best value, no count of what is left.
+    """A proposer that asks the language model without memory: no trials, no best value, no count of
+    what is left.
 
     With the baseline as every trial's parent (mechanism `from_baseline`) each prompt is the same
     and its replies are independent samples, the control that sequential search has to beat

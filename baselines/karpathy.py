@@ -75,7 +75,8 @@ class Karpathy:
         return [self._asked(view, self._prompt(view, brief), str(view.base[self._name]), "patch")]
 
     def _to_mend(self, view: View) -> Trial | None:
-        """The last trial, if it crashed quickly and was no repair itself."""
+        """Return the last trial if it crashed within `quick_steps` steps and was no repair
+        itself."""
         if not view.trace:
             return None
         last: Trial = view.trace[-1]
@@ -96,7 +97,8 @@ class Karpathy:
         return Proposal({self._name: text}, hypothesis, origin, answer.prompt)
 
     def _edited(self, current: str, reply: dict[str, Any]) -> str:
-        """Raises ValueError with a reason that the model is told."""
+        """Return the script after the reply's edits. Raises ValueError with a reason for the
+        model."""
         if bool(reply["edits"]) == bool(reply["script"].strip()):
             raise ValueError("give either edits or a whole script, and leave the other one empty")
         edits = [Edit(edit["search"], edit["replace"]) for edit in reply["edits"]]
@@ -142,7 +144,7 @@ class Karpathy:
         )
 
     def _account(self, view: View, trial: Trial) -> str:
-        """One trial of the history: what became of it, why it was tried, its diff."""
+        """Return one trial of the history as text: its result, hypothesis and diff."""
         parent = None if trial.parent is None else view.trace[trial.parent]
         failure = trial.outcome.failure
         said = "" if trial.value is None else f", {view.objective.metric} {trial.value:.6g}"

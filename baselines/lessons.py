@@ -10,8 +10,8 @@ _ERROR = 1.5
 
 @dataclass(frozen=True)
 class Lesson:
-    """`stage` is where it was learned (propose, evaluate, decide), `severity` error or info,
-    `trial` when."""
+    """What one event of a search taught. `stage` is where it was learned (propose, evaluate,
+    decide), `severity` error or info, `trial` when."""
 
     stage: str
     category: str
@@ -20,7 +20,8 @@ class Lesson:
     trial: int
 
     def weight(self, stage: str, trial: int, half_life: float) -> float:
-        """Halves every `half_life` trials; doubled for its own stage, more for an error."""
+        """Return the lesson's weight, which halves every `half_life` trials; doubled for its own
+        stage, more for an error."""
         faded = math.exp(-(trial - self.trial) * math.log(2) / half_life)
         own = _SAME_STAGE if self.stage == stage else 1.0
         return faded * own * (_ERROR if self.severity == "error" else 1.0)
@@ -32,6 +33,6 @@ class Lesson:
 def weightiest(
     lessons: Sequence[Lesson], stage: str, trial: int, *, count: int, half_life: float
 ) -> list[Lesson]:
-    """The weightiest lessons for a stage, the younger first among equals."""
+    """Return the weightiest lessons for a stage, the younger first among equals."""
     by_age = sorted(lessons, key=lambda lesson: -lesson.trial)
     return sorted(by_age, key=lambda lesson: -lesson.weight(stage, trial, half_life))[:count]

@@ -12,7 +12,8 @@ FEASIBLE, FAILED, STRATEGY = "feasible", "failed", "strategy"
 
 @dataclass(frozen=True)
 class Idea:
-    """A direction that was tried, `status` feasible or failed; the last three say why it failed."""
+    """A direction that was tried, `status` feasible or failed; the last three fields say why it
+    failed."""
 
     title: str
     core_idea: str
@@ -30,7 +31,7 @@ class Idea:
 
     @property
     def text(self) -> str:
-        """What it is found and compared by."""
+        """The text by which it is retrieved and compared."""
         return f"{self.title}. {self.core_idea}"
 
     def __str__(self) -> str:
@@ -44,7 +45,7 @@ class Idea:
 
 @dataclass(frozen=True)
 class Strategy:
-    """What helped, when, and how sure that is."""
+    """A strategy that helped, when it applies, and with which confidence."""
 
     context: str
     strategy: str
@@ -67,7 +68,7 @@ Entry = Idea | Strategy
 
 
 class Memory:
-    """Entries in the order they were made, none of which repeats another one of its kind."""
+    """Entries in the order of their addition, without duplicates of one kind."""
 
     def __init__(self, entries: Iterable[Entry] = ()) -> None:
         self.entries: list[Entry] = []
@@ -75,7 +76,7 @@ class Memory:
             self.add(entry)
 
     def add(self, entry: Entry) -> bool:
-        """False, and nothing is added, where that is known already."""
+        """Adds an entry; returns False, and adds nothing, for a duplicate."""
         if repeats(entry.text, self.texts(entry.kind)):
             return False
         self.entries.append(entry)
@@ -85,8 +86,8 @@ class Memory:
         return [entry.text for entry in self.entries if entry.kind == kind]
 
     def closest(self, kinds: Collection[str], query: str, count: int) -> list[Entry]:
-        """The entries that have most in common with a text, the younger first among equals; none
-        that has nothing in common with it."""
+        """Return the entries most similar to a query, the younger first among equals; none that
+        has nothing in common with it."""
         found = [entry for entry in reversed(self.entries) if entry.kind in kinds]
         ranked = sorted(
             zip(cosines(query, [entry.text for entry in found]), found, strict=True),
@@ -100,7 +101,7 @@ def to_json(entry: Entry) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Entry:
-    """Raises ConfigError for what is no entry."""
+    """Return an entry from its JSON. Raises ConfigError for anything else."""
     fields: dict[str, Any] = {
         n: tuple(v) if isinstance(v, list) else v for n, v in data.items() if n != "kind"
     }

@@ -100,7 +100,7 @@ class OptunaSearch:
 
 
 class _Study:
-    """An Optuna study that minimises, and the trials it has asked for in this round."""
+    """An Optuna study that minimises, and the trials asked for in this round."""
 
     def __init__(
         self,
@@ -121,7 +121,8 @@ class _Study:
         self._results = Results(failures)
 
     def ask(self, recorded_by: View | None) -> Config:
-        """What is drawn, or was drawn here when the search was run."""
+        """Draws a configuration; with `recorded_by`, the one that the journal holds for this
+        trial, if any."""
         with threadpool_limits(1):  # a Gaussian process on several crawls beside other work
             asked = self.optuna.ask(self._distributions)
         config: Config = self._axes.decode(asked.params)
@@ -131,7 +132,8 @@ class _Study:
         return config
 
     def learn(self, view: View) -> None:
-        """Tells what is new; what was asked for and is not among it was never evaluated."""
+        """Tells the study new results; configurations that were asked for but not evaluated
+        count as failed."""
         news = self._results.news(view)
         for config, loss in news:
             waiting = self._open.get(canonical({name: config[name] for name in self._names}))
@@ -145,7 +147,7 @@ class _Study:
             self._open.clear()
 
     def _add(self, config: Config, loss: float) -> None:
-        """A trial that somebody else proposed: the baseline, or a mechanism's."""
+        """Adds a trial proposed elsewhere: the baseline, or a mechanism's."""
         params = self._axes.encode(config)
         self.optuna.add_trial(
             create_trial(params=params, distributions=self._distributions, value=loss)

@@ -8,10 +8,11 @@ from bilevel.view import NO_SETTINGS, Brief, View
 
 
 class RandomSearch:
-    """Draws `changes` of the active parameters anew, uniformly (log-uniformly where so declared).
+    """A proposer that draws `changes` of the active parameters anew, uniformly (log-uniformly where
+    so declared).
 
-    With `changes=None` all of them, which is random search as Bergstra and Bengio describe it
-    (JMLR 13, 2012); with a number, a random local search around the incumbent.
+    With `changes=None` all of them, which is random search as Bergstra and Bengio describe it (JMLR
+    13, 2012); with a number, a random local search around the incumbent.
     """
 
     settings: SearchSpace = NO_SETTINGS

@@ -12,7 +12,8 @@ _FIRST = 0.1  # near, while there is no range yet: by how much of the values' si
 
 
 class Results:
-    """Remembers what it has told; the same trace is told in the same way.
+    """The results of a trace as losses for a sampler, each given once; the same trace gives the
+    same.
 
     A failure counts as worse than the worst value so far: `far` by ten times the values' size or
     range, for samplers that go by rank, `near` by their range, for those that fit the values.
@@ -26,10 +27,10 @@ class Results:
         self._losses: list[float] = []
 
     def news(self, view: View) -> list[tuple[Config, float]]:
-        """The configurations tried since the last call, each with a loss (lower is better).
+        """Return the configurations tried since the last call, each with a loss (lower is better).
 
-        Left out are re-tests, whose other seed makes them no match for the rest, and proposals
-        that stood for no configuration.
+        Re-tests are left out, since another seed makes them incomparable, and so are proposals
+        without a configuration.
         """
         fresh = [t for t in view.trace[self._told :] if t.retest_of is None and was_tried(t)]
         self._told = len(view.trace)
@@ -46,14 +47,16 @@ class Results:
 
 
 def was_tried(trial: Trial) -> bool:
-    """A refused proposal leaves its trial with the configuration it was built on."""
+    """Return whether the trial's configuration was evaluated; a refused proposal's trial has its
+    parent's."""
     failure = trial.outcome.failure
     refused = failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
     return not refused or bool(trial.moves)
 
 
 def drawn_once(view: View, config: Config) -> Config:
-    """What was drawn for this trial when the search was run, or else this, kept in the journal."""
+    """Return the configuration that the journal holds for this trial, or record and return this
+    one."""
     found = view.recall(f"drawn/{view.purpose}", {}, lambda: {"config": dict(config)})
     drawn: Config = frozen(found["config"])
     return drawn

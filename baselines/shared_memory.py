@@ -14,8 +14,9 @@ from bilevel.space import canonical
 
 
 class SharedMemory:
-    """Appended to by whole lines under a lock, by `author` (one search). An entry that its author
-    has written already is not written again: a search that was killed may try to."""
+    """A file of entries that searches share; whole lines are appended under a lock, by `author`
+    (one search). An entry that its author has already written is not repeated, as after a
+    restart."""
 
     def __init__(self, file: str, author: str, most: int = 200) -> None:
         self._file = Path(file)
@@ -31,7 +32,7 @@ class SharedMemory:
         return [line["entry"] for line in lines if line["author"] != self._author][-self._most :]
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Raises ConfigError, and OSError where nothing can be written."""
+        """Writes an entry. Raises ConfigError, and OSError where nothing can be written."""
         line = {"author": self._author, "id": self._id(entry), "entry": dict(entry)}
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._lock():
@@ -51,7 +52,7 @@ class SharedMemory:
         return hashlib.sha256(f"{self._author} {canonical(entry)}".encode()).hexdigest()[:16]
 
     def _whole(self) -> bytes:
-        """The file up to its last whole line."""
+        """Return the file's bytes up to its last whole line."""
         raw = self._file.read_bytes()
         return raw[: raw.rfind(b"\n") + 1]
 

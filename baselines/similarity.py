@@ -8,7 +8,7 @@ DUPLICATE = 0.9  # a larger cosine says the same again
 
 
 def cosines(text: str, others: Sequence[str]) -> list[float]:
-    """The cosine of a text's TF-IDF vector with that of each of the others, in [0, 1]."""
+    """Return the cosine of a text's TF-IDF vector with that of each of the others, in [0, 1]."""
     words = TfidfVectorizer(token_pattern=r"\w+", ngram_range=(1, 2))
     analyse = words.build_analyzer()
     if not others or not any(map(analyse, (text, *others))):

@@ -9,7 +9,8 @@ from bilevel.view import View
 
 
 def situation(view: View, base: Config, trials: Sequence[Trial]) -> dict[str, str]:
-    """What the placeholders of every such prompt stand for; `base` holds the current values."""
+    """Return the values of the placeholders that all these prompts have; `base` holds the
+    current values."""
     return {
         "metric": view.objective.metric,
         "better": view.objective.wanted,
@@ -26,5 +27,5 @@ def locked(view: View, base: Config) -> str:
 
 
 def last(trials: Sequence[Trial], count: int) -> Sequence[Trial]:
-    """The most recent ones."""
+    """Return the `count` most recent trials."""
     return trials[-count:] if count else ()

@@ -34,7 +34,7 @@ def facade(
     retrain_after: int,
     at_random: float,
 ) -> Any:
-    """SMAC for hyperparameters, on one core; what it would write is thrown away."""
+    """Return SMAC's hyperparameter facade, on one core; its output files are discarded."""
     logging.getLogger("smac").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         scenario = Scenario(
@@ -72,7 +72,7 @@ def space(searched: Sequence[Axis], start: Mapping[str, float]) -> Any:
 
 
 def new(smac: Any) -> Any:
-    """The next trial it wants, or None where it has no other."""
+    """Return SMAC's next trial, or None where it has no other."""
     try:
         return smac.ask()
     except (StopIteration, ConfigurationSpaceExhaustedException):
@@ -80,7 +80,7 @@ def new(smac: Any) -> Any:
 
 
 def tell(smac: Any, asked: Any, at: Mapping[str, float], loss: float) -> None:
-    """What was asked for, or a trial that somebody else proposed."""
+    """Adds the result of an asked trial, or of one proposed elsewhere."""
     if asked is None:
         own = smac.scenario.configspace
         config = Configuration(own, values={name: at[name] for name in own})
@@ -89,7 +89,7 @@ def tell(smac: Any, asked: Any, at: Mapping[str, float], loss: float) -> None:
 
 
 def forest(scenario: Any) -> Any:
-    """The facade's own forest, with fewer leaves set aside."""
+    """Return the facade's own random forest, with fewer leaves allocated."""
     return RandomForest(
         scenario.configspace,
         log_y=True,
@@ -105,7 +105,7 @@ def forest(scenario: Any) -> Any:
 
 
 class _Steady(LocalAndSortedRandomSearch):  # type: ignore[misc]
-    """The facade's own maximizer, whose local search starts in an order that is always the same."""
+    """SMAC's acquisition maximizer, with a local search that starts in a deterministic order."""
 
     def __init__(self, scenario: Any) -> None:
         super().__init__(

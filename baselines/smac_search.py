@@ -16,10 +16,10 @@ _ORIGIN = "smac"
 
 
 class SmacSearch:
-    """Asks SMAC for a whole configuration, and tells it every trial of the trace.
+    """A proposer that asks SMAC for a whole configuration, and tells it every trial of the trace.
 
-    `initial` configurations are a Sobol design beside the baseline; then the forest is trained
-    anew after every `retrain_after` proposals, and the share `at_random` of proposals is drawn.
+    `initial` configurations are a Sobol design beside the baseline; then the forest is trained anew
+    after every `retrain_after` proposals, and the share `at_random` of proposals is drawn.
     `failures` is how a failed trial is told (baselines/results.py). Raises ConfigError where the
     package is missing, and for parameters that it cannot search.
 

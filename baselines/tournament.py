@@ -10,17 +10,17 @@ T = TypeVar("T")
 
 
 def expected(rating: float, other: float) -> float:
-    """The probability with which the first one wins."""
+    """Return the probability that the first wins, by Elo ratings."""
     return 1.0 / (1.0 + math.pow(10.0, (other - rating) / 400.0))
 
 
 def rounds(count: int) -> int:
-    """As many as it takes to tell so many apart."""
+    """Return how many rounds rank `count` entrants."""
     return math.ceil(math.log2(count)) if count > 1 else 0
 
 
 def pairs(order: Sequence[int], met: set[frozenset[int]]) -> list[tuple[int, int]]:
-    """Neighbours that have not met, from the top; who finds nobody sits out."""
+    """Pair neighbours from the top that have not met; one without an opponent sits out."""
     left, made = list(order), []
     while left:
         first = left.pop(0)
@@ -32,8 +32,8 @@ def pairs(order: Sequence[int], met: set[frozenset[int]]) -> list[tuple[int, int
 
 
 def ranked(field: Sequence[T], first_wins: Callable[[T, T], bool | None]) -> list[tuple[T, float]]:
-    """Each with its rating, best first; equals stay in order. `first_wins` may answer None, which
-    moves no rating."""
+    """Return each entrant with its rating, best first; equals stay in order. `first_wins` may
+    return None, which changes no rating."""
     ratings = [START] * len(field)
     met: set[frozenset[int]] = set()
     for _ in range(rounds(len(field))):

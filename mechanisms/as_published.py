@@ -46,5 +46,5 @@ class AsPublished(Mechanism):
             self._reset = self._restart(trial.number)
 
     def _restart(self, trial: int) -> int:
-        """The last trial before the stretch that this one is in; 0 in the first stretch."""
+        """Return the last trial before the current stretch; 0 in the first one."""
         return max(0, trial - 1) // self.period * self.period

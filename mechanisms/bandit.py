@@ -75,14 +75,14 @@ class _Draws:
 
 
 def _score(view: View, candidate: Proposal, draws: _Draws) -> float:
-    """The mean draw of a candidate's moves; what cannot be run comes last."""
+    """Return the mean draw of a candidate's moves; candidates that cannot run are last."""
     after = landing(view, candidate)
     arms = [] if after is None else list(_arms_between(view, view.base, after))
     return math.fsum(draws[arm] for arm in arms) / len(arms) if arms else -1.0
 
 
 def _arms(view: View) -> Iterator[tuple[_Arm, Value]]:
-    """Every arm that can be played from the base, and the value it leads to."""
+    """Yields every arm available from the base, with the value it leads to."""
     for parameter in open_parameters(view):
         before = view.base[parameter.name]
         for way in ways(parameter):
@@ -100,6 +100,6 @@ def _arms_between(view: View, before: Config, after: Config) -> Iterator[_Arm]:
 
 
 def _scale(parameter: Parameter, before: Value, after: Value) -> str:
-    """The scale whose size is nearest to this step's, by ratio."""
+    """Return the scale whose size is nearest to this step's, by ratio."""
     size = max(distance(parameter, before, after), 1e-9)
     return min(_SCALES, key=lambda scale: abs(math.log(size / _SCALES[scale])))

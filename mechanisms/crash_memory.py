@@ -60,7 +60,8 @@ def _crashed(trial: Trial) -> bool:
 
 
 def _explanation(view: View, crash: Trial) -> list[str]:
-    """The parameters in which it differs from its parent, or from the baseline if that failed."""
+    """Return the parameters in which a crash differs from its parent, or from the baseline if
+    that failed."""
     parent = view.trace[crash.parent or 0]
     ran = parent.config if parent.value is not None else view.space.baseline
     return [name for name, value in crash.config.items() if value != ran[name]]

@@ -44,7 +44,8 @@ class Crossover(Mechanism):
         return mine_first(self.name, candidates)
 
     def _bred(self, view: View) -> tuple[Trial, Trial, Config] | None:
-        """The better parent, the other one and their child: the same at every hook of a trial."""
+        """Return the better parent, the other one and their child: the same at every hook of a
+        trial."""
         if view.trial % self.every:
             return None
         rng, seen = view.for_("crossover/pair").rng, tried(view)

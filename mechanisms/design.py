@@ -95,7 +95,7 @@ class Design(Mechanism):
         return ()
 
     def _effects(self, view: View) -> dict[str, float]:
-        """Of the runs that were evaluated."""
+        """Return the main effects from the evaluated runs of the design."""
         runs = [(row, self._run(view, row)) for row in self._rows or ()]
         return main_effects([(row, loss(view, t)) for row, t in runs if t], self._levels)
 
@@ -105,6 +105,7 @@ class Design(Mechanism):
 
 
 def _changes(view: View, row: Config) -> dict[str, Value]:
-    """What differs from the base; a parameter frozen since is left as it is."""
+    """Return the changes from the base to a run of the design; parameters frozen since stay as
+    they are."""
     names = [parameter.name for parameter in open_parameters(view)]
     return {name: row[name] for name in names if name in row and row[name] != view.base[name]}

@@ -57,6 +57,7 @@ class Diversification(Mechanism):
         return mine_first(self.name, candidates)
 
     def _turn(self, view: View) -> int | None:
-        """How many times in this plateau the patience has run out, or None where it has not now."""
+        """Return how often the patience has run out in this plateau; None where it does not run
+        out now."""
         stuck = sum(1 for _ in takewhile(lambda trial: not trial.kept, reversed(view.trace)))
         return stuck // self.patience if stuck and stuck % self.patience == 0 else None

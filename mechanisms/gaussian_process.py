@@ -82,7 +82,7 @@ class GaussianProcess(Mechanism):
 
 
 def _drawn(view: View) -> dict[str, Any]:
-    """One to three open parameters, each drawn anew or a step of a random size away."""
+    """Return changes of one to three open parameters, each drawn anew or moved by a random step."""
     rng, parameters = view.rng, open_parameters(view)
     changes: dict[str, Any] = {}
     for parameter in rng.sample(parameters, min(rng.randint(1, 3), len(parameters))):

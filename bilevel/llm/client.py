@@ -71,7 +71,7 @@ class ChatClient(Closable):
         temperature: float | None = None,
         seed: int = 0,
     ) -> Completion:
-        """One reply, after as many attempts as it takes. Raises EndpointError, ConfigError."""
+        """Return one reply, after retries where needed. Raises EndpointError, ConfigError."""
         self.endpoint.check()
         limit = self.endpoint.max_tokens
         started, waited, attempts = self._clock(), 0.0, 0
@@ -106,13 +106,14 @@ class ChatClient(Closable):
             self._sdk = None
 
     def _remember(self, dialect: Dialect) -> None:
-        """What a server refused once is not sent to it again."""
+        """Keeps the dialect, so that what a server refused once is not sent to it again."""
         if dialect != self._dialect:
             dialect.announce(self._dialect, self.endpoint.name)
             self._dialect = dialect
 
     def _worth(self, fault: Fault) -> int:
-        """How many attempts; of what comes before any answer and is none, a second one."""
+        """Return how many attempts a fault allows; a foreign one (no model's server answered)
+        before any answer fewer."""
         most = self.endpoint.max_attempts
         if fault.remedy is Remedy.FOREIGN:
             return most if self._answered else min(most, _FIRST_ATTEMPTS)
@@ -130,7 +131,7 @@ class ChatClient(Closable):
         return EndpointRefused(line) if fault.remedy is Remedy.REFUSED else EndpointError(line)
 
     def _attempt(self, body: Mapping[str, Any]) -> _Answered | Fault:
-        """One call. Every way in which it can fail comes back as a Fault."""
+        """Makes one call; returns every way in which it can fail as a Fault."""
         import httpx2
         import openai
 
@@ -187,12 +188,13 @@ class ChatClient(Closable):
 
 
 def chat_client(**config: Any) -> ChatClient:
-    """A client from the keys of a preset in conf/llm."""
+    """Return a client made from the keys of a preset in conf/llm."""
     return ChatClient(Endpoint(**config))
 
 
 def _handler(app: _App) -> "Callable[[httpx2.Request], httpx2.Response]":
-    """An application as the far end of an HTTP connection that never leaves this process."""
+    """Return an application as an HTTP handler in this process: the far end of a connection
+    without a network."""
     import httpx2
 
     def handle(request: httpx2.Request) -> httpx2.Response:
@@ -207,7 +209,8 @@ def _handler(app: _App) -> "Callable[[httpx2.Request], httpx2.Response]":
 
 
 def _pause(attempt: int, asked: float | None, seed: int) -> float:
-    """Seconds before the next attempt: doubling, spread by the seed so that searches differ."""
+    """Return the seconds before the next attempt: doubling, with jitter from the seed so that
+    searches differ."""
     if asked is not None:
         return min(asked, _MAX_WAIT_S)
     return min(2.0 ** (attempt - 1) * (1 + digest(seed, attempt) % 1000 / 2000), _MAX_WAIT_S)

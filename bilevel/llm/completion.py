@@ -17,8 +17,9 @@ TOO_LARGE = "too_large"
 
 @dataclass(frozen=True)
 class Completion:
-    """One reply. `estimated` marks token counts that the server did not report; `clock` holds
-    what differs between two runs of the same call; `finish_reason` is 'too_large' when cut."""
+    """One reply of a server. `estimated` marks token counts that the server did not report;
+    `clock` holds what differs between two runs of the same call; `finish_reason` is 'too_large'
+    when cut."""
 
     text: str
     prompt_tokens: int
@@ -29,9 +30,9 @@ class Completion:
 
 
 def parsed(raw: bytes, place: Place) -> dict[str, Any] | Fault:
-    """The answer's body with at least one choice in it, or what is wrong with it.
+    """Return an answer's body that has at least one choice, or the Fault in it.
 
-    Of a body that is too large, what was received stands for the reply's text.
+    Of a body that is too large, the part received becomes the reply's text.
     """
     if len(raw) > MAX_BODY_BYTES:
         received = {"content": raw.decode("utf-8", "replace")}
@@ -45,7 +46,7 @@ def parsed(raw: bytes, place: Place) -> dict[str, Any] | Fault:
 
 
 def _chosen(data: Any, place: Place) -> dict[str, Any] | Fault | None:
-    """A completion or why there is none in it; None for what is about no completion at all."""
+    """Return the data of a completion, or the Fault it reports instead; None if it is neither."""
     if not isinstance(data, dict):
         return None
     choices = data.get("choices")
@@ -59,7 +60,7 @@ def _chosen(data: Any, place: Place) -> dict[str, Any] | Fault | None:
 
 
 def is_object(raw: bytes) -> bool:
-    """Whether a body is a JSON object, as every server's own errors are."""
+    """Return whether a body is a JSON object, as every server's own errors are."""
     try:
         return isinstance(json.loads(raw), dict)
     except (ValueError, RecursionError):
@@ -67,7 +68,7 @@ def is_object(raw: bytes) -> bool:
 
 
 def _kind(beginning: str) -> str:
-    """What a body is that cannot be read."""
+    """Return in words what an unreadable body is."""
     if not beginning:
         return "an empty body"
     if beginning.startswith("<"):
@@ -76,15 +77,15 @@ def _kind(beginning: str) -> str:
 
 
 def _error_inside(error: Any, place: Place) -> Fault:
-    """Some routers answer 200 and put the error of the server behind them in the body, or, where
-    the model had begun, in the choice; some write its code as a text."""
+    """Return the Fault of an error within an answer of status 200: some routers put the error of
+    the server behind them in the body or the choice; some write its code as text."""
     code = str(error.get("code") if isinstance(error, Mapping) else "")
     status = int(code) if re.fullmatch(r"[45]\d\d", code) else 502
     return faults.from_status(status, server_message(error, "no reason given"), code, "", {}, place)
 
 
 def server_message(body: object, otherwise: str) -> str:
-    """What a server said about an error, on one line; of a page, its words."""
+    """Return a server's error message on one line; of an HTML page, its words."""
     if isinstance(body, Mapping):
         inner = body.get("message") or body.get("error") or body.get("detail") or otherwise
         text = str(inner.get("message", inner)) if isinstance(inner, Mapping) else str(inner)
@@ -96,7 +97,7 @@ def server_message(body: object, otherwise: str) -> str:
 
 
 def content(choice: Mapping[str, Any]) -> str:
-    """The reply's text; a list of parts is joined, a refusal stands for itself."""
+    """Return the reply's text; a list of parts is joined, a refusal's text is used as it is."""
     message = choice.get("message")
     if not isinstance(message, Mapping):
         return ""
@@ -112,7 +113,8 @@ def completion(
     messages: Sequence[Mapping[str, str]],
     clock: Mapping[str, float],
 ) -> Completion:
-    """The record of a reply whose text is `text`; what is cut off it is charged all the same."""
+    """Return the record of a reply whose text is `text`; tokens of a part that was cut off are
+    charged too."""
     finish = str(data["choices"][0].get("finish_reason") or "stop")
     estimates = message_tokens(messages), text_tokens(text)
     if len(text) > MAX_REPLY_CHARS:

@@ -7,9 +7,10 @@ from typing import Self
 
 
 class Deadline:
-    """Calls `end` from another thread if the block takes longer than `seconds`.
+    """A context manager that calls `end` from another thread if the block takes longer than
+    `seconds`.
 
-    `passed` tells why the block's own calls failed.
+    `passed` is then true: why the block's own calls failed.
     """
 
     def __init__(self, seconds: float, end: Callable[[], None]) -> None:

@@ -29,7 +29,7 @@ _STRICT = frozenset(
 
 @dataclass(frozen=True)
 class Dialect:
-    """The reply format in use, and the optional parts of a request that the server takes."""
+    """The reply format in use, and the optional request fields that the server accepts."""
 
     structured: str = "json_schema"
     temperature: bool = True
@@ -37,7 +37,8 @@ class Dialect:
     token_limit: str = "max_tokens"
 
     def without(self, option: str) -> "Dialect | None":
-        """The next thing to try when `option` (or nothing in particular) was refused."""
+        """Return the dialect to try after `option` (or an unknown one) was refused; None if
+        there is none."""
         if option == "temperature" and self.temperature:
             return replace(self, temperature=False)
         if option == "seed" and self.seed:
@@ -57,7 +58,7 @@ class Dialect:
         seed: int,
         max_tokens: int | None,
     ) -> dict[str, Any]:
-        """The body of the call, apart from the model's name."""
+        """Return the body of the call, without the model's name."""
         body: dict[str, Any] = {"messages": [dict(message) for message in messages]}
         if self.temperature and temperature is not None:
             body["temperature"] = temperature
@@ -73,7 +74,7 @@ class Dialect:
         return body
 
     def announce(self, before: "Dialect", name: str) -> None:
-        """Says once what this server is asked differently from now on."""
+        """Logs what this server is sent differently from now on."""
         changed = [
             f"{field}={getattr(self, field)}"
             for field in ("structured", "temperature", "seed", "token_limit")
@@ -83,7 +84,7 @@ class Dialect:
 
 
 def _closed(schema: Any) -> bool:
-    """Whether strict mode takes this schema: every object lists all it may hold."""
+    """Return whether strict mode accepts this schema: every object lists all its properties."""
     if not isinstance(schema, Mapping):
         return False
     if not set(schema) <= _STRICT:

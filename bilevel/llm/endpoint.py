@@ -31,10 +31,10 @@ _NO_KEY = "none"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A language model's server, as a preset in conf/llm describes it. `api_key_env` names the
-    variable that holds the key; the key itself is read when it is needed and is part of no record.
-    Prices are US dollars for a million tokens. Making one never fails: `check` says what has to
-    change."""
+    """A language model's server and model, as a preset in conf/llm describes them. `api_key_env`
+    names the variable that holds the key; the key itself is read when it is needed and is in no
+    record. Prices are US dollars per million tokens. Making one never fails: `check` raises for
+    what is wrong."""
 
     name: str
     model: str
@@ -55,7 +55,7 @@ class Endpoint:
 
     @property
     def described(self) -> str:
-        """Whose answers they are."""
+        """Return the name of the model and its temperature."""
         return self.model + ("" if self.temperature is None else f" at {self.temperature:g}")
 
     @property
@@ -64,7 +64,7 @@ class Endpoint:
 
     @property
     def place(self) -> Place:
-        """Where calls go, without a user name or password in it."""
+        """Return where calls go, without a user name or password."""
         scheme, mark, rest = (self.base_url or "").partition("://")
         host, slash, path = rest.partition("/")
         shown = scheme + mark + host.rpartition("@")[2] + slash + path.partition("?")[0]
@@ -72,7 +72,7 @@ class Endpoint:
 
     @property
     def on_this_machine(self) -> bool:
-        """Whether the server is reached over loopback, where no proxy belongs."""
+        """Return whether the server is reached over loopback, where no proxy is used."""
         return urlsplit(self.base_url or "").hostname in _LOOPBACK
 
     def check(self) -> None:
@@ -101,7 +101,7 @@ class Endpoint:
         return (asked + completion_tokens * self.price_per_mtok_out) / 1e6
 
     def key(self) -> str:
-        """Raises ConfigError where the variable is not set or holds something else."""
+        """Return the API key. Raises ConfigError where the variable is not set or holds no key."""
         if self.api_key_env is None:
             return _NO_KEY
         key = self.environ.get(self.api_key_env, "").strip()
@@ -115,7 +115,7 @@ class Endpoint:
         return key
 
     def without_key(self, text: str) -> str:
-        """The text with the key taken out, whatever a server echoes."""
+        """Return the text with the key removed, in case a server echoes it."""
         return text if self.api_key_env is None else text.replace(self.key(), _HIDDEN)
 
 

@@ -8,8 +8,9 @@ from enum import StrEnum
 
 
 class Remedy(StrEnum):
-    """What can be done about a failed attempt. What is `foreign` was not said by a model's server:
-    a gateway's moment where the server has answered before, else rather a wrong address."""
+    """What can be done about a failed attempt. FOREIGN faults did not come from a model's
+    server: a gateway's momentary error if the server has answered before, else more likely a
+    wrong address."""
 
     RETRY = "retry"
     ASK_DIFFERENTLY = "ask differently"
@@ -19,7 +20,7 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True)
 class Fault:
-    """A failed attempt. `wait_s` is how long the server asked to be left alone."""
+    """A failed attempt. `wait_s` is how long the server asked to wait, in seconds."""
 
     remedy: Remedy
     message: str
@@ -30,7 +31,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Place:
-    """Where calls go, as messages name it: without credentials."""
+    """The address of a server as messages show it: without credentials."""
 
     url: str
     model: str
@@ -56,8 +57,8 @@ def from_status(
     *,
     foreign: bool = False,
 ) -> Fault:
-    """Classifies an HTTP error by its status and what the server said about it; `foreign` where
-    that is a page or a word of somebody in between."""
+    """Return the Fault of an HTTP error, classified by its status and the server's message;
+    `foreign` where the message is a web page or a gateway's."""
     said = f"{place.url} answered {status}: {message}"
     refused = Remedy.FOREIGN if foreign else Remedy.REFUSED
     if status in {401, 403}:
@@ -82,7 +83,7 @@ def from_status(
 
 
 def _named_option(message: str, param: str) -> str:
-    """The optional part of the request that a refusal is about, if it says so."""
+    """Return the optional request field that a refusal names; empty if it names none."""
     root = param.split(".", maxsplit=1)[0]
     if root in _OPTIONS:
         return root
@@ -93,7 +94,7 @@ def _named_option(message: str, param: str) -> str:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from a Retry-After header; dates count from the response's own date."""
+    """Return the seconds of a Retry-After header; dates are relative to the response's own date."""
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", value):
         return float(value)
@@ -120,7 +121,7 @@ def not_a_completion(kind: str, beginning: str, place: Place) -> Fault:
 
 
 def well_before(place: Place) -> str:
-    """What to do about a server that answers no longer, and did."""
+    """Return the advice for a server that stopped answering after it had answered."""
     return (
         f"it has answered before: look at {place.url} and what stands in front of it, {_SCRIPTED}"
     )

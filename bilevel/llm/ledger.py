@@ -54,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True)
 class _Totals:
-    """Sums over calls; replayed ones count as well, so that a resumed search ends the same."""
+    """Sums over calls; replayed ones count too, so that a resumed search ends the same."""
 
     calls: int = 0
     prompt_tokens: int = 0
@@ -80,7 +80,7 @@ class _Totals:
 
 @dataclass
 class CallLedger:
-    """The calls of one search in order, held against its caps."""
+    """The calls of one search in order, checked against its caps."""
 
     caps: Caps = field(default_factory=Caps)
     _calls: list[Call] = field(default_factory=list)
@@ -98,11 +98,12 @@ class CallLedger:
         return len(self._calls)
 
     def since(self, count: int) -> tuple[Call, ...]:
-        """The calls after the first `count`: what a listener has not seen yet."""
+        """Return the calls after the first `count`."""
         return tuple(self._calls[count:])
 
     def totals(self) -> dict[tuple[float, str], _Totals]:
-        """Sums by (level, purpose); the turn of a purpose ('propose/1') is left out."""
+        """Return sums by (level, purpose); the suffix of a repeated purpose ('propose/1') is
+        left out."""
         grouped: dict[tuple[float, str], _Totals] = {}
         for call in self._calls:
             name = call.purpose.rsplit("/", 1)
@@ -116,7 +117,7 @@ class CallLedger:
         self._total = self._total.plus(call)
 
     def admit(self) -> None:
-        """Called before every call. Raises BudgetExhausted when a cap is reached."""
+        """Checks the caps before a call. Raises BudgetExhausted when one is reached."""
         spent = {
             "max_calls": (self._total.calls, self.caps.max_calls, "calls"),
             "max_total_tokens": (self._total.tokens, self.caps.max_total_tokens, "tokens"),

@@ -19,10 +19,11 @@ _NOWHERE = "http://recorded.invalid/v1"
 
 
 class RecordedClient(Closable):
-    """Answers from the journal of an earlier search, with the name and the model recorded there.
+    """A client that answers from the journal of an earlier search, with the model's name recorded
+    there.
 
-    Raises EndpointRefused for a question that was not asked then: the search has left the
-    recorded path.
+    Raises EndpointRefused for a question that was not asked then: the search has diverged from the
+    recorded one.
     """
 
     def __init__(self, journal: Path, **config: Any) -> None:
@@ -33,7 +34,8 @@ class RecordedClient(Closable):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Raises ConfigError where there is no journal, or none of a search with a model."""
+        """The recorded endpoint. Raises ConfigError where there is no journal, or none of a
+        search with a model."""
         deciding = self._read()[0]["data"].get("deciding", {})
         name, model = deciding.get("llm.name"), deciding.get("llm.model")
         if not name or not model:
@@ -45,7 +47,8 @@ class RecordedClient(Closable):
 
     @property
     def stand_in(self) -> str:
-        """The version of the stand-in that gave the answers, if one did and the journal says."""
+        """The version of the stand-in that gave the recorded answers; empty if none did or the
+        journal has no version."""
         told = [e["data"] for e in self._read() if (e["kind"], e["key"]) == ("search", "versions")]
         return str(told[0].get("stand_in", "")) if told else ""
 
@@ -94,13 +97,14 @@ class RecordedClient(Closable):
 
 @dataclass(frozen=True)
 class Silent:
-    """Stands for the model of a search whose sealed journal answers every question."""
+    """A client for a search whose sealed journal answers every question."""
 
     endpoint: Endpoint
 
     @classmethod
     def like(cls, prices: Mapping[str, Any], whose: Mapping[str, Any]) -> "Silent":
-        """At these prices, with the name, model and temperature that the journal keeps."""
+        """Return one with these prices and with the name, model and temperature that the journal
+        has."""
         named = {name: prices.get(name, 0.0) for name in _PRICES}
         return cls(Endpoint(base_url=None, **named, **whose))
 
@@ -119,5 +123,6 @@ class Silent:
 
 
 def recorded_client(*, journal: Annotated[str, FREE], study: str, **config: Any) -> RecordedClient:
-    """A client from the keys of conf/llm/replay.yaml; `study` is part of the journal's path."""
+    """Return a client made from the keys of conf/llm/replay.yaml; `study` is part of the
+    journal's path."""
     return RecordedClient(Path(journal), **config)

@@ -48,14 +48,14 @@ _COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
 
 
 class ReplyError(ValueError):
-    """Why a reply cannot be used, in words that the model is told."""
+    """Raised for a reply that cannot be used; the message is shown to the model."""
 
 
 _DECODER = decoder(ReplyError, longest=40, unique=True)
 
 
 def extract(text: str) -> dict[str, Any]:
-    """The one JSON object in the text, fenced or wrapped in prose. Raises ReplyError."""
+    """Return the one JSON object in the text, fenced or wrapped in prose. Raises ReplyError."""
     text = _THINKING.sub("", text, count=1).strip()
     if not text:
         raise ReplyError("the reply is empty")
@@ -70,7 +70,8 @@ def extract(text: str) -> dict[str, Any]:
 
 
 def _objects(text: str) -> list[dict[str, Any]]:
-    """The whole text, or else the fenced blocks, or else every object in the prose."""
+    """Return the JSON objects of a text: the whole text, or else the fenced blocks, or else
+    every object in the prose."""
     if text[0] == "{" and text[-1] == "}":
         whole = _decode(text, 0)
         if whole is not None and whole[1] == len(text):
@@ -98,7 +99,7 @@ def _in_prose(text: str) -> list[dict[str, Any]]:
 
 
 def _decode(text: str, at: int) -> tuple[dict[str, Any], int] | None:
-    """The object that begins here and where it ends, or None. Raises ReplyError."""
+    """Return the object that begins at `at` and where it ends, or None. Raises ReplyError."""
     try:
         value, end = _DECODER.raw_decode(text, at)
     except json.JSONDecodeError:
@@ -118,7 +119,8 @@ def _why_none(text: str) -> str:
 
 
 def _walk(value: Any) -> None:
-    """Raises ReplyError for lone surrogates and deep nesting; keeps its own stack."""
+    """Raises ReplyError for lone surrogates and deep nesting; iterative, so that nesting cannot
+    overflow the stack."""
     todo: list[tuple[Any, int]] = [(value, 1)]
     while todo:
         part, depth = todo.pop()
@@ -134,8 +136,8 @@ def _walk(value: Any) -> None:
 
 
 def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema as plain JSON. Raises ReplyError for what is not one, and for references and
-    patterns, which could stall the host or reach for the network."""
+    """Return the schema as plain JSON. Raises ReplyError for an invalid one, and for references
+    and patterns, which could stall the host or use the network."""
     try:
         text = json.dumps(dict(schema), allow_nan=False)
         _check_forms(json.loads(text))
@@ -159,7 +161,7 @@ def plain_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _demanded(schema: Any) -> int:
-    """About how many characters the shortest reply has; nothing is built to find out."""
+    """Return about how many characters the shortest valid reply has, without building one."""
     if not isinstance(schema, Mapping):
         return 1
     options = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
@@ -172,8 +174,8 @@ def _demanded(schema: Any) -> int:
 
 
 def _check_forms(schema: Any) -> None:
-    """Raises ReplyError for what servers do not take and what takes long to check: lists of names
-    are compared with each other."""
+    """Raises ReplyError for schemas that servers refuse, and for those slow to validate: lists
+    of names are compared pairwise."""
     for part in _parts(schema):
         if not isinstance(part, Mapping):
             raise ReplyError(f"{_cut(json.dumps(part), 40)} stands where a schema is expected")
@@ -189,7 +191,7 @@ def _check_forms(schema: Any) -> None:
 
 
 def _parts(schema: Any) -> Iterator[Any]:
-    """A schema and those in it."""
+    """Yields a schema and all schemas inside it."""
     yield schema
     if not isinstance(schema, Mapping):
         return
@@ -206,7 +208,7 @@ def _parts(schema: Any) -> Iterator[Any]:
 
 @lru_cache(maxsize=256)
 def _check_schema(text: str) -> None:
-    """Remembered, for a search asks with the same schema again and again."""
+    """Raises ReplyError for an invalid schema; cached, since a search repeats its schemas."""
     plain = json.loads(text)
     _walk(plain)
     jsonschema.Draft202012Validator.check_schema(plain)
@@ -219,7 +221,8 @@ def _strange(schema: Any) -> set[str]:
 def checked(
     text: str, schema: Mapping[str, Any], check: Callable[[Any], Any] | None = None
 ) -> tuple[Any, str]:
-    """(value, "") or (None, the reason): parsed, valid under the schema, and past the check."""
+    """Return (value, "") for a reply that parses, fits the schema and passes the check; else
+    (None, reason)."""
     try:
         value: Any = extract(text)
         jsonschema.Draft202012Validator(schema).validate(value)
@@ -231,7 +234,8 @@ def checked(
 
 
 def by_name(changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The new values of a reply's `changes`. Raises ReplyError for a parameter listed twice."""
+    """Return the new values in a reply's `changes`, by parameter. Raises ReplyError for a
+    parameter listed twice."""
     values = {change["parameter"]: change["value"] for change in changes}
     if len(values) != len(changes):
         raise ReplyError("a parameter is listed twice in changes; list each one once")

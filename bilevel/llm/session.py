@@ -30,7 +30,7 @@ Check = Callable[[Any], Any] | None
 
 
 class Client(Protocol):
-    """The protocol of what answers questions: a server's client, the stand-in, or a recording."""
+    """The protocol of a language model's client: a server's, the stand-in's, or a recording's."""
 
     @property
     def endpoint(self) -> Endpoint: ...
@@ -43,14 +43,14 @@ class Client(Protocol):
         temperature: float | None = None,
         seed: int = 0,
     ) -> Completion:
-        """One reply. Raises EndpointError, ConfigError."""
+        """Return one reply. Raises EndpointError, ConfigError."""
 
     def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
 class _Question:
-    """One prompt on its way to the model, under the key that the journal knows it by."""
+    """A prompt to be sent, with its key in the journal."""
 
     key: str
     level: float
@@ -83,7 +83,8 @@ class Session(Closable):
         self._asked: dict[str, int] = {}
 
     def asker(self, level: float, trial: int, purpose: str) -> Ask:
-        """An `Ask` for this place in the search: what `Loop(asker=session.asker)` takes."""
+        """Return the `Ask` for a level, trial and purpose: what `Loop(asker=session.asker)`
+        takes."""
         place = f"L{level}/T{trial}/{purpose}"
 
         def ask(
@@ -111,7 +112,8 @@ class Session(Closable):
         self.client.close()
 
     def _answer(self, question: _Question, messages: tuple[Message, ...], check: Check) -> Answer:
-        """The first reply, or the second one after the model was told what was wrong."""
+        """Return the answer from the first reply, or from a second one after the model was told
+        what was wrong."""
         asked = prompts.digest(*(message["content"] for message in messages))
         spent = self.ledger.total.tokens
         value, call = self._reply(question, question.key, messages, check)
@@ -135,7 +137,8 @@ class Session(Closable):
             self._unusable.tell(call.level, call.trial, call.purpose, call.problem, again)
 
     def _settle(self, call: Call) -> None:
-        """The last reply to a question. Raises BudgetExhausted where too many were of no use."""
+        """Counts the last reply to a question. Raises BudgetExhausted after too many unusable
+        ones in a row."""
         if not call.problem:
             self._unusable.usable(call.level, call.purpose)
         elif not call.replayed:
@@ -145,7 +148,8 @@ class Session(Closable):
     def _reply(
         self, question: _Question, key: str, messages: tuple[Message, ...], check: Check
     ) -> tuple[Any, Call]:
-        """The value of one reply, recorded before anything depends on it."""
+        """Return one reply's value and its call, which is recorded before anything depends on
+        it."""
         self.ledger.admit()
         request = request_of(
             self.client.endpoint.model,
@@ -175,7 +179,8 @@ class Session(Closable):
         return value, call
 
     def _ask(self, request: Data, purpose: str) -> Data:
-        """The live call, as the journal holds it; a mechanism's question may be refused."""
+        """Makes the live call; returns its data for the journal. A mechanism's question that a
+        server refuses becomes that mechanism's error."""
         try:
             completion = self.client.complete(
                 request["messages"],
@@ -225,7 +230,7 @@ class Session(Closable):
 
 
 def _messages(prompt: str, schema: Mapping[str, Any], system: str) -> tuple[Message, ...]:
-    """What is sent; half surrogate pairs, which no server takes, are replaced."""
+    """Return the messages to send; lone surrogates, which servers refuse, are replaced."""
     described = json.dumps(schema, separators=(",", ":"))
     user = prompts.render("reply", prompt=prompt.strip(), schema=prompts.fenced(described, "json"))
     asked: Message = {"role": "user", "content": _sendable(user)}
@@ -235,7 +240,8 @@ def _messages(prompt: str, schema: Mapping[str, Any], system: str) -> tuple[Mess
 
 
 def _check_question(text: str, temperature: float | None) -> None:
-    """Raises ReplyError for what no server takes; mechanisms ask questions of their own."""
+    """Raises ReplyError for a prompt or temperature that servers refuse; mechanisms write their
+    own prompts."""
     if len(text) > _MAX_PROMPT_CHARS:
         raise ReplyError(f"the prompt is longer than {_MAX_PROMPT_CHARS} characters")
     if temperature is not None and not 0 <= temperature <= 2:
@@ -243,7 +249,7 @@ def _check_question(text: str, temperature: float | None) -> None:
 
 
 def _of_a_hook(purpose: str) -> bool:
-    """Whether a mechanism asks: its purposes begin with its name and the hook's."""
+    """Return whether a mechanism asks: its purposes begin with its name and the hook's."""
     return any(hook in HOOKS for hook in purpose.split("/")[1:2])
 
 
@@ -254,7 +260,8 @@ def _sendable(text: str) -> str:
 def _judged(
     text: str, finish_reason: str, schema: Mapping[str, Any], check: Check
 ) -> tuple[Any, str]:
-    """The value of a reply or what is wrong with it, with the cut named where there was one."""
+    """Return (value, "") or (None, what is wrong with the reply), which mentions a cut if there
+    was one."""
     if finish_reason == _REFUSED:
         return None, "the server refuses the question; it may be too long for the model"
     if finish_reason == TOO_LARGE:

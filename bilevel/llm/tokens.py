@@ -7,7 +7,7 @@ _TOKENS_PER_MESSAGE = 4
 
 
 def text_tokens(text: str) -> int:
-    """About what a byte-pair tokenizer makes of English and code."""
+    """Return about how many tokens a byte-pair tokenizer makes of English and code."""
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 

@@ -43,8 +43,8 @@ class Unusable:
             self._trials.pop(level, None)
 
     def lost(self, level: float, trial: int, purpose: str, problem: str) -> None:
-        """A question has come to nothing. Raises BudgetExhausted, with the reason and the remedy,
-        where it was one too many."""
+        """Counts a question without a usable reply. Raises BudgetExhausted, with reason and
+        remedy, where it was one too many."""
         if not _is_proposal(purpose):
             return
         trials = self._trials.setdefault(level, [])

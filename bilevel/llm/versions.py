@@ -15,7 +15,8 @@ _CHARS = 16  # of a digest
 
 
 def today(client: Client) -> dict[str, str]:
-    """Those of this version; a recorded stand-in has its own."""
+    """Return the versions of the prompts and, if used, of the stand-in; a recorded stand-in has
+    its recorded version."""
     found = {"prompts": prompts.version()}
     if client.endpoint.name == STAND_IN:
         found["stand_in"] = client.stand_in if isinstance(client, RecordedClient) else stand_in()
@@ -29,8 +30,9 @@ def stand_in() -> str:
 
 
 def kept(journal: Journal, now: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """What the journal says, which is written down where a search begins; nothing for one that
-    began before versions were. Raises JournalError where a search would go on under others."""
+    """Return the versions in the journal, noting `now` where a search begins; empty for a search
+    that began before there were versions. Raises JournalError where a search would continue
+    under other ones."""
     held: Mapping[str, str] | None = journal.peek(*_NOTE)
     if held is None and (now is None or journal.has("outcome")):
         return {}

@@ -27,8 +27,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReportResult:
-    """What a report found, and where it is; `run_id` is its run in MLflow, unless that could not
-    be written."""
+    """The findings of a report and its files; `run_id` is its run in MLflow, empty if that could
+    not be written."""
 
     study: str
     stand_in: bool
@@ -81,7 +81,8 @@ def report(
 
 
 def _keep(found: Study, files: tuple[Path, ...], metrics: dict[str, float]) -> str:
-    """The report as a run of the study; a store that cannot be written is told, and no more."""
+    """Writes the report as a run of the study and returns its id; a store that cannot be written
+    only gives a warning."""
     from bilevel.tracking.store import Store
     from bilevel.tracking.study_run import keep
 

@@ -14,8 +14,8 @@ _Values = Sequence[str | int]
 
 
 def refusal(arm: _Rows, control: _Rows) -> str:
-    """Why two arms cannot be compared, or nothing. Only searches that ended are results. What an
-    older version did not track of a search is not held against it."""
+    """Return why two arms cannot be compared, or the empty string. Only searches that ended
+    count. What an older version did not track of a search is ignored."""
     done, other = [[row for row in rows if row.state != "unfinished"] for rows in (arm, control)]
     for rows, ended in ((arm, done), (control, other)):
         if not ended:
@@ -36,7 +36,8 @@ def refusal(arm: _Rows, control: _Rows) -> str:
 def _apart(
     what: str, arm: _Rows, control: _Rows, of: Callable[[SearchRow], str | int | None]
 ) -> str:
-    """What differs, unless there is one value in both; None is no value."""
+    """Return in words what differs, or the empty string where both arms have one and the same
+    value; None is ignored."""
     own, theirs = (
         sorted({value for row in rows if (value := of(row)) is not None}, key=_size)
         for rows in (arm, control)
@@ -67,7 +68,7 @@ def _settings(text: str) -> Mapping[str, object]:
 
 
 def _name(row: SearchRow) -> str | None:
-    """Of the model, if the search asked one."""
+    """Return the model's name; None if the search asked no model."""
     return row.llm if row.llm_calls else None
 
 
@@ -76,7 +77,8 @@ def _model(row: SearchRow) -> str | None:
 
 
 def _prompts(row: SearchRow) -> str | None:
-    """What was asked before prompts had a version was asked in other words than today."""
+    """Return the version of the prompts. Prompts from before there were versions differ from all
+    others."""
     return (row.prompts or UNVERSIONED) if row.llm_calls else None
 
 
@@ -86,7 +88,7 @@ def _stand_in(row: SearchRow) -> str | None:
 
 
 def _noise_told(row: SearchRow) -> str | None:
-    """Its first sentence says what was known."""
+    """Return what the prompts said of the noise: the first sentence."""
     told = row.noise_told.partition(". ")[0]
     return repr(told) if row.llm_calls and told else None
 
@@ -97,7 +99,7 @@ def _mixed(rows: _Rows) -> str:
 
 
 def _size(value: str | int) -> tuple[int, str]:
-    """Numbers in their order, also where they are texts."""
+    """Return a sort key that orders numbers by size, also those given as text."""
     return len(str(value)), str(value)
 
 

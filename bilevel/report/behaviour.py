@@ -33,7 +33,8 @@ class Measure:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """One arm. `agreement` is the share of seeds that open with the commonest first move."""
+    """How one arm behaved. `agreement` is the share of seeds that open with the commonest first
+    move."""
 
     arm: str
     repetition: Measure
@@ -46,8 +47,8 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class Avoided:
-    """A move that no seed of level 1 makes: how many seeds of this arm do, at which trial at the
-    earliest, in how many it was kept at least once, and what led to the first time it was made."""
+    """A move that no seed of level 1 makes: how many seeds of this arm make it, at which trial
+    at the earliest, how many kept it at least once, and what led to it the first time."""
 
     move: str
     arm: str
@@ -81,7 +82,8 @@ def behaviour(study: Study, rows: Sequence[SearchRow]) -> tuple[Behaviour, ...]:
 
 
 def avoided(study: Study) -> tuple[Avoided, ...]:
-    """By arm, the move that most seeds make first; empty without the arm level1."""
+    """Return the moves that level 1 never makes, by arm, those that most of its seeds make
+    first; empty without the arm level1."""
     arms = study.arms
     reference = {move for s in arms.get(REFERENCE, ()) for t in s.trials for move in t.moves}
     if REFERENCE not in arms:
@@ -96,7 +98,8 @@ def avoided(study: Study) -> tuple[Avoided, ...]:
 
 
 def leader(tried: Tried) -> str:
-    """The mechanism that led to a trial most directly, as the ledger has it, and how."""
+    """Return the mechanism that led most directly to a trial by the activation ledger, and by
+    which hook."""
     own = [act for act in tried.acts if act.hook == "propose" and act.mechanism == tried.origin]
     for act in (*own, *_by_hook(tried.acts)):
         return f"{act.mechanism} ({_HOOKS[act.hook]})"
@@ -130,14 +133,15 @@ def _avoided(move: _Move, arm: str, searches: Sequence[Search]) -> Avoided:
 
 
 def _ledger_told(search: Search) -> bool:
-    """Whether the trials say which hook calls changed them, if any call did."""
+    """Return whether the trials have their hook calls recorded, or no hook call ever changed
+    anything."""
     acting = any(count and not name.endswith((".none", ".error"))
                  for one in search.attached for name, count in one.counts.items())  # fmt: skip
     return not acting or any(trial.acts for trial in search.trials)
 
 
 def _opening(search: Search) -> str:
-    """The moves of the first trial after the baseline, as one text."""
+    """Return the moves of the first trial after the baseline, as one text."""
     first = next((trial for trial in search.trials if trial.number == 1), None)
     return "" if first is None else ", ".join(" ".join(move) for move in sorted(first.moves))
 

@@ -24,11 +24,11 @@ UNTOLD, UNREACHABLE = "not told apart", "cannot be told"
 
 @dataclass(frozen=True)
 class Comparison:
-    """One arm minus one control. With a `refusal` there is nothing else. `p_holm_study` is
-    corrected for all comparisons of the outcome and decides the `verdict`: better, worse, not told
-    apart, or, where `least_p` (the least it could have been, whatever the values) is above 5 %,
-    cannot be told, for what `reach` says; `p_holm` is corrected for the controls of this arm alone
-    and decides nothing."""
+    """The comparison of one arm with one control (arm minus control). With a `refusal` there is
+    nothing else. `p_holm_study` is corrected for all comparisons of the outcome and decides the
+    `verdict`: better, worse, not told apart, or, where `least_p` (the least it could have been,
+    whatever the values) is above 5 %, cannot be told, for the reason in `reach`; `p_holm` is
+    corrected for the controls of this arm alone and decides nothing."""
 
     outcome: str
     arm: str
@@ -54,7 +54,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Matched:
-    """The values of a pair that may be compared, and what is to be said of them."""
+    """The values of two arms that may be compared, with notes on what is missing."""
 
     made: Comparison
     treated: list[float]
@@ -63,8 +63,9 @@ class _Matched:
 
 
 def comparisons(rows: Sequence[SearchRow], objective: Objective) -> tuple[Comparison, ...]:
-    """Arms that are no controls first; no pair is tested twice. An outcome that no search has is
-    left out; the first that is there is the headline, and it alone is decided."""
+    """Return all comparisons, arms that are no controls first; no pair is tested twice. An
+    outcome that no search has is left out; the first that is there is the headline, and only it
+    gets verdicts."""
     arms = {arm: list(group) for arm, group in groupby(rows, key=lambda row: row.arm)}
     asked, found = pairs(roles_of(rows)), list[Comparison]()
     for outcome, of in OUTCOMES.items():
@@ -80,9 +81,9 @@ def comparisons(rows: Sequence[SearchRow], objective: Objective) -> tuple[Compar
 
 
 def roles_of(rows: Sequence[SearchRow]) -> dict[str, Role]:
-    """By arm, as its first search tells it. A classical search is a control wherever it is, so that
-    the strongest, which only the results can tell, was among the tests that the correction
-    counts."""
+    """Return each arm's role, as its first search has it. A classical search is always a
+    control, so that the tests counted by the correction include the strongest, which only the
+    results can name."""
     found: dict[str, Role] = {}
     for row in rows:
         found.setdefault(row.arm, role_of(row.arm, row.role))
@@ -90,7 +91,7 @@ def roles_of(rows: Sequence[SearchRow]) -> dict[str, Role]:
 
 
 def pairs(roles: Mapping[str, Role]) -> list[tuple[str, str]]:
-    """(arm, control) for everything that is compared among these arms."""
+    """Return (arm, control) for every comparison to be made among these arms."""
     known, held = controls(roles), checks(roles)
     made = [(arm, c) for arm in roles if arm not in (*known, *held) for c in known]
     made += [
@@ -143,7 +144,8 @@ def _tested(one: _Matched, tests: int) -> Comparison:
 
 
 def _decided(one: Comparison, tests: int, objective: Objective) -> Comparison:
-    """With its verdict, and, where none was possible, from how many seeds on one would be."""
+    """Return the comparison with its verdict and, where none is possible, the number of seeds
+    that would allow one."""
     if one.p_holm_study is None or one.least_p is None or one.difference is None:
         return one
     if one.least_p > ALPHA:
@@ -159,7 +161,7 @@ def _decided(one: Comparison, tests: int, objective: Objective) -> Comparison:
 
 
 def _values(outcome: str, rows: Sequence[SearchRow]) -> tuple[dict[int, float], list[str]]:
-    """The outcome by seed, and what is missing."""
+    """Return the outcome by seed, and notes on what is missing."""
     of, notes = OUTCOMES[outcome], []
     ended = [row for row in rows if row.state != "unfinished"]
     found = {row.seed: value for row in ended if (value := of(row)) is not None}

@@ -23,7 +23,7 @@ _TOLD = [
 
 @dataclass(frozen=True)
 class _SourceText:
-    """One text that a session wrote, and what every gate said: (passed, gate, reason)."""
+    """One source text of a session, and every gate's verdict: (passed, gate, reason)."""
 
     source: str
     verdicts: tuple[tuple[bool, str, str], ...]
@@ -31,7 +31,8 @@ class _SourceText:
 
 @dataclass(frozen=True)
 class InventionReport:
-    """One session with what became of its mechanism; no texts where those are not shown."""
+    """One level-2 session and the fate of its mechanism; its texts are empty where they are not
+    shown."""
 
     arm: str
     seed: int
@@ -47,26 +48,26 @@ class InventionReport:
 
     @property
     def acted(self) -> str:
-        """How often each hook changed something, in words."""
+        """Return how often each hook had which effect, in words."""
         told = {n: c for n, c in self.counts.items() if c and not n.endswith(".none")}
         return ", ".join(f"{name} {count}" for name, count in told.items()) or "nothing"
 
     @property
     def own(self) -> str:
-        """What the trials that it caused came to, in words."""
+        """Return the credit of the trials that the mechanism caused, in words."""
         return _came_to(self.credit, "own")
 
     @property
     def proposers(self) -> str:
-        """The same of the proposer's trials while it was attached."""
+        """Return the credit of the proposer's trials while the mechanism was attached, in words."""
         return _came_to(self.credit, "proposers")
 
 
 @dataclass(frozen=True)
 class InventionRow:
-    """One session as a line of a table: the trials that its mechanism caused and how many of them
-    were kept, their mean change of the metric against their parents, the same for the proposer's
-    trials meanwhile."""
+    """One session as a table row: the number of trials its mechanism caused, how many were kept,
+    their mean change of the metric against their parents; the same for the proposer's trials
+    meanwhile."""
 
     arm: str
     seed: int
@@ -97,7 +98,8 @@ class InventionRow:
 
 
 def inventions(study: Study, store: "Store | None") -> tuple[InventionReport, ...]:
-    """Every session, by arm and seed; the texts of the first sixty are read from the store."""
+    """Return every session, by arm and seed; the texts of the first sixty are read from the
+    store."""
     found = []
     for place, (search, session) in enumerate(_sessions(study.searches)):
         known = {one.name: one for one in search.attached}
@@ -119,7 +121,7 @@ def _sessions(searches: Sequence[Search]) -> Iterator[tuple[Search, SessionRow]]
 
 
 def _read(store: "Store", session: SessionRow, attached: Attached | None) -> dict[str, Any]:
-    """An artifact that is gone is told in its place; the report does without."""
+    """Return a session's artifact; one that is missing is noted in the report instead."""
     try:
         made = json.loads(store.text(session.run_id, "research.json"))
         rows = json.loads(store.text(attached.run_id, "ledger.json")) if attached else []
@@ -136,7 +138,7 @@ def _read(store: "Store", session: SessionRow, attached: Attached | None) -> dic
 
 
 def _came_to(credit: Mapping[str, float], whose: str) -> str:
-    """Nothing where an older version did not track it."""
+    """Return one side's credit in words; empty where an older version did not track it."""
     trials = credit.get(f"{whose}_trials")
     if trials is None:
         return "not tracked"

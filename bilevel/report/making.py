@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Made:
-    """What was written; `metrics` are the headline by arm, as MLflow keeps them."""
+    """The files and tables of a report; `metrics` are its headline by arm, as stored in MLflow."""
 
     findings: Findings
     searches: tuple[SearchRow, ...]

@@ -13,9 +13,9 @@ from bilevel.statistics.estimates import Interval, entropy_bits, interval
 
 @dataclass(frozen=True)
 class SearchRow:
-    """One search in numbers; None where there is nothing to compute from. Where it is `unreached`,
-    its seeds reached nothing: what was measured again is the same to the last digit, and that
-    confirms nothing."""
+    """One search in numbers; None where a number cannot be computed. `unreached` means that the
+    training seed affects nothing measured: repeats are equal to the last digit, which confirms
+    nothing."""
 
     arm: str
     seed: int
@@ -53,10 +53,10 @@ class SearchRow:
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One arm: means over its `n` searches that have a baseline, `unfinished` of which go on or
-    were cut off. The confirmed delta is the mean over the `confirmed_n` of them that have one; `sd`
-    is the sample standard deviation over searches, None for a single one. Where its seeds are
-    `no_repeats` of each other there is no interval."""
+    """One arm: means over its `n` searches that have a baseline, of which `unfinished` still run
+    or were cut off. The confirmed delta is the mean over the `confirmed_n` searches that have
+    one; `sd` is the sample standard deviation over searches, None for a single one. Where
+    `no_repeats` says why its seeds are no independent repeats, there is no interval."""
 
     arm: str
     n: int
@@ -82,9 +82,9 @@ class ArmRow:
 
 
 def search_row(search: Search) -> SearchRow:
-    """`baseline` is the value of trial 0, `best` the best value of a kept trial (the baseline is
-    one), `delta` = best - baseline: the luckiest of many noisy draws, which the confirmed delta is
-    not. Counts and shares leave the baseline out."""
+    """Return a search in numbers. `baseline` is the value of trial 0, `best` the best value of a
+    kept trial (the baseline is one), `delta` = best - baseline: the luckiest of many noisy
+    values, which the confirmed delta is not. Counts and shares leave the baseline out."""
     after = [trial for trial in search.trials if trial.number > 0]
     curve = best_so_far(search)
     first = search.trials[0] if search.trials else None
@@ -130,8 +130,8 @@ def search_row(search: Search) -> SearchRow:
 
 
 def _unreached(search: Search) -> bool:
-    """As the search says it; of an older one, that did not say, where fresh seeds made no
-    difference to a delta."""
+    """Return whether the seed affects nothing, as the search recorded it; for an older search,
+    whether a delta was the same on all fresh seeds."""
     totals = search.totals
     if "seed_reaches" in totals:
         return totals["seed_reaches"] == 0
@@ -140,8 +140,8 @@ def _unreached(search: Search) -> bool:
 
 
 def best_so_far(search: Search) -> tuple[float, ...]:
-    """The best kept value after each trial, from the baseline on without a gap: a curve ends
-    before the first trial that is not there, and falls back where a re-test refuted the best."""
+    """Return the best kept value after each trial from the baseline on. The curve ends before
+    the first missing trial, and gets worse where a re-test refuted the best."""
     curve: list[float] = []
     standing: dict[int, float] = {}
     for place, trial in enumerate(search.trials):
@@ -157,8 +157,8 @@ def best_so_far(search: Search) -> tuple[float, ...]:
 
 
 def arm_rows(rows: Sequence[SearchRow]) -> tuple[ArmRow, ...]:
-    """The rows by arm. `distinct_moves`, tokens and seconds are means a search; keep, discard and
-    fail are sums over the arm."""
+    """Return one row per arm. `distinct_moves`, tokens and seconds are means per search; keep,
+    discard and fail are sums over the arm."""
     return tuple(_arm(arm, list(group)) for arm, group in groupby(rows, key=lambda row: row.arm))
 
 
@@ -167,7 +167,7 @@ def rows_of(study: Study) -> tuple[SearchRow, ...]:
 
 
 def no_repeats(rows: Sequence[SearchRow]) -> str:
-    """Why the seeds of one arm are no independent repeats of each other, or nothing."""
+    """Return why the seeds of one arm are no independent repeats, or the empty string."""
     if any(row.unreached for row in rows):
         return "reach nothing (measured again, all is the same to the last digit)"
     shared = sorted({row.dependent_seeds for row in rows if row.dependent_seeds})
@@ -179,7 +179,7 @@ def no_repeats(rows: Sequence[SearchRow]) -> str:
 
 
 def interval_of(values: Sequence[float], rows: Sequence[SearchRow]) -> Interval | None:
-    """Of a measure of an arm, unless its seeds are no repeats."""
+    """Return the interval of an arm's measure; None where its seeds are no independent repeats."""
     return None if no_repeats(rows) else interval(values)
 
 

@@ -25,12 +25,13 @@ _NONE = "-"
 
 
 def title(study: Study) -> str:
-    """What tables, page and figures are called; a stand-in's results say so here."""
+    """Return the title of tables, page and figures; it marks a stand-in's results."""
     return f"Study {study.name}" + (f" ({_STAND_IN})" if study.stand_in else "")
 
 
 def table(study: Study, arms: Sequence[ArmRow]) -> Table:
-    """Arms in rows; means a search, except keep/discard/fail, which are sums."""
+    """Return the console table with one row per arm; means per search, except keep/discard/fail,
+    which are sums."""
     made = Table(title=title(study), caption=_caption(study, arms), caption_justify="left")
     made.add_column("arm", no_wrap=True, overflow="fold")
     heads = ("n", f"baseline {study.objective.metric}", "confirmed delta", "[95 %]", "own delta",
@@ -54,8 +55,8 @@ def table(study: Study, arms: Sequence[ArmRow]) -> Table:
 
 
 def comparison_table(found: Sequence[Comparison], strongest: str = "") -> Table:
-    """The comparisons of the headline, one arm after the other; the classical search that came out
-    best is marked."""
+    """Return the headline's comparisons as a table, arm by arm; the strongest classical search
+    is marked."""
     title, caption = f"{found[0].outcome}: arm - control", "\n".join(_read(found))
     made = Table(title=title, caption=caption, caption_justify="left")
     heads = ("arm", "control", "n", "difference [95 %]", "p", "p of the study", "verdict", "g",
@@ -82,7 +83,7 @@ def comparison_table(found: Sequence[Comparison], strongest: str = "") -> Table:
 
 
 def _read(found: Sequence[Comparison]) -> Iterator[str]:
-    """How to read the comparisons, and why verdicts were impossible, once a reason."""
+    """Yields how to read the comparisons, and each reason why verdicts were impossible, once."""
     tests = sum(one.p is not None for one in found)
     yield f"verdict: by the p that is corrected (Holm) for all {tests} comparisons of the study"
     yield "seeds needed: for a power of 80 % after that correction, and what the 95 % interval of"
@@ -93,7 +94,7 @@ def _read(found: Sequence[Comparison]) -> Iterator[str]:
 
 
 def seeds_words(needed: Seeds) -> str:
-    """The number, and what the uncertainty of the effect makes of it."""
+    """Return the number of seeds needed and its uncertainty, in words."""
     if needed.observed is None:
         return _NONE
     upto = "or more" if needed.most is None else f"to {needed.most:,}"
@@ -101,7 +102,8 @@ def seeds_words(needed: Seeds) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Any]) -> Path:
-    """One line a record; None is an empty field, an interval two, and a curve is left out."""
+    """Writes one line per record; None is an empty field, an interval two fields, and curves are
+    left out."""
     lines = [dict(_flat(row)) for row in rows]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]) if lines else ["nothing"])
@@ -156,7 +158,8 @@ def _caption(study: Study, arms: Sequence[ArmRow]) -> str:
 
 
 def versions_told(study: Study) -> str:
-    """Under which prompts and which stand-in a study was asked, and whether it is history."""
+    """Return which prompts and stand-in a study used, and whether they are of an earlier
+    version."""
     asked = [search for search in study.searches if search.totals.get("llm_calls")]
     if not asked:
         return ""
@@ -174,7 +177,7 @@ def versions_told(study: Study) -> str:
 
 
 def _mechanism_lines(study: Study) -> Iterator[str]:
-    """A line a mechanism; of an arm that has many, how many are in which state."""
+    """Yields one line per mechanism; for an arm with many, the number in each state."""
     for arm, entries in groupby(sorted(mechanism_states(study).items()), lambda one: one[0][0]):
         lines = list(entries)
         if len(lines) <= _FEW_MECHANISMS:
@@ -193,5 +196,5 @@ def _state(state: str) -> str:
 
 
 def mechanism_states(study: Study) -> Counter[tuple[str, str, str]]:
-    """(arm, mechanism, state) -> in how many searches."""
+    """Return the number of searches for each (arm, mechanism, state)."""
     return Counter((s.arm, one.name, one.state) for s in study.searches for one in s.attached)

@@ -39,7 +39,7 @@ _MOST_LISTED = 200  # lines of the tables of mechanisms and sessions; all are in
 
 @dataclass(frozen=True)
 class Findings:
-    """What a report found out."""
+    """All results of a report."""
 
     study: Study
     arms: tuple[ArmRow, ...]
@@ -51,13 +51,13 @@ class Findings:
 
     @property
     def roles(self) -> dict[str, Role]:
-        """Of the study's arms, and of every other one."""
+        """The roles of the study's arms, and of every other one."""
         own = {one.arm: role_of(one.arm, one.role) for one in self.study.searches}
         return {**roles(), **own}
 
 
 def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -> str:
-    """The page; `links` are name -> address of what belongs to it."""
+    """Return the HTML page; `links` maps names to the addresses of what belongs to it."""
     states, arms = mechanism_states(found.study), found.roles
     outcomes = list(dict.fromkeys(one.outcome for one in found.comparisons))
     return _template().render(
@@ -79,7 +79,7 @@ def page(found: Findings, figures: Sequence[Figure], links: Mapping[str, str]) -
 
 
 def _template() -> "Template":
-    """The page without its study: what every page says and how it writes a number."""
+    """Return the page's Jinja template with its filters and fixed texts."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -113,13 +113,13 @@ def _template() -> "Template":
 
 
 def _embedded(path: Path) -> str:
-    """A picture as a data address."""
+    """Return a picture as a data URI."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 @lru_cache(maxsize=256)
 def _highlighted(source: str) -> Any:
-    """A text as HTML, escaped and coloured; whatever it is, it is never executed."""
+    """Return a source as HTML, escaped and coloured; it is never executed."""
     from markupsafe import Markup
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
@@ -129,7 +129,7 @@ def _highlighted(source: str) -> Any:
 
 
 def _highlighting() -> str:
-    """Colours of the sources, for light and for dark."""
+    """Return the CSS of coloured sources, for the light and the dark theme."""
     from pygments.formatters import HtmlFormatter
 
     light = HtmlFormatter(style="default").get_style_defs(".code")
@@ -149,7 +149,7 @@ def _text(name: str) -> str:
 
 
 def _interval_words(band: Interval | None, n: int, no_repeats: str = "") -> str:
-    """An interval, or why there is none."""
+    """Return an interval, or why there is none."""
     if band is not None:
         return banded(band).strip()
     if no_repeats:

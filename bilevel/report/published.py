@@ -89,7 +89,7 @@ class PublishedGroup:
 
 @lru_cache(maxsize=1)
 def published() -> tuple[PublishedGroup, ...]:
-    """The four groups, from their trials."""
+    """Return the four published groups, computed from their trials."""
     text = resources.files("bilevel.report").joinpath("published.csv").read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     arms = {group: arm for arm, group in _ARMS.items()}
@@ -100,7 +100,8 @@ def published() -> tuple[PublishedGroup, ...]:
 
 
 def group_of(arm: str, metric: str = _METRIC) -> PublishedGroup | None:
-    """The published group that an arm reconstructs, if it is measured in the same metric."""
+    """Return the published group that an arm reconstructs; None if there is none or the metric
+    differs."""
     return next((g for g in published() if g.arm == arm and metric == _METRIC), None)
 
 
@@ -110,7 +111,8 @@ def _trial(row: dict[str, str]) -> _PublishedTrial:
 
 
 def _search(group: str, repeat: int, trials: Sequence[_PublishedTrial]) -> _PublishedSearch:
-    """The best is the lowest kept value, as the paper counts: from whichever runner it came."""
+    """Return one published search. Its best is the lowest kept value, from whichever runner, as
+    the paper counts."""
     kept = [
         (t.value, n) for n, t in enumerate(trials) if t.status == "keep" and t.value is not None
     ]

@@ -43,8 +43,8 @@ class Tried:
 
 @dataclass(frozen=True)
 class SessionRow:
-    """What a session of level 2 came to; its texts are an artifact of its run. Its mechanism acts
-    from `first_trial` on."""
+    """One level-2 session and its result; its texts are an artifact of its run. Its mechanism
+    acts from `first_trial` on."""
 
     run_id: str
     number: int
@@ -59,7 +59,7 @@ class SessionRow:
 
 @dataclass(frozen=True)
 class Attached:
-    """A mechanism and what the ledger says of it: live, prompted, on probation or dead."""
+    """A mechanism and its state by the activation ledger: live, prompted, on probation or dead."""
 
     name: str
     state: str
@@ -70,8 +70,8 @@ class Attached:
 
 @dataclass(frozen=True)
 class Search:
-    """One search that was not superseded; `ended` is empty while it runs or after it was cut. What
-    an older version did not track is empty too."""
+    """One search that was not superseded; `ended` is empty while it runs or after it was cut
+    off. What an older version did not track is empty too."""
 
     arm: str
     seed: int
@@ -95,13 +95,13 @@ class Search:
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
     def curve(self, metric: str) -> Mapping[int, float]:
-        """tokens or modelled_s by trial, summed up."""
+        """Return cumulative tokens or modelled_s by trial."""
         return self.curves.get(metric, _NOTHING)
 
 
 @dataclass(frozen=True)
 class Study:
-    """Everything there is about a study, by arm and seed."""
+    """A study as it was tracked, by arm and seed."""
 
     name: str
     uri: str
@@ -118,7 +118,7 @@ class Study:
 
     @property
     def arms(self) -> dict[str, list[Search]]:
-        """Arm -> its searches by seed."""
+        """Return each arm's searches, by seed."""
         found: dict[str, list[Search]] = {}
         for search in self.searches:
             found.setdefault(search.arm, []).append(search)
@@ -126,7 +126,8 @@ class Study:
 
 
 def read(name: str, uri: str) -> Study:
-    """The study. Raises BadInput, naming the studies there are, if there is none like it."""
+    """Return the study. Raises BadInput, naming the existing studies, if there is none of this
+    name."""
     uri = resolve(uri)
     path = local_path(uri)
     if path is not None and not path.exists():
@@ -146,7 +147,7 @@ def read(name: str, uri: str) -> Study:
 
 
 def opened(uri: str) -> "Store":
-    """The store, to be read from; importing mlflow takes seconds."""
+    """Return the store, opened for reading; importing mlflow takes seconds."""
     from bilevel.tracking.store import Store
 
     return Store(uri, write=False)

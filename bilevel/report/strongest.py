@@ -14,8 +14,8 @@ from bilevel.trace import Objective
 
 @dataclass(frozen=True)
 class Strongest:
-    """`arm`, by the mean `value` of the headline, among the classical searches `of` the study; no
-    arm where they were not run alike, for the reason given."""
+    """The classical search with the best mean `value` of the headline, among the study's
+    classical arms `of`; no `arm` where they were not run alike, for the reason given."""
 
     of: tuple[str, ...]
     arm: str = ""
@@ -36,7 +36,8 @@ class Strongest:
 
 
 def strongest(rows: Sequence[SearchRow], objective: Objective) -> Strongest | None:
-    """None where the study has no classical search that measured anything."""
+    """Return the strongest classical search; None where no classical search of the study
+    measured anything."""
     outcome, of = next(
         ((name, of) for name, of in OUTCOMES.items() if any(of(row) is not None for row in rows)),
         ("", None),

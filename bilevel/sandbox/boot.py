@@ -16,8 +16,8 @@ from types import ModuleType
 
 
 class _Sent:
-    """Finds and loads modules whose code came with the first frame. It is no subclass of what
-    `importlib.abc` has, which would take a tenth of a worker's start to import."""
+    """An importer of the modules whose code came with the first frame. It does not subclass
+    `importlib.abc`, whose import would take a tenth of a worker's start."""
 
     def __init__(self, words: dict[str, str]) -> None:
         self._words = words
@@ -31,14 +31,14 @@ class _Sent:
         return ModuleSpec(name, self, is_package=package)  # type: ignore[arg-type]  # has all of it
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """As any other module is made."""
+        """Return None: the module is created as usual."""
 
     def exec_module(self, module: ModuleType) -> None:
         code = self._words[module.__name__]
         exec(marshal.loads(zlib.decompress(a2b_base64(code))), vars(module))
 
     def get_source(self, fullname: str) -> None:
-        """Nobody has it here."""
+        """Return None: no source is available in the worker."""
 
 
 def take(size: int) -> bytes:

@@ -10,8 +10,9 @@ _CONVERT_NOW = ("gmtime", "localtime", "ctime")  # of now, where no moment is gi
 
 
 def shift(seconds: float) -> None:
-    """From now on `time` is so many seconds ahead. What asks the kernel itself (datetime, numpy's
-    datetime64) is not: its types belong to compiled libraries, which crash with others."""
+    """Moves the clocks of `time` ahead by so many seconds. Clocks that ask the kernel themselves
+    (datetime, numpy's datetime64) stay: their types belong to compiled libraries, which crash
+    with replacements."""
     for name in _READ:
         setattr(time, name, _ahead(getattr(time, name), seconds))
         setattr(time, f"{name}_ns", _ahead(getattr(time, f"{name}_ns"), int(seconds * 1e9)))

@@ -62,12 +62,12 @@ class ConfinedMechanism(Mechanism, Closable):
 
     @property
     def state(self) -> str:
-        """What came with the last good answer: all that another worker would be told to go on. It
-        is that worker's to read, and nobody else's."""
+        """The mechanism's state as of its last good answer, which a restarted worker gets. It is
+        for that worker alone to decode."""
         return self._state
 
     def begin(self, state: str = NO_STATE) -> None:
-        """Makes the mechanism anew, with this state or none. Raises SandboxError."""
+        """Creates the mechanism anew, with this state or none. Raises SandboxError."""
         if self._worker is None or not self._worker.open:
             self._worker = spare.take(self._limits, self._surroundings)
             self._updates = ViewUpdates()
@@ -75,7 +75,8 @@ class ConfinedMechanism(Mechanism, Closable):
         self._load(self._worker)
 
     def _call(self, hook: str, view: View, *things: Any) -> Any:
-        """Raises SandboxError, and whatever the search's model raises when it is asked."""
+        """Calls a hook in the worker. Raises SandboxError, and what the search's model raises
+        when asked."""
         try:
             hosted = self.worker
             request = self._request(hook, view, things)
@@ -90,7 +91,8 @@ class ConfinedMechanism(Mechanism, Closable):
 
     @property
     def worker(self) -> WorkerHandle:
-        """Holds the mechanism, as it was after its last good answer."""
+        """The worker that holds the mechanism; restarted with the last good state if it has
+        ended."""
         if self._worker is None or not self._worker.open:
             self.begin(self._state)
         assert self._worker is not None
@@ -124,7 +126,7 @@ class ConfinedMechanism(Mechanism, Closable):
 
 
 class _ViewServices:
-    """What a worker may ask of the host in one call."""
+    """The host's services for a worker during one call: `view.render` and `view.ask`."""
 
     def __init__(self, view: View, asks: int) -> None:
         self._purpose = view.purpose
@@ -134,7 +136,8 @@ class _ViewServices:
         self._asks, self._renders = asks, MAX_RENDERS
 
     def granted(self, wish: replies.Reply, hosted: WorkerHandle) -> Mapping[str, Any]:
-        """Raises BadFrame for what nobody may ask, and whatever the search's model raises."""
+        """Return the answer to a worker's request. Raises BadFrame for one not allowed, and what
+        the search's model raises."""
         try:
             if isinstance(wish, replies.Rendering):
                 return self._rendered(wish, hosted)
@@ -150,7 +153,8 @@ class _ViewServices:
         return self._views[depth]
 
     def _own(self, purpose: str) -> str:
-        """A purpose by which this call is known: whoever asks does not ask as somebody else."""
+        """Return the purpose prefixed with this call's, so that a mechanism cannot ask in
+        another's name."""
         own = self._purpose
         return purpose if f"{purpose}/".startswith(f"{own}/") else f"{own}/{purpose}"
 
@@ -200,7 +204,7 @@ class _ViewServices:
 
 
 class _Refused(Exception):
-    """Why a wish is not granted, in words that the mechanism's author reads."""
+    """Raised for a refused request, with a reason for the mechanism's author."""
 
 
 def _limited(name: str, text: str, most: int) -> None:
@@ -209,7 +213,8 @@ def _limited(name: str, text: str, most: int) -> None:
 
 
 def _given_back(answer: Answer, *, checked: bool) -> Any:
-    """The answer for the worker; what its own check made goes back as it came."""
+    """Return the model's answer packed for the worker; the value of its own check is returned
+    unchanged."""
     if not checked or answer.value is None:
         return pack(answer)
     packed = pack(replace(answer, value=None))
@@ -218,7 +223,7 @@ def _given_back(answer: Answer, *, checked: bool) -> Any:
 
 
 def _understood(hook: str, view: View, things: tuple[Any, ...], given: msgspec.Raw) -> Any:
-    """The answer as the hook's own kind. Raises TypeError or ValueError for another."""
+    """Return the answer as the type that the hook returns. Raises TypeError or ValueError."""
     most = replies.MAX_ANSWER_BYTES
     if hook == "review":  # whoever only hands on what others proposed has not answered too much
         most += sum(len(canonical(candidate.to_json())) for candidate in things[0])
@@ -241,7 +246,8 @@ def confine(
     limits: Limits | None = None,
     surroundings: Surroundings = HERE,
 ) -> ConfinedMechanism:
-    """The mechanism that a Python text defines: a subclass with just the hooks that it overrides.
+    """Return the confined mechanism that a Python text defines: a subclass with just the hooks that
+    it overrides.
 
     Raises SandboxUnavailable, SandboxError, ConfigError.
     """
@@ -259,8 +265,8 @@ def confine(
 def proxy(
     source: str, name: str, carrier: str, hooks: Sequence[str], limits: Limits | None = None
 ) -> ConfinedMechanism:
-    """The mechanism of a text that was confined before, so that its name and hooks are known; its
-    worker starts with the first call. Raises ConfigError."""
+    """Return the confined mechanism of a text whose name and hooks are known from an earlier
+    confinement; its worker starts with the first call. Raises ConfigError."""
     return _named(ConfinedMechanism(source, {}, limits or Limits()), name, carrier, list(hooks))
 
 

@@ -39,8 +39,8 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Confinement:
-    """What the process is given beside the interpreter and its libraries, and what of those is
-    hidden from it: each file that is opened takes a little longer then."""
+    """The layer, environment and extra files of a confined process, beside the interpreter and
+    its libraries. `hidden` places make each opening of a file slower."""
 
     layer: str
     environment: Mapping[str, str]
@@ -50,7 +50,7 @@ class Confinement:
 
 
 class ConfinedProcess:
-    """The process and its keeper. Its standard streams are whoever's who holds this."""
+    """A confined process and its keeper. Whoever holds this owns its standard streams."""
 
     def __init__(self, confinement: Confinement) -> None:
         control, self._control = os.pipe()
@@ -83,11 +83,11 @@ class ConfinedProcess:
 
     @property
     def outer_pid(self) -> int:
-        """The keeper's, or of who waits outside its namespaces."""
+        """The keeper's process id, or that of the process waiting outside its namespaces."""
         return self._keeper.pid
 
     def confined(self) -> tuple[int, ...]:
-        """The processes that the keeper has started."""
+        """Return the ids of the processes that the keeper started."""
         found = below(self.outer_pid)
         return found[1:] if self._namespaces else found
 
@@ -102,7 +102,7 @@ class ConfinedProcess:
         return streams  # type: ignore[return-value]  # all three are pipes
 
     def end(self) -> int:
-        """Ends the process, and says how it ended (128 + signal for a killed one)."""
+        """Ends the process; returns its exit code (128 + signal for a killed one)."""
         if not self._ended:
             self._ended = True
             os.close(self._control)
@@ -115,7 +115,7 @@ class ConfinedProcess:
         return code if code >= 0 else 128 - code
 
     def release(self) -> None:
-        """Closes what is left of its streams."""
+        """Closes the streams that are still open."""
         for stream in self.streams:
             try:
                 stream.close()
@@ -125,8 +125,8 @@ class ConfinedProcess:
 
 @functools.cache
 def namespaces() -> bool:
-    """Whether the kernel gives a keeper, and its worker, a user, process, network, IPC and mount
-    namespace here. (bwrap makes its own.)"""
+    """Return whether the kernel allows a keeper and its worker a user, process, network, IPC and
+    mount namespace. (bwrap makes its own.)"""
     command = [*_PYTHON, str(_HERE / "keeper.py"), '{"layer": "none", "namespaces": true}']
     tried = subprocess.run(
         command,
@@ -143,7 +143,7 @@ def namespaces() -> bool:
 def around(
     more: tuple[str, ...], devices: tuple[str, ...], hidden: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What a process may read, as real places, and the links that lead there."""
+    """Return the places that a process may read, as real paths, and the links that lead to them."""
     named = [*readable(), *more, *devices]
     unseen = [*hidden, *real(hidden)]
     packages = [place for name, place in linked().items() if not inside(name, unseen)]
@@ -152,8 +152,8 @@ def around(
 
 
 def first_frame(names: tuple[str, ...], start: str, **arguments: Any) -> dict[str, Any]:
-    """What a process is sent before anything else: the platform's modules of these names, and
-    the one whose `serve` is called with the arguments."""
+    """Return a process's first message: the platform's modules of these names, and the one whose
+    `serve` is called with the arguments."""
     return {
         "modules": {f"bilevel.{name}" if name else "bilevel": _compiled(name) for name in names},
         "libraries": libraries(),
@@ -164,7 +164,8 @@ def first_frame(names: tuple[str, ...], start: str, **arguments: Any) -> dict[st
 
 @functools.cache
 def _compiled(name: str) -> str:
-    """A module for a process that can read no file of the project."""
+    """Return a module's compiled code as text, for a process that can read no file of the
+    project."""
     full = f"bilevel.{name}".rstrip(".")
     spec = importlib.util.find_spec(full)
     if spec is None or spec.origin is None:

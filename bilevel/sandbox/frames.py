@@ -21,7 +21,8 @@ _Left = Callable[[], float]  # how long to wait before asking again; raises Time
 
 
 def _encode(message: object, most: int = _MAX_BYTES) -> bytes:
-    """Raises BadFrame for what is no JSON: NaN and infinities among it."""
+    """Return a message as a frame. Raises BadFrame for what is not JSON, NaN and infinities
+    included."""
     try:
         body = _ENCODER.encode(message).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -32,7 +33,8 @@ def _encode(message: object, most: int = _MAX_BYTES) -> bytes:
 
 
 def _decode(body: bytes) -> Any:
-    """Raises BadFrame for anything but strict JSON with finite numbers and whole characters."""
+    """Return the message in a frame. Raises BadFrame for anything but strict JSON with finite
+    numbers and valid characters."""
     try:
         message = _DECODER.decode(body.decode("utf-8"))
         if body.count(b"[") + body.count(b"{") > _MAX_DEPTH:
@@ -64,7 +66,8 @@ _DECODER = decoder()
 
 
 def until(deadline: float) -> _Left:
-    """What is left until a moment of `time.monotonic()`."""
+    """Return a function for the seconds left until a time of `time.monotonic()`, which raises
+    TimeLimit after it."""
 
     def left() -> float:
         found = deadline - time.monotonic()
@@ -76,12 +79,12 @@ def until(deadline: float) -> _Left:
 
 
 class Channel:
-    """Two pipes. Every wait has an end: a moment of `time.monotonic()`, whatever says how much is
-    left, or None for a wait without one."""
+    """A channel of frames over two pipes. Every wait takes its end: a time of
+    `time.monotonic()`, a function for the seconds left, or None for no limit."""
 
     def __init__(self, reads: int, writes: int, *, patient: bool) -> None:
-        """`patient` waits for ever, in blocking calls: what a worker does, which may be told more
-        than it may say."""
+        """`patient` makes blocking calls without a limit: a worker's end, which may receive
+        longer frames than it may send."""
         self._reads, self._writes, self._patient = reads, writes, patient
         most = _MAX_BYTES, _MAX_TOLD_BYTES
         self._most_said, self._most_heard = most if patient else most[::-1]
@@ -104,20 +107,20 @@ class Channel:
                 raise WorkerDied(_ENDED) from None
 
     def receive(self, end: float | _Left | None = None) -> Any:
-        """The message of a frame. Raises TimeLimit, WorkerDied, BadFrame. A worker believes the
-        host; what is suspicious takes longer."""
+        """Return the message of a frame. Raises TimeLimit, WorkerDied, BadFrame. A worker trusts
+        the host and decodes without the host's stricter checks."""
         return json.loads(self.frame(end)) if self._patient else _decode(self.frame(end))
 
     def frame(self, end: float | _Left | None = None) -> bytes:
-        """A frame's bytes, of which nothing is known yet. Raises TimeLimit, WorkerDied, BadFrame
-        for one that is too long."""
+        """Return a frame's bytes, unchecked. Raises TimeLimit, WorkerDied, and BadFrame for one
+        that is too long."""
         size = _HEAD.unpack(self._take(_HEAD.size, end))[0]
         if size > self._most_heard:
             raise BadFrame(f"a frame of {size} bytes; at most {self._most_heard} are allowed")
         return self._take(size, end)
 
     def silent(self) -> bool:
-        """Whether nothing has come that was not asked for."""
+        """Return whether nothing unrequested was received."""
         if self._buffer:
             return False
         try:
@@ -159,5 +162,5 @@ class Channel:
 
 
 def _left(end: float | _Left | None) -> float | None:
-    """Raises TimeLimit."""
+    """Return the seconds left, None without a limit. Raises TimeLimit."""
     return until(end)() if isinstance(end, float) else end and end()

@@ -21,7 +21,7 @@ def libraries() -> list[str]:
 
 
 def readable() -> list[str]:
-    """The interpreter's files and its libraries', by the names they go by."""
+    """Return the paths of the interpreter's files and its libraries, links unresolved."""
     paths = sysconfig.get_paths()
     base = sys.base_prefix
     wanted = [
@@ -33,7 +33,7 @@ def readable() -> list[str]:
 
 
 def elsewhere() -> list[str]:
-    """Packages of other environments that lie among what is readable."""
+    """Return package folders of other environments that lie inside readable places."""
     own = {os.path.realpath(library) for library in libraries()}
     found = [path for root in readable() for place in _PACKAGES for path in Path(root).glob(place)]
     return [str(path) for path in found if path.is_dir() and os.path.realpath(path) not in own]
@@ -41,9 +41,9 @@ def elsewhere() -> list[str]:
 
 @functools.cache
 def linked() -> dict[str, str]:
-    """What lies elsewhere of the packages among the libraries: the entry's name, and the real
-    folder or file. A package whose files are links one by one is known by the first of them. What
-    holds the project itself is left out."""
+    """Return the packages among the libraries that are links: entry -> real folder or file. A
+    package whose files are linked one by one is located by the first of them. The project itself
+    is left out."""
     found = {}
     for library in libraries():
         for entry in os.scandir(library):
@@ -62,7 +62,7 @@ def _real(entry: os.DirEntry[str]) -> str | None:
 
 
 def real(paths: Iterable[str]) -> list[str]:
-    """The real places, none inside another."""
+    """Return the real paths, without those inside another one."""
     found: list[str] = []
     for place in sorted({os.path.realpath(path) for path in paths}):
         if not inside(place, found):
@@ -75,7 +75,7 @@ def inside(path: str, places: Iterable[str]) -> bool:
 
 
 def links(paths: Iterable[str], places: Iterable[str]) -> dict[str, str]:
-    """The links on the way of these paths that lie in none of the places, and what is in them."""
+    """Return link -> target for the links along these paths that lie in none of the places."""
     found: dict[str, str] = {}
     for path in paths:
         at, left = Path("/"), [*Path(path).parts[1:]]

@@ -14,7 +14,7 @@ _libc = ctypes.CDLL(None)
 
 
 def below(pid: int) -> tuple[int, ...]:
-    """The processes that a process has started, and theirs."""
+    """Return the ids of a process's descendants."""
     parents: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -29,7 +29,7 @@ def below(pid: int) -> tuple[int, ...]:
 
 
 def clocks(pids: Sequence[int]) -> tuple[int, ...]:
-    """The kernel's clocks of these processes' time, for `spent_s`."""
+    """Return the kernel's CPU-time clocks of these processes, for `spent_s`."""
     found, clock = [], ctypes.c_int()
     for pid in pids:
         if _libc.clock_getcpuclockid(pid, ctypes.byref(clock)) == 0:
@@ -38,7 +38,7 @@ def clocks(pids: Sequence[int]) -> tuple[int, ...]:
 
 
 def spent_s(clocks: Sequence[int]) -> float:
-    """Seconds on a processor, in all threads; a process that has ended counts no more."""
+    """Return processor seconds over all threads; a process that has ended no longer counts."""
     spent = 0.0
     for clock in clocks:
         try:
@@ -49,8 +49,8 @@ def spent_s(clocks: Sequence[int]) -> float:
 
 
 class Allowance:
-    """Of one call: `seconds` on a processor for these processes, which had used `before` of it,
-    and PATIENCE times that on the wall for a process that only waits."""
+    """The time limit of one call: `seconds` of processor time for these processes, which had
+    used `before`, and PATIENCE times that of wall time for a process that only waits."""
 
     def __init__(
         self, seconds: float, processes: Callable[[], Sequence[int]], before: float
@@ -63,7 +63,7 @@ class Allowance:
         self._looks_at = seconds  # nothing to see before: one thread uses at most what passes
 
     def resume(self) -> None:
-        """From now on it is the worker's time again that passes on the wall."""
+        """Starts to count wall time again as the worker's."""
         self._since = time.monotonic()
 
     def pause(self) -> None:
@@ -72,12 +72,13 @@ class Allowance:
         self._looks_at -= passed
 
     def spend(self, seconds: float) -> None:
-        """Of the host's processor, for something that the worker asked it to compute."""
+        """Charges processor seconds that the host computed on the worker's request."""
         self._before -= seconds
         self._looks_at -= seconds
 
     def left(self) -> float:
-        """How long to wait before looking again. Raises TimeLimit where it is used up."""
+        """Return the seconds to wait before the next check. Raises TimeLimit where the limit is
+        used up."""
         passed = time.monotonic() - self._since
         if passed >= self._wall_s:
             raise TimeLimit("no answer within the limit")

@@ -27,13 +27,13 @@ _Name = Annotated[str, msgspec.Meta(max_length=400)]
 
 
 class _Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="says"):
-    """A frame; `id` is that of the request which it answers."""
+    """The base of all frames of a worker; `id` is that of the request which it answers."""
 
     id: Annotated[str, msgspec.Meta(max_length=40)]
 
 
 class Answered(_Said, frozen=True, tag="answer"):
-    """A hook's answer, and the state to go on with in another process; that one is only kept."""
+    """A hook's answer, with the mechanism's state for a restart, which is stored undecoded."""
 
     answer: msgspec.Raw
     state: msgspec.Raw
@@ -50,7 +50,7 @@ class OutOfMemory(_Said, frozen=True, tag="memory"):
 
 
 class Asking(_Said, frozen=True, tag="ask"):
-    """A question to the search's model; `checked` asks the worker what it makes of a reply."""
+    """A question to the search's model; `checked` has the worker check the reply."""
 
     depth: _Number
     purpose: _Name
@@ -78,7 +78,8 @@ Reply = Answered | Raised | OutOfMemory | Asking | Rendering | Checked | Problem
 
 
 class _Candidate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`origin`, `prompt` and `problem` say which given candidate it was made of, if any."""
+    """A candidate; `origin`, `prompt` and `problem` identify the given candidate it was made
+    from, if any."""
 
     changes: dict[str, Any]
     hypothesis: str
@@ -96,7 +97,7 @@ class _Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Described(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A mechanism, as it was made."""
+    """The name, carrier and hooks of a created mechanism."""
 
     name: str
     carrier: str
@@ -118,19 +119,19 @@ _DESCRIBED = msgspec.json.Decoder(Described)
 
 
 def reply(frame: bytes) -> Reply:
-    """Raises BadFrame."""
+    """Return the decoded frame. Raises BadFrame."""
     said: Reply = _decoded(_REPLIES, frame)
     return said
 
 
 def description(answer: msgspec.Raw) -> Described:
-    """Raises BadFrame."""
+    """Return the decoded description of a mechanism. Raises BadFrame."""
     found: Described = _decoded(_DESCRIBED, answer)
     return found
 
 
 def answer(hook: str, given: msgspec.Raw, most: int = MAX_ANSWER_BYTES) -> Any:
-    """An answer as the hook has to give it; candidates are proposals of nobody yet.
+    """Return a hook's answer as the type it has to have; its candidates have no author yet.
 
     Raises TypeError, and ValueError for one that is too large.
     """
@@ -143,7 +144,7 @@ def answer(hook: str, given: msgspec.Raw, most: int = MAX_ANSWER_BYTES) -> Any:
 
 
 def plain(what: str, given: msgspec.Raw, most: int) -> dict[str, Any]:
-    """An object of plain values. Raises ValueError."""
+    """Return an object of plain values. Raises ValueError."""
     _limited(what, given, most)
     try:
         found: dict[str, Any] = _PLAIN.decode(given)

@@ -14,7 +14,7 @@ _spares: dict[int, tuple[Limits, WorkerHandle]] = {}
 
 
 def take(limits: Limits, surroundings: Surroundings = HERE) -> WorkerHandle:
-    """A worker that holds nothing yet. Raises SandboxUnavailable, WorkerDied."""
+    """Return a worker that holds no mechanism yet. Raises SandboxUnavailable, WorkerDied."""
     chosen(limits.layer)
     if surroundings != HERE:
         return WorkerHandle(limits, surroundings)
@@ -28,7 +28,7 @@ def take(limits: Limits, surroundings: Surroundings = HERE) -> WorkerHandle:
 
 
 def _prepare(limits: Limits) -> None:
-    """The next one, where there is none: started when nobody waits for the one before it."""
+    """Starts the spare worker if there is none; called when the one taken has answered."""
     if os.getpid() not in _spares:
         _spares[os.getpid()] = (limits, WorkerHandle(limits))
 

@@ -27,7 +27,8 @@ _NO_NEW_PRIVILEGES, _SET_FILTER, _ALL_THREADS, _IS_THERE = 38, 1, 1, 2
 
 @dataclass(frozen=True)
 class Architecture:
-    """`column` is its place in CALLS, `token` the kernel's name of it, `seccomp` that call."""
+    """A processor architecture: `column` is its place in CALLS, `token` the kernel's name of it,
+    `seccomp` the number of that call."""
 
     column: int
     token: int
@@ -67,8 +68,8 @@ _CLOCKS = range(16)  # greater ones are those of other processes
 
 @dataclass(frozen=True)
 class _Narrow:
-    """An argument that a call must have: one of few values, of which the kernel reads 32 bits, or
-    below the end of a range, or no pointer at all."""
+    """A restriction of one argument of a system call: to a few values (of 32 bits), to those
+    below the end of a range, or to a null pointer."""
 
     argument: int
     values: Sequence[int] = ()
@@ -86,7 +87,7 @@ NARROW: dict[str, tuple[_Narrow, ...]] = {
 
 
 def missing() -> str:
-    """Why no filter can be installed here; empty where one can."""
+    """Return why no filter can be installed on this machine; empty where one can."""
     found = ARCHITECTURES.get(os.uname().machine)
     if found is None:
         known = " and ".join(ARCHITECTURES)
@@ -98,7 +99,7 @@ def missing() -> str:
 
 
 def confine_calls() -> None:
-    """From now on, in all threads and for good. Raises OSError, KeyError."""
+    """Installs the filter in all threads, irrevocably. Raises OSError, KeyError."""
     found = ARCHITECTURES[os.uname().machine]
     made = program(found)
     raw = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in made))
@@ -115,7 +116,8 @@ def _libc() -> ctypes.CDLL:
 
 
 def program(of: Architecture) -> list[_Instruction]:
-    """Another architecture's calls are refused whole; so are those that only count differently."""
+    """Return the filter's instructions. Calls of other architectures, or of another numbering,
+    are refused."""
     made = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         (_EQUAL, 1, 0, of.token),
@@ -145,7 +147,8 @@ def _looked_at(arguments: Sequence[_Narrow]) -> list[_Instruction]:
 
 
 def _one_of(values: Sequence[int]) -> list[_Instruction]:
-    """Goes on after the next instruction for one of these, and to it for any other."""
+    """Return instructions that skip the next one if the loaded value is among these, and run it
+    otherwise."""
     if isinstance(values, range):
         return [(_AT_LEAST, 0, 1, values.stop)]
     return [(_EQUAL, len(values) - n, 0, value) for n, value in enumerate(values)]

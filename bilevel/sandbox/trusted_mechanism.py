@@ -11,7 +11,8 @@ from bilevel.mechanism import Mechanism
 
 
 def load(source: str, name: str) -> Mechanism:
-    """The one Mechanism class that the source defines, made without arguments.
+    """Return an instance of the one Mechanism class that the source defines, made without
+    arguments.
 
     It runs in this process and is trusted like any other code. Raises BadInput, naming `name`.
     """

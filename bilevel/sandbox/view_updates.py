@@ -9,7 +9,8 @@ from bilevel.view import Brief, View
 
 
 class ViewUpdates:
-    """What one worker was shown: a new worker needs a new one."""
+    """What one worker has been shown so far, to send only what is new; a new worker needs a new
+    one."""
 
     def __init__(self) -> None:
         self._shown: dict[int, list[Trial]] = {}
@@ -36,7 +37,7 @@ class ViewUpdates:
         return sent
 
     def _news(self, trace: Trace, depth: int) -> list[Any]:
-        """How many of the trials shown before are still the trace's, and those that follow."""
+        """Return how many trials shown before are still in the trace, and those that follow."""
         shown = self._shown.setdefault(depth, [])
         same = min(len(shown), len(trace))
         if same and shown[same - 1] is not trace[same - 1]:
@@ -47,7 +48,7 @@ class ViewUpdates:
 
 
 def given(trace: Trace, *things: Any) -> dict[str, Any]:
-    """What a hook is given beside the view."""
+    """Return a hook's arguments besides the view, packed."""
     for thing in things:
         if isinstance(thing, Brief):
             return {"brief": [[_reference(trace, t) for t in thing.trials], thing.text]}
@@ -64,7 +65,7 @@ def _reference(trace: Trace, trial: Trial | None) -> Any:
 
 
 def shown_again(view: View, brief: Brief, numbers: Sequence[int], text: str) -> Brief:
-    """The brief that a mechanism made: its trials are the host's own, whatever it did to its copy.
+    """Return the brief that a mechanism made, with the host's own trials in place of its copies.
 
     Raises ValueError.
     """

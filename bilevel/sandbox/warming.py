@@ -10,9 +10,9 @@ from typing import Any
 
 
 def warm(source: str, chance: str) -> None:
-    """Also what is reached by attribute, as `scipy.stats` is after `import scipy`. What cannot be
-    imported is left alone: its statement tells when it runs. The generators that belong to nobody
-    stay as they are, and one that is new starts from `chance`."""
+    """Imports the modules that a source names, also by attribute, as `scipy.stats` after `import
+    scipy`. Failed imports are ignored: the statement itself raises when it runs. Global random
+    generators keep their state; a new one is seeded from `chance`."""
     tree = _tried(ast.parse, source)  # None where it is too deep for a tree
     found = list(ast.walk(tree)) if tree else []
     state, numbers = random.getstate(), "numpy.random" in sys.modules
@@ -29,7 +29,7 @@ def warm(source: str, chance: str) -> None:
 
 
 def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any]]:
-    """The names that a statement binds, and to which modules."""
+    """Yields the names that an import statement binds, with their modules."""
     if isinstance(statement, ast.Import):
         for one in statement.names:
             made = _tried(importlib.import_module, one.name)
@@ -45,7 +45,7 @@ def _imported(statement: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Any
 
 
 def _reach(expression: ast.expr, names: Mapping[str, Any]) -> None:
-    """Goes along an expression like `scipy.stats.qmc` as far as it leads to modules."""
+    """Imports the modules along an expression like `scipy.stats.qmc`."""
     path: list[str] = []
     while isinstance(expression, ast.Attribute):
         path.append(expression.attr)

@@ -39,7 +39,7 @@ _MAX_DEPTH = 20
 
 
 def pack(value: Any, depth: int = 0) -> _Packed:
-    """Raises TypeError for what has no place on the wire."""
+    """Return a value as JSON with tagged kinds. Raises TypeError for a kind that has no form."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -56,7 +56,7 @@ def pack(value: Any, depth: int = 0) -> _Packed:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """An answer's values as JSON has them, tuples as lists: no kinds. Raises TypeError."""
+    """Return a value as plain JSON, tuples as lists. Raises TypeError for any other kind."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -120,7 +120,8 @@ def _mapping(value: Mapping[Any, Any], depth: int) -> _Packed:
 
 
 def unpack(packed: _Packed, allowed: Collection[str] = _ALL) -> Any:
-    """Raises ValueError or TypeError for what is not the form of an allowed kind."""
+    """Return the value of packed JSON. Raises ValueError or TypeError for what is no allowed
+    kind."""
     if isinstance(packed, list):
         return [unpack(v, allowed) for v in packed]
     if not isinstance(packed, dict):

@@ -54,7 +54,7 @@ def serve(memory_mib: int, walled: bool, clock_ahead_s: float = 0.0) -> None:
 
 
 def harden(memory_mib: int) -> None:
-    """Gives up what an administrator may do, then what anybody may use up."""
+    """Gives up capabilities and limits the resources of this process."""
     libc = ctypes.CDLL(None)
     libc.prctl(4, 0)  # PR_SET_DUMPABLE: no core file, and its /proc entries are its own
     libc.capset((ctypes.c_uint32 * 2)(_CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)())
@@ -69,14 +69,14 @@ def harden(memory_mib: int) -> None:
 
 
 class _Nowhere(io.TextIOBase):
-    """Takes what the mechanism prints."""
+    """A stream that discards what the mechanism prints."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
 class _Worker:
-    """One mechanism. Every request has an id that its one answer repeats."""
+    """The server of one mechanism. Every request has an id that its one answer repeats."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -104,7 +104,7 @@ class _Worker:
         self._channel.send({"says": what, "id": self._id, **fields})
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The one Mechanism class that the source defines, made with the arguments."""
+        """Creates the one Mechanism class that the source defines, with the arguments."""
         random.seed(request["chance"])
         module = types.ModuleType("mechanism_source")
         sys.modules[module.__name__] = module
@@ -143,7 +143,7 @@ class _Worker:
         return {"answer": answer_for_host(request["hook"], answer), **self._state(mechanism)}
 
     def _state(self, mechanism: Mechanism) -> dict[str, Any]:
-        """What the mechanism would have to be told to go on in another process."""
+        """Return the mechanism's state for a restart in another process."""
         state: dict[str, Any] = {}
         lost: list[str] = []
         for name, value in vars(mechanism).items():
@@ -188,7 +188,7 @@ class _Worker:
         return ask
 
     def _host(self, what: str, **wish: Any) -> dict[str, Any]:
-        """One question to the host in the middle of a call."""
+        """Sends the host a question during a call; returns its answer."""
         self._say(what, **wish)
         reply: dict[str, Any] = self._channel.receive()
         if "refused" in reply:
@@ -197,7 +197,7 @@ class _Worker:
 
 
 def _text(error: BaseException) -> str:
-    """What an exception says, if it can."""
+    """Return an exception's message, if it has one that can be read."""
     try:
         return str(error).encode("utf-8", "backslashreplace").decode()
     except Exception as failure:
@@ -205,7 +205,7 @@ def _text(error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> int | None:
-    """Where in the mechanism's own text it was raised, the innermost of its lines."""
+    """Return the innermost line of the mechanism's own text at which it was raised."""
     found, at = None, error.__traceback__
     while at is not None:
         if at.tb_frame.f_code.co_filename == _FILE:
@@ -215,7 +215,8 @@ def _line(error: BaseException) -> int | None:
 
 
 def answer_for_host(hook: str, answer: Any) -> Any:
-    """A hook's answer in the form that the host expects; raises TypeError for another kind."""
+    """Return a hook's answer in the form that the host expects. Raises TypeError for another
+    type."""
     if hook == "brief":
         if not isinstance(answer, Brief):
             raise TypeError(f"expected Brief, got {type(answer).__name__}")

@@ -47,9 +47,10 @@ _LONG = re.compile(r"(?<![\d.])\d{9,}")  # a number that is an address, or a tim
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may use, and what holds it: `confined` takes the first layer there is.
+    """The resources of a worker and the layer that confines it: `confined` takes the first
+    available.
 
-    `call_s` and `start_s` are its processor's time, whatever else the machine has to do.
+    `call_s` and `start_s` are seconds of its processor time, whatever else the machine is doing.
     """
 
     layer: Annotated[Layer, FREE] = "confined"
@@ -65,8 +66,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a worker finds that no mechanism may go by: what the generators that belong to nobody
-    are seeded with, the order of sets, and how far its clocks are ahead."""
+    """Surroundings of a worker that no mechanism may depend on: the seed of global generators,
+    the hash seed (order of sets), and how far its clocks are ahead."""
 
     chance: str = ""
     hash_seed: int = 0
@@ -79,7 +80,7 @@ ELSEWHERE = Surroundings("another", 1, 3_479_921.5)  # forty days, and some hour
 
 @functools.cache
 def missing(layer: str) -> str:
-    """Why a layer cannot be used on this machine; empty where it can."""
+    """Return why a layer cannot be used on this machine; empty where it can."""
     if layer in CONFINING and (reason := syscalls.missing()):
         return f"{layer} is not enough: {reason}"
     if layer == "sandlock":
@@ -104,7 +105,7 @@ def missing(layer: str) -> str:
 
 
 def chosen(layer: str) -> str:
-    """The layer to use. Raises SandboxUnavailable with what would help."""
+    """Return the layer to use. Raises SandboxUnavailable with a remedy."""
     wanted = CONFINING if layer == "confined" else (layer,)
     reasons = [missing(one) for one in wanted]
     for one, reason in zip(wanted, reasons, strict=True):
@@ -117,19 +118,20 @@ def chosen(layer: str) -> str:
 
 
 def _everywhere(said: str) -> str:
-    """The text as it is in every process."""
+    """Return the text without addresses and long numbers, so that it is the same in every
+    process."""
     return _LONG.sub("...", without_addresses(said))
 
 
 class _HostServices(Protocol):
-    """Answers what a worker may ask of the host in the middle of a call."""
+    """The protocol of what answers a worker's requests during a call."""
 
     def granted(self, wish: replies.Reply, hosted: "WorkerHandle") -> Mapping[str, Any]:
-        """Raises BadFrame for what may not be asked."""
+        """Return the answer to a request. Raises BadFrame for one that is not allowed."""
 
 
 class WorkerHandle(Closable):
-    """One worker process and its keeper; after a failure it is gone for good."""
+    """One worker process and its keeper; a failure ends it for good."""
 
     def __init__(self, limits: Limits, surroundings: Surroundings = HERE) -> None:
         """Raises SandboxUnavailable, WorkerDied."""
@@ -154,11 +156,11 @@ class WorkerHandle(Closable):
 
     @property
     def pid(self) -> int:
-        """The keeper's, or of who waits outside its namespaces."""
+        """The keeper's process id, or that of the process waiting outside its namespaces."""
         return self._kept.outer_pid
 
     def processes(self) -> tuple[int, ...]:
-        """Behind the wall."""
+        """Return the ids of the confined processes."""
         return self._kept.confined()
 
     def _begin(self, first: Mapping[str, Any]) -> None:
@@ -171,11 +173,11 @@ class WorkerHandle(Closable):
         wishes: "_HostServices | None" = None,
         limit_s: float | None = None,
     ) -> replies.Answered:
-        """The answer to one request; what the worker asks for meanwhile, `wishes` answer.
+        """Return the answer to one request; `wishes` answers what the worker asks for meanwhile.
 
-        Time that the model takes for a question is not the worker's, who has to rest meanwhile;
-        what the host computes for it is. Raises SandboxError; after any but MechanismRaised the
-        worker is gone.
+        Time that the model takes for a question does not count for the worker, which has to be idle
+        meanwhile; what the host computes for it does. Raises SandboxError; after any but
+        MechanismRaised the worker is gone.
         """
         with self._ended_by_failure():
             if not self._channel.silent():
@@ -193,7 +195,7 @@ class WorkerHandle(Closable):
                 message = wishes.granted(reply, self)
 
     def exchange(self, message: Mapping[str, Any]) -> replies.Reply:
-        """One frame there and one back, within what is left of the call's time."""
+        """Sends one frame and returns the reply, within the call's remaining time."""
         if spent_s(self._clocks) - self._spent_s > REST_S:
             raise Restless("it used the processor when nobody had asked it for anything")
         self._allowance.resume()
@@ -214,7 +216,7 @@ class WorkerHandle(Closable):
         return reply
 
     def computed(self, seconds: float) -> None:
-        """What the host computed for the worker is time of its call."""
+        """Charges seconds that the host computed for the worker to its call."""
         self._allowance.spend(seconds)
 
     @contextlib.contextmanager
@@ -242,7 +244,7 @@ class WorkerHandle(Closable):
         return self._open and self._kept.alive
 
     def close(self) -> int:  # type: ignore[override]
-        """Ends the worker, and says how it ended (128 + signal for a killed one)."""
+        """Ends the worker; returns its exit code (128 + signal for a killed one)."""
         if self._open:
             self._open = False
             self._kept.end()
@@ -251,7 +253,7 @@ class WorkerHandle(Closable):
         return self._kept.end()
 
     def _last_words(self) -> str:
-        """What is in the error pipe; a worker that fills it waits there until its time is up."""
+        """Return what is in the error pipe; a worker that fills it blocks until its time limit."""
         errors = self._kept.streams[2]
         os.set_blocking(errors.fileno(), False)
         return (errors.read(1 << 16) or b"").decode("utf-8", errors="replace").strip()

@@ -11,9 +11,9 @@ _Render = Callable[[int, Mapping[str, Any]], str]
 
 
 class WorkerViews:
-    """Keeps the trace and the spaces of every level; `render` and `ask` are the host's.
+    """The views of every level, rebuilt in the worker; `render` and `ask` are calls to the host.
 
-    A level is known by its depth: 0 is the loop that the mechanism hangs on, 1 the one below.
+    A level is known by its depth: 0 is the loop that the mechanism is attached to, 1 the one below.
     """
 
     def __init__(self, render: _Render, ask: Callable[[int, str], Ask]) -> None:
@@ -45,7 +45,7 @@ class WorkerViews:
         )
 
     def given(self, sent: Mapping[str, Any]) -> tuple[Any, ...]:
-        """What a hook is given beside the view."""
+        """Return a hook's arguments besides the view."""
         trace = self._traces[0]
         if "brief" in sent:
             shown, text = sent["brief"]
@@ -59,6 +59,6 @@ class WorkerViews:
 
     @staticmethod
     def _trial(trace: Sequence[Trial], sent: Any) -> Trial | None:
-        """A number stands for a trial of the trace."""
+        """Return the trial of the trace that a number refers to; anything else is unpacked."""
         found: Trial | None = trace[sent] if isinstance(sent, int) else unpack(sent)
         return found

@@ -29,15 +29,16 @@ class Interval:
 
 
 def interval(values: Sample) -> Interval | None:
-    """Student's 95 % interval of the mean. None for fewer than five seeds, or where all of them
-    gave the same value."""
+    """Return Student's 95 % interval of the mean; None for fewer than five seeds or if all
+    values are equal."""
     if len(values) < FEWEST_SEEDS or not spread(values):
         return None
     return _interval(stats.ttest_1samp(values, 0.0))
 
 
 def difference_interval(treated: Sample, control: Sample, *, paired: bool) -> Interval | None:
-    """Student's 95 % interval of the difference of two means; unpaired it is Welch's."""
+    """Return Student's 95 % interval of the difference of two means (Welch's if unpaired); None
+    as for `interval`."""
     if paired:
         return interval([a - b for a, b in zip(treated, control, strict=True)])
     if min(len(treated), len(control)) < FEWEST_SEEDS or not (spread(treated) or spread(control)):
@@ -46,8 +47,8 @@ def difference_interval(treated: Sample, control: Sample, *, paired: bool) -> In
 
 
 def hedges_g(treated: Sample, control: Sample) -> float | None:
-    """Hedges' g: the difference of the means in pooled standard deviations, corrected for few
-    seeds."""
+    """Return Hedges' g: the difference of the means in pooled standard deviations, corrected for
+    small samples."""
     from statsmodels.stats.meta_analysis import effectsize_smd
 
     if min(len(treated), len(control)) < 2 or not (spread(treated) or spread(control)):
@@ -60,7 +61,8 @@ def hedges_g(treated: Sample, control: Sample) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of one family of tests, adjusted by Holm's step-down correction (1979)."""
+    """Return the p-values of one family of tests, adjusted by Holm's step-down correction
+    (1979)."""
     from statsmodels.stats.multitest import multipletests
 
     if not p_values:
@@ -69,12 +71,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def entropy_bits(counts: Sequence[int]) -> float | None:
-    """0 if everything fell on one, log2(k) if it was spread over k alike."""
+    """Return the Shannon entropy of the counts in bits: 0 if all fell on one of them, log2(k) if
+    k have equal shares. None without counts."""
     return float(stats.entropy(counts, base=2)) if sum(counts) else None
 
 
 def spread(values: Sample) -> float:
-    """The standard deviation over seeds, without the dust of floating point."""
+    """Return the sample standard deviation over seeds, 0 where it is only rounding error."""
     found = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return 0.0 if found <= 1e-12 * max(1.0, float(np.max(np.abs(values)))) else found
 

@@ -16,9 +16,10 @@ _Sample = Sequence[float]
 
 @dataclass(frozen=True)
 class _Test:
-    """A two-sided test; `relabellings` are all there are if `exact`, else a draw. `smallest_p` is
-    the least these values could have given, had they fallen to the arms as unevenly as they can: a
-    pair without a difference, or a tie, makes it larger."""
+    """The result of a two-sided permutation test. `relabellings` counts all that exist if
+    `exact`, else those drawn. `smallest_p` is the least p that these values could have given,
+    had they fallen to the arms as unevenly as they can: zero differences and ties make it
+    larger."""
 
     p: float
     relabellings: int
@@ -27,8 +28,8 @@ class _Test:
 
 
 def permutation_test(treated: _Sample, control: _Sample, *, paired: bool) -> _Test | None:
-    """An exact or drawn permutation test of equal means. Paired, the signs of the differences are
-    flipped; else, labels are exchanged. None for fewer than two seeds."""
+    """Return a permutation test of equal means, exact or by random relabellings; paired, signs
+    of the differences are flipped, else labels are exchanged. None for fewer than two seeds."""
     if min(len(treated), len(control)) < 2:
         return None
     ways, exact = relabellings(len(treated), len(control), paired=paired)

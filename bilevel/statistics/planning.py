@@ -13,9 +13,9 @@ _Sample = Sequence[float]
 
 @dataclass(frozen=True)
 class Seeds:
-    """Seeds an arm that would be needed: for the effect as it was observed, and for the largest and
-    the smallest one of its 95 % interval. `most` is None where that interval holds no effect at
-    all, and so no number would do. Without `observed` there is the `reason`."""
+    """The number of seeds per arm needed for the effect as observed, and for the largest and the
+    smallest effect of its 95 % interval. `most` is None where that interval contains no effect
+    at all, so that no number suffices. Without `observed` there is the `reason`."""
 
     observed: int | None = None
     fewest: int | None = None
@@ -24,8 +24,8 @@ class Seeds:
 
 
 def seeds_needed(treated: _Sample, control: _Sample, *, paired: bool, tests: int) -> Seeds:
-    """The number of seeds an arm needed to find the difference with a power of 80 % by a
-    permutation test at 5 %, corrected as Holm does the first of so many tests."""
+    """Return the number of seeds per arm needed to find the difference with a power of 80 % by a
+    permutation test at 5 %, corrected as Holm does the first of `tests` tests."""
     n, other = len(treated), len(control)
     if min(n, other) < FEWEST_SEEDS:
         return Seeds(reason=f"fewer than {FEWEST_SEEDS} seeds do not tell how large an effect is")
@@ -52,7 +52,8 @@ def seeds_needed(treated: _Sample, control: _Sample, *, paired: bool, tests: int
 
 
 def _bounds(t: float, degrees: int) -> tuple[float, float]:
-    """The interval of a noncentral t's shift, of which a value was seen; none is below 0."""
+    """Return the 95 % interval of a noncentral t's noncentrality, given one observed `t`; bounds
+    are at least 0."""
     from scipy.special import nctdtrinc
 
     tail = (1 - CONFIDENCE) / 2

@@ -13,7 +13,7 @@ _ONE_BY_ONE = 64  # from so many seeds on, more of them never have less power
 
 
 def relabellings(n: int, n_control: int, *, paired: bool) -> tuple[int, bool]:
-    """How many a test goes through, and whether they are all there are."""
+    """Return how many relabellings a test goes through, and whether they are all that exist."""
     if min(n, n_control) > EXACT_PAIRS:
         return DRAWN + 1, False
     ways = 2**n if paired else math.comb(n + n_control, n)
@@ -22,12 +22,14 @@ def relabellings(n: int, n_control: int, *, paired: bool) -> tuple[int, bool]:
 
 
 def reachable(level: float, ways: int, sides: int = 2) -> float:
-    """The largest p up to `level` that a test of so many relabellings can give; 0 if none."""
+    """Return the largest p up to `level` that a test with `ways` relabellings can give; 0 if
+    none."""
     return sides * math.floor(level * ways / sides + 1e-9) / ways
 
 
 def seeds_to_reach(level: float, *, paired: bool) -> int | None:
-    """From how many seeds an arm on a test can give a p up to `level` at all; None if never."""
+    """Return the fewest seeds per arm at which a test can give a p up to `level`; None if none
+    can."""
     for seeds in range(2, 2 * EXACT_PAIRS):
         if reachable(level, relabellings(seeds, seeds, paired=paired)[0]):
             return seeds
@@ -35,19 +37,19 @@ def seeds_to_reach(level: float, *, paired: bool) -> int | None:
 
 
 def best_choices(values: Sequence[float], chosen: int) -> int:
-    """How many choices of so many of the values have the largest sum there is: 1 without ties."""
+    """Return how many subsets of `chosen` values have the largest sum: 1 without ties."""
     ordered = sorted(values, reverse=True)
     edge = ordered[chosen - 1]
     return math.comb(ordered.count(edge), ordered[:chosen].count(edge))
 
 
 def power(effect: float, seeds: int, level: float, *, paired: bool) -> float:
-    """The power of a two-sided permutation test of so many seeds an arm, for normal data; `effect`
-    is in standard deviations, of the differences if `paired`, else of one arm.
+    """Return the power of a two-sided permutation test of `seeds` seeds per arm for normal data;
+    `effect` is in standard deviations, of the differences if `paired`, else of one arm.
 
-    That of a t test with a seed less, at the largest level that the permutation test can reach:
-    the one is worth the other but for about a seed where the level is small. Where only the most
-    extreme of all sign flips will do, it is the chance that all differences have one sign.
+    Computed as that of a t test with one seed fewer, at the largest level that the permutation test
+    can reach: the two differ by about one seed where the level is small. Where only the most
+    extreme of all sign flips is significant, it is the chance that all differences have one sign.
     """
     from scipy.special import nctdtr, ndtr, stdtrit
 
@@ -65,7 +67,8 @@ def power(effect: float, seeds: int, level: float, *, paired: bool) -> float:
 
 
 def seeds_for(effect: float, level: float, *, paired: bool) -> int | None:
-    """The fewest seeds an arm that find the effect with a power of 80 %; None above 100,000."""
+    """Return the fewest seeds per arm that find the effect with a power of 80 %; None above
+    100,000."""
 
     def enough(seeds: int) -> bool:
         return power(effect, seeds, level, paired=paired) >= POWER
@@ -85,8 +88,8 @@ def seeds_for(effect: float, level: float, *, paired: bool) -> int | None:
 
 
 def detectable(sd: float, seeds: int) -> float | None:
-    """The difference of two arms that a two-sided permutation test at 5 % of so many unpaired seeds
-    a side finds four times in five, for normal data of this spread; None where it finds none."""
+    """Return the difference of two arms that a two-sided, unpaired permutation test at 5 % finds
+    with a power of 80 %, for normal data with standard deviation `sd`; None where it finds none."""
     from scipy.special import nctdtrinc, stdtrit
 
     level = reachable(ALPHA, relabellings(seeds, seeds, paired=False)[0])

@@ -45,11 +45,12 @@ _NOWHERE = "/no-checkout-given"
 class Autoresearch(CommandTask):
     """A task: a checkout of karpathy/autoresearch, whose train.py is edited and run on a GPU.
 
-    A trial is a working copy of what the checkout needs to run, with its own environment.
+    A trial runs in a working copy of the checkout's files, with its own environment.
 
-    `prepare_sha256` names the evaluator that every number comes from; None takes the one that is
-    found first. What cannot run is refused without a launch, in words that a model can act on.
-    What a journal kept (`script_text`, `time_len`) stands for a checkout as long as none trains.
+    `prepare_sha256` is the sha256 of the evaluator that all values come from; None takes that of
+    the one found first. A configuration that cannot run is refused without a launch, with a reason
+    for the model. A journal's `script_text` and `time_len` replace the checkout as long as nothing
+    is trained.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Autoresearch(CommandTask):
         return "; ".join(filter(None, problems))
 
     def python(self) -> str | None:
-        """The checkout's own, which uv is told to use."""
+        """The checkout's own interpreter, which uv is told to use."""
         return str(self.checkout / ".venv/bin/python") if self._command_is_uv else super().python()
 
     def check_copies(self, folder: Path) -> None:
@@ -142,7 +143,7 @@ class Autoresearch(CommandTask):
         super().check_copies(folder)
 
     def spoiled(self, folder: Path) -> str:
-        """A script that replaced its evaluator has measured itself."""
+        """Return why a value does not count: the script replaced its evaluator."""
         copy = folder / EVALUATOR
         if copy.exists() and _sha256(copy) == self._evaluator_sha256:
             return ""
@@ -157,7 +158,8 @@ class Autoresearch(CommandTask):
             )
 
     def _check_evaluator(self, folder: Path) -> None:
-        """Of a working copy before it is launched: the checkout may change under a search."""
+        """Raises TaskError if a working copy's evaluator is another one: the checkout may change
+        under a search."""
         found = _sha256(folder / EVALUATOR)
         expected = self._evaluator_sha256 = self._evaluator_sha256 or found
         if found != expected:
@@ -181,7 +183,7 @@ class Autoresearch(CommandTask):
         return value if isinstance(value, int) else None
 
     def _fixed(self) -> dict[str, Any]:
-        """The numbers among the evaluator's constants: sequence length, vocabulary, time."""
+        """Return the numbers among the evaluator's constants: sequence length, vocabulary, time."""
         source = (self.checkout / EVALUATOR).read_text()
         found: dict[str, Any] = {}
         for name in sorted(n for n in constants.names(source) if n.isupper()):
@@ -190,7 +192,7 @@ class Autoresearch(CommandTask):
         return {n: v for n, v in found.items() if isinstance(v, int | float)}
 
     def _other_constants(self, config: Config) -> dict[str, Any]:
-        """Those that the checks read and that are no parameters."""
+        """Return the script's constants that the checks read and that are no parameters."""
         present = constants.names(self._source)
         wanted = [n for n in (*_BATCHES, _WINDOWS) if n in present and n not in config]
         return constants.read(self._source, wanted, script=SCRIPT)

@@ -10,13 +10,14 @@ from bilevel.view import About, View
 
 
 class Task(ABC):
-    """What a loop searches over: a space, an objective, and a way to evaluate a configuration.
+    """A search space, an objective, and a way to evaluate a configuration: what a loop searches
+    over.
 
     Subclasses set the four attributes and implement `evaluate`.
 
     The arguments of a subclass's constructor are its settings, `task.NAME` on the command line.
-    Those that are annotated with types of `bilevel.settings` (`limit_s: Seconds`,
-    `file: Annotated[File, FREE]`) are checked before a search begins; others are not.
+    Those that are annotated with types of `bilevel.settings` (`limit_s: Seconds`, `file:
+    Annotated[File, FREE]`) are checked before a search begins; others are not.
     """
 
     name: str
@@ -39,44 +40,45 @@ class Task(ABC):
 
     @property
     def unseeded(self) -> str:
-        """Why equal values at every seed are no surprise, or what to do about them."""
+        """Return why equal values at every seed are expected, or how to hand over the seed."""
         return ""
 
     @abstractmethod
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
-        """Tries a proposal whose changes are legal. A trial that fails is an outcome, not an
+        """Evaluates a proposal whose changes are legal. A trial that fails is an outcome, not an
         exception; raises TaskError only where no trial could work."""
 
     def settle(self, trial: Trial) -> None:
-        """Commits or rolls back what trying changed, once the trial is decided."""
+        """Commits or rolls back the changes of a trial, once it is decided."""
         return
 
     def ready(self) -> None:
-        """Raises TaskError where no trial could work; called before the first one."""
+        """Prepares the task before the first trial. Raises TaskError where no trial could work."""
         return
 
     def material(self) -> dict[str, str]:
-        """What a journal keeps, as arguments for making the task, so that a search can be
-        executed again where the task's files are not."""
+        """Return constructor arguments to keep in the journal, so that a search can be executed
+        again without the task's files."""
         return {}
 
     def details(self) -> dict[str, Any]:
-        """What else is needed for that, and decides nothing: a file's name, or what was read from
-        one that `material` names. Two runs of a search may differ in it."""
+        """Return further such arguments that decide no outcome: a file's name, or what was read
+        from one that `material` names. Two runs of a search may differ in them."""
         return {}
 
     def describe(self) -> About:
-        """What whoever proposes is told of the experiment: no secret, nothing of this machine, and
-        the same for the whole search, whose journal keeps it."""
+        """Return the description of the experiment that proposers see: no secret, nothing of
+        this machine, and the same for the whole search, whose journal keeps it."""
         return About()
 
     def world(self) -> Mapping[str, str]:
-        """What decides outcomes besides the settings and the material, each by a name and told in
-        few words; asked for once, when the task is ready."""
+        """Return, by name and in few words, what decides outcomes besides settings and material
+        (files, versions); asked for once, when the task is ready."""
         return {}
 
     def effective(self, config: Config) -> Config:
-        """The configuration that really runs: equal ones are duplicates of each other."""
+        """Return the configuration that really runs: trials whose effective ones are equal are
+        duplicates."""
         return config
 
     def exact(self, config: Config) -> float | None:
@@ -84,22 +86,22 @@ class Task(ABC):
         return None
 
     def render(self, config: Config) -> str:
-        """The text of what is being edited, at this configuration."""
+        """Return the text being edited, at this configuration."""
         return "".join(f"{name} = {value!r}\n" for name, value in config.items())
 
     def below(self) -> View | None:
-        """The loop that this task runs, if it runs one."""
+        """Return the view of the loop that this task runs; None if it runs none."""
         return None
 
     def exhausted(self) -> bool:
-        """Whether nothing is left to evaluate."""
+        """Return whether nothing is left to evaluate."""
         return False
 
     def configured(self, parent: Trial | None, proposal: Proposal) -> Config:
-        """The configuration that a proposal on this parent stands for."""
+        """Return the configuration of a proposal on this parent."""
         base = parent.config if parent is not None else self.space.baseline
         return {**base, **self.space.check(proposal.changes)}
 
     def close(self) -> None:
-        """Ends whatever the task started."""
+        """Ends the processes that the task started."""
         return

@@ -48,19 +48,19 @@ _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w+)\}")
 
 
 class CommandTask(ScriptTask):
-    """A task: anybody's script or command, run once a trial, with a metric that it prints.
+    """A task: a script or command of the user's, run once per trial, with a metric that it prints.
 
     A parameter is a constant of the file, or else has a baseline and is written `{NAME}` in
     `command`, where `{script}` is the edited copy, `{seed}` the training seed and `{python}` the
-    interpreter of this process (`{{` is a brace). Where no parameter is a constant, the file may
-    be in any language.
+    interpreter of this process (`{{` is a brace). Where no parameter is a constant, the file may be
+    in any language.
 
-    The training seed also goes where `seed_calls` and `seed_names` say, see `Seeding`, and into the
-    environment variable `seed_variable`. `files` and `links` lie beside the script. `environment`
-    names variables that the command is given besides the usual few, `variables` gives some by
-    value.
+    The training seed is also written where `seed_calls` and `seed_names` say, see `Seeding`, and
+    into the environment variable `seed_variable`. `files` and `links` are placed beside the script.
+    `environment` names variables that are passed on to the command besides the usual few,
+    `variables` sets some by value.
 
-    What a journal kept of the script, its text and `script_name`, stands for the file.
+    A journal's `script_text` and `script_name` replace the file.
     """
 
     def __init__(
@@ -116,7 +116,8 @@ class CommandTask(ScriptTask):
         self.edited(self.space.baseline, 0)
 
     def constants_among(self, parameters: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-        """Raises ConfigError for a parameter that is neither in the file nor in the command."""
+        """Return the parameters that are constants of the file. Raises ConfigError for one that
+        is neither in the file nor in the command."""
         in_command = {m[1] for part in self._command for m in _PLACEHOLDER.finditer(part)}
         in_file = constants.names(self._source)
         for name in parameters:
@@ -174,7 +175,8 @@ class CommandTask(ScriptTask):
             raise TaskError(f"task.command: there is no program {program!r} on this machine")
 
     def argv(self, config: Config, seed: int, python: str = sys.executable) -> list[str]:
-        """The command with its placeholders filled. Raises ConfigError for an unknown one."""
+        """Return the command with its placeholders filled. Raises ConfigError for an unknown
+        one."""
         known = {n: _as_argument(value) for n, value in config.items()}
         known |= dict(zip(_OWN, (self._script.name, str(seed), python), strict=True))
 
@@ -209,7 +211,8 @@ class CommandTask(ScriptTask):
         return self._seeding.put(super().render(config), seed, script=self._script.name)
 
     def world(self) -> Mapping[str, str]:
-        """The files, what is linked, and the versions of the Python that runs the script."""
+        """Return fingerprints of the files and linked data, and the versions of the Python that
+        runs the script."""
         self._files = self._beside.digests()
         return {**self._files, **self._beside.linked(), **self._versions}
 
@@ -222,7 +225,7 @@ class CommandTask(ScriptTask):
         return interpreter.versions(python, imported, scrubbed_environment())
 
     def python(self) -> str | None:
-        """The interpreter that the command runs the script with, where it can be told."""
+        """The interpreter that runs the script; None where it cannot be told from the command."""
         path = scrubbed_environment().get("PATH")
         argv = self.argv(self.space.baseline, 0)
         return interpreter.run_by(argv, self._script.name, self._source, path)
@@ -238,8 +241,8 @@ class CommandTask(ScriptTask):
             copy.chmod(0o755)
 
     def check_copies(self, folder: Path) -> None:
-        """Of what a trial is given beside the script: it may change under a search. Raises
-        TaskError."""
+        """Raises TaskError if the files copied for a trial differ from those at the start of the
+        search."""
         copied = self._beside.digests(folder) if self._files else {}
         names = sorted({*copied, *self._files})
         changed = [name for name in names if copied.get(name) != self._files.get(name)]
@@ -250,7 +253,8 @@ class CommandTask(ScriptTask):
             )
 
     def render(self, config: Config) -> str:
-        """The file, after the command and what it is given where that is searched too."""
+        """Return the file, preceded by the command and its arguments where those are searched
+        too."""
         given = {n: value for n, value in config.items() if n not in self._own}
         if not given:
             return super().render(config)

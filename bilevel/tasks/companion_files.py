@@ -9,7 +9,8 @@ from bilevel.tasks.fingerprint import digest, fingerprints
 
 
 class CompanionFiles:
-    """`files` are globs and `links` names, both relative to the folder of the script."""
+    """The files beside a script: `files` are globs and `links` names, relative to the script's
+    folder."""
 
     def __init__(
         self, folder: Path, script: str, files: Sequence[str], links: Sequence[str]
@@ -27,11 +28,11 @@ class CompanionFiles:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing has to be there."""
+        """Whether there are no such files."""
         return not (self._files or self._links)
 
     def found(self) -> list[Path]:
-        """The files to copy, relative. Raises TaskError for what is not there."""
+        """Return the files to copy, as relative paths. Raises TaskError for a missing one."""
         found: set[Path] = set()
         for pattern in self._files:
             matching = {
@@ -61,12 +62,13 @@ class CompanionFiles:
             (folder / link).symlink_to((self._folder / link).resolve())
 
     def digests(self, folder: Path | None = None) -> dict[str, str]:
-        """What each file holds, by name; in a trial's folder, what its copy does."""
+        """Return each file's digest by name, or each copy's in a trial's folder."""
         place = folder or self._folder
         return {str(path): digest((place / path).read_bytes()) for path in self.found()}
 
     def linked(self) -> dict[str, str]:
-        """What is linked, by name. Raises TaskError where it cannot be read."""
+        """Return fingerprints of the linked data, by name. Raises TaskError where it cannot be
+        read."""
         found: dict[str, str] = {}
         for link in self._links:
             try:
@@ -76,6 +78,6 @@ class CompanionFiles:
         return found
 
     def texts(self) -> list[str]:
-        """Of the files that are Python."""
+        """Return the sources of the files that are Python."""
         paths = [self._folder / path for path in self.found() if path.suffix == ".py"]
         return [path.read_text(errors="replace") for path in paths]

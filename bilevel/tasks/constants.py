@@ -21,14 +21,14 @@ _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 class Spot(NamedTuple):
-    """A place in a source, and what is written there instead."""
+    """A place in a source, and its replacement."""
 
     node: ast.expr
     value: object
 
 
 def _literal(node: ast.expr) -> Any:
-    """The value of a literal or of arithmetic between literals, as in `2**19`."""
+    """Return the value of a literal or of arithmetic between literals, as in `2**19`."""
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         return _ARITHMETIC[type(node.op)](_literal(node.left), _literal(node.right))
     if isinstance(node, ast.Tuple):
@@ -37,7 +37,7 @@ def _literal(node: ast.expr) -> Any:
 
 
 def is_whole(node: ast.expr) -> bool:
-    """Whether it is a whole number that is written out, as in `42`, `2**19` or `-1`."""
+    """Return whether the node is a literal whole number, as `42`, `2**19` or `-1`."""
     try:
         return type(_literal(node)) is int
     except (ValueError, TypeError, ArithmeticError):
@@ -45,7 +45,7 @@ def is_whole(node: ast.expr) -> bool:
 
 
 def parsed(source: str, script: str) -> ast.Module:
-    """Raises TaskError that says where it is no Python."""
+    """Return the syntax tree. Raises TaskError, with the line, for invalid Python."""
     try:
         return syntax.parse(source)
     except SyntaxError as error:
@@ -71,7 +71,7 @@ def _assignments(source: str, script: str) -> dict[str, ast.expr]:
 
 
 def names(source: str) -> set[str]:
-    """What is assigned at the top level; nothing where the source is not Python."""
+    """Return the names assigned at the top level; empty for invalid Python."""
     try:
         return set(_assignments(source, "the script"))
     except TaskError:
@@ -79,7 +79,8 @@ def names(source: str) -> set[str]:
 
 
 def read(source: str, wanted: Iterable[str], *, script: str = "the script") -> dict[str, Any]:
-    """The values of these constants. Raises TaskError for one that is missing or no literal."""
+    """Return the values of these constants. Raises TaskError for one that is missing or no
+    literal."""
     assigned = _assignments(source, script)
     values: dict[str, Any] = {}
     for name in wanted:
@@ -96,8 +97,8 @@ def read(source: str, wanted: Iterable[str], *, script: str = "the script") -> d
 
 
 def comments(source: str, wanted: Iterable[str]) -> dict[str, str]:
-    """What the source says of these constants, in a comment on the line that ends each; nothing
-    where it says nothing, or is not Python."""
+    """Return the comment on the line that ends each of these constants; none for one without a
+    comment, and empty for invalid Python."""
     try:
         assigned = _assignments(source, "the script")
         tokens = [*tokenize.generate_tokens(io.StringIO(source).readline)]
@@ -109,7 +110,7 @@ def comments(source: str, wanted: Iterable[str]) -> dict[str, str]:
 
 
 def edit(source: str, changes: Mapping[str, object], *, script: str = "the script") -> str:
-    """The source with these constants set; everything else, comments too, stays as it is."""
+    """Return the source with these constants set; everything else, comments too, is unchanged."""
     if not changes:
         return source  # which may be in any language
     read(source, changes, script=script)
@@ -118,7 +119,7 @@ def edit(source: str, changes: Mapping[str, object], *, script: str = "the scrip
 
 
 def replaced(source: str, spots: Sequence[Spot]) -> str:
-    """The source with these spots rewritten and every other byte as it was."""
+    """Return the source with these spots rewritten and every other byte unchanged."""
     lines = source.encode().splitlines(keepends=True)  # columns are counted in UTF-8 bytes
     starts = [0]
     for line in lines:

@@ -11,14 +11,15 @@ _SHOWN_CHARS = 120
 
 @dataclass(frozen=True)
 class Edit:
-    """`search` is found in the text, exactly once, and becomes `replace`."""
+    """A replacement: `search`, which must occur exactly once in the text, becomes `replace`."""
 
     search: str
     replace: str
 
 
 def applied(text: str, edits: Sequence[Edit]) -> str:
-    """The text after every edit, in order. Raises ValueError that tells what did not match."""
+    """Return the text after every edit, in order. Raises ValueError that says what did not
+    match."""
     for number, edit in enumerate(edits, start=1):
         count = text.count(edit.search) if edit.search else 0
         if count != 1:
@@ -50,7 +51,7 @@ def _lines_with(text: str, part: str) -> list[int]:
 
 
 def unparsable(text: str, name: str) -> str:
-    """Why a script is no Python, with the line; empty where it is."""
+    """Return why a script is invalid Python, with the line; empty where it is valid."""
     try:
         syntax.parse(text, name)
     except SyntaxError as error:
@@ -62,7 +63,7 @@ def unparsable(text: str, name: str) -> str:
 
 
 def diff(before: str, after: str, name: str, lines_around: int = 2) -> str:
-    """What was changed; empty where nothing was."""
+    """Return a diff of two texts; empty where they are equal."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True),
         after.splitlines(keepends=True),

@@ -15,7 +15,8 @@ NAMED_FILES = 64  # a folder with more of them is told as one
 
 
 def fingerprints(place: Path, name: str) -> dict[str, str]:
-    """Of a file, or of every file in a folder, by name; in a folder with many, of all together."""
+    """Return fingerprints by name: of a file, or of every file in a folder; of a folder with
+    many files, one for all."""
     if place.is_file():
         return {name: _fingerprint([(name, place)])}
     found = [(f"{name}/{path.relative_to(place)}", path) for path in sorted(_files(place))]
@@ -29,7 +30,7 @@ def digest(content: bytes) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Regular files; what Python writes beside what it imports is left out."""
+    """Yields regular files, without `__pycache__`."""
     seen: set[str] = set()
     for place, below, names in os.walk(folder, followlinks=True):
         below[:] = [name for name in below if name != "__pycache__"]
@@ -66,7 +67,7 @@ def _samples(path: Path) -> Iterator[bytes]:
 
 
 def _spread(items: Sequence[T], count: int) -> list[T]:
-    """As many of them, evenly, with the first and the last."""
+    """Return `count` evenly spaced items, with the first and the last."""
     if len(items) <= count:
         return list(items)
     return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]

@@ -45,8 +45,9 @@ print(json.dumps(found))
 
 
 def run_by(argv: Sequence[str], script: str, source: str, path: str | None) -> str | None:
-    """The Python that this command runs its script with, or None where it is not to be seen: it is
-    a word of the command, or what its program, or the script itself, names in its first line."""
+    """Return the Python that a command runs its script with: a word of the command, or the
+    interpreter in the first line of its program or of the script; None where there is none of
+    these."""
     for word in argv:
         if _PYTHON.fullmatch(Path(word).name):
             return shutil.which(word, path=path)
@@ -66,7 +67,7 @@ def _of_first_line(line: str, path: str | None) -> str | None:
 
 
 def imports(sources: Iterable[str]) -> list[str]:
-    """The modules, by their first name, that these texts import; what is no Python imports none."""
+    """Return the top-level modules that these sources import; invalid Python imports none."""
     found: set[str] = set()
     for source in sources:
         try:
@@ -85,8 +86,8 @@ def imports(sources: Iterable[str]) -> list[str]:
 def versions(
     python: str, imported: Sequence[str], environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Of this Python, of the packages in it that are imported, and of those that compute. One that
-    cannot be asked is said, and compared with nothing."""
+    """Return the versions of this Python, of its packages among `imported`, and of numerical
+    ones. Empty, with a warning, where it cannot be asked."""
     asked = [python, "-c", _PROBE, json.dumps([list(imported), _NUMERICS])]
     try:
         answer = subprocess.run(

@@ -20,21 +20,22 @@ _SETTLED = {None, FailureKind.DIVERGENCE}  # a crash or a timeout may end otherw
 
 
 def _cache_root() -> Path:
-    """The user's cache folder for this project; the variable BILEVEL_CACHE moves it."""
+    """Return the user's cache folder for this project; the variable BILEVEL_CACHE moves it."""
     named = os.environ.get("BILEVEL_CACHE")
     return Path(named) if named else user_cache_path("bilevel")
 
 
 class OutcomeCache:
-    """Outcomes by the content of everything that decides them: script, evaluator, data,
-    effective configuration, seed, budget and numerics."""
+    """A cache of outcomes, keyed by the content of everything that decides them: script,
+    evaluator, data, effective configuration, seed, budget and numerics."""
 
     def __init__(self, root: Path | None = None) -> None:
         self._root = (root or _cache_root()) / "outcomes"
         self._told = False
 
     def get(self, identity: Mapping[str, Any]) -> Outcome | None:
-        """The outcome, marked as cached and with no time spent; a damaged entry is none."""
+        """Return the outcome, marked as cached and with no time spent; None for a missing or
+        damaged entry."""
         try:
             outcome = Outcome.from_json(json.loads(self._place(identity).read_text()))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -45,8 +46,8 @@ class OutcomeCache:
         return replace(outcome, clock={"wall_s": 0.0, "cached": 1.0})
 
     def put(self, identity: Mapping[str, Any], outcome: Outcome) -> None:
-        """Whole or not at all, so that two searches can write at once; a cache that cannot be
-        written costs later trials their answer, never this one its outcome."""
+        """Writes an outcome atomically, so that two searches can write at once; a cache that
+        cannot be written only gives a warning."""
         kind = outcome.failure.kind if outcome.failure else None
         if kind not in _SETTLED:
             return

@@ -62,20 +62,21 @@ class ScriptTask(Task):
         self.space = space_from({n: {**baselines[n], **parameters[n]} for n in parameters}, locked)
 
     def constants_among(self, parameters: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
-        """The parameters that are constants of the script."""
+        """Return the parameters that are constants of the script."""
         return parameters
 
     @abstractmethod
     def job(self, folder: Path, config: Config, seed: int) -> WorkerJob:
-        """How the edited script in this folder is run."""
+        """Return the job that runs the edited script in this folder."""
 
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
-        """What decides an outcome besides the script's text, its configuration and the seed."""
+        """Return what decides an outcome besides the script's text, its configuration and the
+        seed."""
 
     @abstractmethod
     def facts(self) -> str:
-        """What a run is, in sentences: what it may spend, what is measured of it, and how."""
+        """Return the experiment in sentences: the budget of a run, what is measured, and how."""
 
     def describe(self) -> About:
         return About(
@@ -85,23 +86,24 @@ class ScriptTask(Task):
         )
 
     def refusal(self, config: Config) -> str:
-        """Why this configuration cannot run, told without running it; empty where it can."""
+        """Return why this configuration cannot run, checked without running it; empty where it
+        can."""
         return ""
 
     def furnish(self, folder: Path, text: str) -> None:
-        """Writes what a trial needs into its folder."""
+        """Writes the files of a trial into its folder."""
         (folder / self._script.name).write_text(text)
 
     def spoiled(self, folder: Path) -> str:
-        """Why the number that a run printed does not count; empty where it does."""
+        """Return why the value that a run printed does not count; empty where it does."""
         return ""
 
     def check_world(self) -> None:
-        """Raises TaskError if a run that failed could not have worked, whatever it was given."""
+        """Raises TaskError if a failed run could not have worked with any configuration."""
         return
 
     def edited(self, config: Config, seed: int) -> str:
-        """The script as it is run."""
+        """Return the script with its constants and seed set."""
         return self.render(config)
 
     def render(self, config: Config) -> str:
@@ -160,7 +162,8 @@ class ScriptTask(Task):
         self.check_world()
 
     def _outcome(self, finished: Finished, problem: Failure | None, text: str) -> Outcome:
-        """A number that a failed run did print is kept among the metrics."""
+        """Return the outcome of a run; a value that a failed run printed is kept among the
+        metrics."""
         name = self.metric.name
         value = single({name: self.metric.values(finished.output)}).get(name)
         found = {n: v for n, v in single(numbers(finished.output)).items() if n != name}

@@ -13,10 +13,11 @@ _WITHOUT = "(every trial then runs on the script's own seed)"
 
 @dataclass(frozen=True)
 class Seeding:
-    """Where in a script's text the seed stands. `calls` are functions, named as they are called or
-    by their last part (`manual_seed` is `torch.manual_seed(42)` and `torch.cuda.manual_seed(42)`);
-    `names` are names that are given it: `SEED = 1337`, `random_state=0` in a call, `seed: int = 1`
-    in a class, `def run(seed=42)`, `{"seed": 42}`, `add_argument("--seed", default=1)`.
+    """Where the training seed is written in a script. `calls` are functions, named as they are
+    called or by their last part (`manual_seed` is `torch.manual_seed(42)` and
+    `torch.cuda.manual_seed(42)`); `names` are names that hold the seed: `SEED = 1337`,
+    `random_state=0` in a call, `seed: int = 1` in a class, `def run(seed=42)`, `{"seed": 42}`,
+    `add_argument("--seed", default=1)`.
 
     What is replaced is a whole number written out, alone or in a sum: of `1337 + rank` the 1337.
     """
@@ -25,7 +26,7 @@ class Seeding:
     names: Sequence[str] = ()
 
     def check(self, parameters: Collection[str]) -> None:
-        """Raises ConfigError for a name that is searched as well."""
+        """Raises ConfigError for a name that is also a parameter."""
         both = [name for name in self.names if name in parameters]
         if both:
             raise ConfigError(
@@ -34,7 +35,8 @@ class Seeding:
             )
 
     def put(self, source: str, seed: int, *, script: str = "the script") -> str:
-        """The source with this seed. Raises ConfigError for a call or a name that has no number."""
+        """Return the source with this seed. Raises ConfigError for a call or a name that has no
+        number."""
         if not (self.calls or self.names):
             return source  # which may be in any language
         tree = constants.parsed(source, script)
@@ -46,7 +48,7 @@ class Seeding:
 
 
 def _outside_of_fstrings(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node; those within an f-string are not where Python 3.11 says."""
+    """Yields every node but those within f-strings, whose positions Python 3.11 reports wrongly."""
     yield node
     if not isinstance(node, ast.JoinedStr):
         for child in ast.iter_child_nodes(node):
@@ -72,7 +74,7 @@ def _of_call(function: str, nodes: Sequence[ast.AST], script: str) -> list[ast.e
 
 
 def _instead(given: Sequence[Sequence[ast.expr]]) -> str:
-    """What the calls are given, where that is a name."""
+    """Return a hint that names the variables passed to the calls; empty if none are."""
     held = {value.id for values in given for value in values if isinstance(value, ast.Name)}
     names = ", ".join(sorted(held))
     return f" (it is given {names}: if that holds a number, task.seed_names=[{names}])" * bool(held)
@@ -96,7 +98,7 @@ def _of_name(name: str, nodes: Sequence[ast.AST], script: str) -> list[ast.expr]
 
 
 def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Every (name, value) of an assignment, an argument, a default, an option or a key."""
+    """Yields every (name, value) of an assignment, an argument, a default, an option or a key."""
     if isinstance(node, ast.Assign):
         yield from ((_name(target), node.value) for target in node.targets)
     elif isinstance(node, ast.AnnAssign) and node.value is not None:
@@ -117,7 +119,7 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _name(target: ast.expr) -> str:
-    """`seed` of `seed`, `cfg.seed` and `cfg["seed"]`."""
+    """Return the last name of a target: `seed` of `seed`, `cfg.seed` and `cfg["seed"]`."""
     if isinstance(target, ast.Name):
         return target.id
     if isinstance(target, ast.Attribute):
@@ -128,20 +130,21 @@ def _name(target: ast.expr) -> str:
 
 
 def _default(node: ast.expr) -> ast.expr | None:
-    """42 of `field(default=42)` and of `add_argument("--seed", default=42)`."""
+    """Return a call's `default`: 42 of `field(default=42)` and of `add_argument("--seed",
+    default=42)`."""
     keywords = node.keywords if isinstance(node, ast.Call) else []
     return next((keyword.value for keyword in keywords if keyword.arg == "default"), None)
 
 
 def _options(call: ast.Call) -> Iterator[str]:
-    """`seed` of `add_argument("-s", "--seed")`, as the parser names it."""
+    """Yields the names of a parser's options: `s` and `seed` of `add_argument("-s", "--seed")`."""
     for given in call.args:
         if isinstance(given, ast.Constant) and str(given.value).startswith("-"):
             yield str(given.value).lstrip("-").replace("-", "_")
 
 
 def _whole_terms(node: ast.expr) -> list[ast.expr]:
-    """The whole numbers that are written out in a sum, or that an argument is."""
+    """Return the literal whole numbers that a node is or adds up."""
     if constants.is_whole(node):
         return [node]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):

@@ -24,7 +24,7 @@ _SHOWN_CHARS = 300
 
 
 class Metric:
-    """How a metric is printed: as a line `name: number`, or where a line matches a pattern."""
+    """How a metric is printed: as a line `name: number`, or where a line matches `pattern`."""
 
     def __init__(self, name: str, pattern: str | None = None) -> None:
         self.name = name
@@ -37,7 +37,7 @@ class Metric:
         return f"that match {self._pattern.pattern!r}"
 
     def values(self, output: str) -> list[float]:
-        """Every value that was printed, in order."""
+        """Return every value that was printed, in order."""
         pattern = self._pattern or re.compile(rf"^\s*{re.escape(self.name)}:\s+(\S+)\s*$")
         matches = [match for line in _lines(output) for match in pattern.finditer(line)]
         return [value for match in matches if (value := _number(match[1])) is not None]
@@ -59,7 +59,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _lines(output: str) -> list[str]:
-    """Carriage returns end lines too."""
+    """Return the lines of the output, which carriage returns end too."""
     return [line for line in re.split(r"[\r\n]+", output) if line.strip()]
 
 
@@ -71,7 +71,7 @@ def _number(text: str | None) -> float | None:
 
 
 def numbers(output: str) -> dict[str, list[float]]:
-    """Every `name: number` line, by name, in order."""
+    """Return the values of every `name: number` line, by name, in order."""
     found: dict[str, list[float]] = {}
     for line in _lines(output):
         match = _LINE.match(line)
@@ -81,7 +81,7 @@ def numbers(output: str) -> dict[str, list[float]]:
 
 
 def single(values: Mapping[str, list[float]]) -> dict[str, float]:
-    """The numbers that were printed once and are finite."""
+    """Return the numbers that were printed once and are finite."""
     return {n: v[0] for n, v in values.items() if len(v) == 1 and math.isfinite(v[0])}
 
 
@@ -91,12 +91,13 @@ def last_line(output: str) -> str:
 
 
 def no_disk(finished: Finished) -> bool:
-    """Whether a run ended because nothing could be written, which is not the script's fault."""
+    """Return whether a run failed because the disk was full or unwritable, which is not the
+    script's fault."""
     return bool(finished.exit_code) and any(sign in last_line(finished.output) for sign in _NO_DISK)
 
 
 def failure(finished: Finished, metric: Metric, limit_s: float) -> Failure | None:
-    """Why a run has no usable value, or None where it has one."""
+    """Return why a run has no usable value, or None where it has one."""
     if finished.flooded:
         bound = f"{LOG_LIMIT_BYTES // 2**20} MiB"
         return Failure(FailureKind.CRASH, f"stopped after printing more than {bound}: print less")

@@ -17,12 +17,13 @@ _Numbers = Mapping[str, float]
 
 
 class Crash(Exception):
-    """A configuration in a landscape's crash region."""
+    """Raised for a configuration in a landscape's crash region."""
 
 
 @dataclass(frozen=True)
 class _Landscape:
-    """`value` is noise-free and has its minimum at `optimum` (parameters left out: baseline)."""
+    """An analytic landscape. `value` is noise-free and has its minimum at `optimum` (parameters
+    left out: baseline)."""
 
     value: Callable[[_Numbers], float]
     noise_sd: float
@@ -30,12 +31,12 @@ class _Landscape:
 
 
 def _bowl(x: float, best: float, weight: float) -> float:
-    """Zero at `best`, `weight` at twice or half of it, growing with the square of the log."""
+    """Return a quadratic in the logarithm: zero at `best`, `weight` at twice or half of it."""
     return weight * math.log2(max(x, 1e-12) / best) ** 2
 
 
 def _idle(at: _Numbers) -> float:
-    """Knobs that matter little, so that a search has somewhere to get lost."""
+    """Return the small effects of parameters that matter little, as distractions."""
     return (
         _bowl(at["EMBEDDING_LR"], 0.5, 0.002)
         + _bowl(at["UNEMBEDDING_LR"], 0.005, 0.002)
@@ -48,7 +49,8 @@ def _idle(at: _Numbers) -> float:
 
 
 def _batch(doublings: float) -> float:
-    """The published effects of TOTAL_BATCH_SIZE against 2**19: up hurts, down helps, then crash."""
+    """Return the published effect of TOTAL_BATCH_SIZE in doublings of 2**19: more hurts, less
+    helps, then it crashes."""
     if doublings <= -3:
         raise Crash("TOTAL_BATCH_SIZE below 2**17: the optimiser's state overflowed")
     known = {-2: -0.06, -1: -0.04, 0: 0.0, 1: 0.06}
@@ -64,21 +66,21 @@ def _trap(at: _Numbers) -> float:
 
 
 def _interaction(at: _Numbers) -> float:
-    """A bent ridge: batch and learning rate help only when they move together."""
+    """A curved ridge: batch and learning rate help only when they move together."""
     batch = math.log2(at["TOTAL_BATCH_SIZE"]) - 19
     rate = math.log2(at["MATRIX_LR"] / 0.04)
     return 1.1 + 0.03 * (rate - batch) ** 2 + 0.005 * (batch + 2) ** 2 + _idle(at)
 
 
 def _plateau(at: _Numbers) -> float:
-    """Flat around the baseline; the basin is two doublings away in one parameter."""
+    """A plateau around the baseline; the basin is two doublings away in one parameter."""
     rate = math.log2(at["UNEMBEDDING_LR"] / 0.004)
     basin = -0.08 * math.exp(-((rate - 2.5) ** 2) / 0.5)
     return 1.1 + basin + 0.02 * (math.log2(at["TOTAL_BATCH_SIZE"]) > 20)
 
 
 def _noisy(at: _Numbers) -> float:
-    """Real effects of the size of the noise."""
+    """A landscape whose effects are as large as the noise."""
     batch = math.log2(at["TOTAL_BATCH_SIZE"]) - 19
     return 1.1 + 0.004 * (batch + 1) ** 2 + _bowl(at["MATRIX_LR"], 0.06, 0.01) + _idle(at)
 

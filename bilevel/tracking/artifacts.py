@@ -17,11 +17,11 @@ class Artifacts:
         self._places: dict[str, str] = {}
 
     def belong(self, run_id: str, place: str) -> None:
-        """A new run and the address of its artifacts, which else would have to be asked for."""
+        """Records where the artifacts of a new run go, which saves a request for its address."""
         self._places[run_id] = place
 
     def texts(self, run_id: str, files: Mapping[str, str]) -> None:
-        """Path -> text; all of them in one request where they are sent."""
+        """Writes text artifacts (path -> text); one request for all of them where they are sent."""
         folder = self._folder(run_id)
         if folder is not None:
             _fill(folder, files)

@@ -8,8 +8,8 @@ from bilevel.tracking.tracker import MlflowTracker
 
 
 class BulkTracker(MlflowTracker):
-    """Says the same as `MlflowTracker`, when a search is left or ended: the curves of a search are
-    one request, and so are its traces."""
+    """A tracker that writes the same as `MlflowTracker`, but when a search is left or ended: its
+    curves in one request, and its traces in another."""
 
     def __init__(
         self, uri: str = DEFAULT_URI, artifacts: str | None = None, traces: bool = True

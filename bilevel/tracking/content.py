@@ -80,8 +80,9 @@ def spent_s(record: TrialRecord) -> float:
 
 
 def trial_tags(record: TrialRecord, objective: Objective) -> _Tags:
-    """`moves` is a JSON list of [parameter, direction], `acted` one of [mechanism, hook, effect],
-    for the hook calls that changed a decision or a prompt: what the report counts."""
+    """Return the tags of a trial's run. `moves` is a JSON list of [parameter, direction],
+    `acted` one of [mechanism, hook, effect] for the hook calls that changed a decision or a
+    prompt: what the report counts."""
     trial = record.trial
     failure = trial.outcome.failure
     optional = {
@@ -124,7 +125,8 @@ def _research_tags(mechanism: Invention | None) -> _Tags:
 
 
 def trial_params(trial: Trial) -> dict[str, str]:
-    """The full configuration; a text longer than a param may be is a file of its own."""
+    """Return the whole configuration as params; a text too long for a param is stored as a file
+    instead."""
     return {
         key(name): _digest(value) if _is_long(value) else _text(value)
         for name, value in trial.config.items()
@@ -148,7 +150,7 @@ def trial_metrics(record: TrialRecord, objective: Objective) -> _Metrics:
 
 
 def _metrics(record: TrialRecord, objective: Objective) -> _Metrics:
-    """By the names that the task gave them."""
+    """Return the trial's metrics (measured, cost/*, clock/*, tokens), finite or not."""
     trial = record.trial
     found: _Metrics = dict(trial.outcome.metrics)
     found |= {f"cost/{name}": amount for name, amount in trial.outcome.cost.items()}
@@ -161,7 +163,7 @@ def _metrics(record: TrialRecord, objective: Objective) -> _Metrics:
 
 
 def search_metrics(record: TrialRecord, objective: Objective) -> _Metrics:
-    """The search as it stands after a trial: one point of each of its curves."""
+    """Return the metrics of the search after a trial: one point of each of its curves."""
     found: _Metrics = {**record.totals, STEP_MARK: float(record.trial.number)}
     found |= _named(record.trial.value, VALUE, objective.metric)
     found |= _named(record.best, _BEST, f"best_{objective.metric}")
@@ -198,7 +200,8 @@ def trial_files(record: TrialRecord) -> dict[str, str]:
 
 
 def _research_files(mechanism: Invention | None) -> dict[str, str]:
-    """What a level-2 session came to: every text it wrote, with the verdict of every gate."""
+    """Return the files of a level-2 session: every text it wrote, with the verdict of every
+    gate."""
     if not mechanism:
         return {}
     files = {"research.json": json.dumps(mechanism.to_json(), indent=1)}
@@ -218,7 +221,8 @@ def mechanism_name(record: MechanismRecord) -> str:
 
 
 def mechanism_tags(record: MechanismRecord) -> _Tags:
-    """`hook_calls` and `digest` tell whether the run says already what there is to say."""
+    """Return the tags of a mechanism's run; from `hook_calls` and `digest` the tracker tells
+    whether the run is up to date."""
     said = {
         "state": record.state,
         "source": record.source,
@@ -237,12 +241,14 @@ def mechanism_tags(record: MechanismRecord) -> _Tags:
 
 
 def hook_calls(record: MechanismRecord) -> int:
-    """How often its hooks were called: the step at which its counts are logged."""
+    """Return how often the mechanism's hooks were called: the step at which its counts are
+    logged."""
     return sum(record.counts.values())
 
 
 def mechanism_metrics(record: MechanismRecord) -> _Metrics:
-    """How often each hook did what so far, and what its trials and the proposer's came to."""
+    """Return how often each hook had which effect, and the credit of the mechanism's own trials
+    and of the proposer's."""
     counts = {f"hook/{name}": float(count) for name, count in record.counts.items()}
     return finite(counts | {f"credit/{name}": number for name, number in record.credit.items()})
 
@@ -255,7 +261,7 @@ def mechanism_files(record: MechanismRecord) -> dict[str, str]:
 
 
 def mechanisms_json(records: Mapping[str, MechanismRecord]) -> str:
-    """The final ledger of a search, whole."""
+    """Return the whole activation ledger of a search, as JSON."""
     return json.dumps(
         [
             {
@@ -290,12 +296,12 @@ def _difference(value: float | None, baseline: float | None) -> _Metrics:
 
 
 def finite(metrics: Mapping[str, float]) -> _Metrics:
-    """Without what a metric cannot say: NaN and infinities; by names that MLflow takes."""
+    """Return the metrics that are finite, under names that MLflow accepts."""
     return {key(name): float(value) for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _cut(text: str, chars: int) -> str:
-    """A text as every database takes it: PostgreSQL has no NUL in one."""
+    """Return the text cut to `chars`, with NUL replaced: PostgreSQL does not store it."""
     text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
     return text if len(text) <= chars else text[: chars - 1] + "…"
 

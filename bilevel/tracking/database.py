@@ -18,8 +18,9 @@ _ADVISORY_LOCK = 0x62696C6576656C  # "bilevel": a number that nobody else takes 
 
 
 def log_in(uri: str, migrate: Callable[[str], None]) -> None:
-    """Logs in to a database server once, where mlflow would try for minutes, and has `migrate` make
-    or check the tables; on PostgreSQL one process at a time. Raises what the driver says."""
+    """Connects to a database server once, where mlflow would retry for minutes, and has
+    `migrate` make or check the tables; on PostgreSQL one process at a time. Raises the driver's
+    errors."""
     postgres = uri.startswith("postgresql")
     engine = sqlalchemy.create_engine(
         uri,
@@ -34,11 +35,11 @@ def log_in(uri: str, migrate: Callable[[str], None]) -> None:
 
 
 def prepare(path: Path, migrate: Callable[[str], None], *, write: bool) -> None:
-    """Makes the local file, in WAL mode, if it is not there; `migrate` fills the database at the
-    URI it is given.
+    """Creates the local database file in WAL mode if it is missing; `migrate` makes the tables in
+    the database at the URI it is given.
 
-    It is made under another name and moved into place, so that a killed process leaves nothing
-    half made. Raises OSError where it cannot be written.
+    The file is made under another name and moved into place, so that a killed process leaves
+    nothing half made. Raises OSError where it cannot be written.
     """
     if path.exists():
         if write and not os.access(path, os.W_OK):

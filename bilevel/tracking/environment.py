@@ -14,7 +14,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 
 @lru_cache(maxsize=1)
 def environment_json() -> str:
-    """Python, platform, processor, this project's commit and every installed package."""
+    """Return Python, platform, processor, this project's commit and every installed package, as
+    JSON."""
     packages = {d.metadata["Name"]: d.version for d in metadata.distributions()}
     return json.dumps(
         {
@@ -38,8 +39,8 @@ def _cpu() -> str:
 
 
 def commit(source: Path) -> dict[str, str | bool]:
-    """The commit that a source tree is checked out at, and whether it was edited since; nothing of
-    another repository that it lies in, as an installed package may."""
+    """Return the commit of a source tree and whether it was edited since; empty where the tree
+    merely lies inside another repository, as an installed package may."""
     top = _git(source, "rev-parse", "--show-toplevel")
     if not top or Path(top).resolve() != source.resolve():
         return {"git_commit": "", "git_dirty": False}
@@ -48,7 +49,7 @@ def commit(source: Path) -> dict[str, str | bool]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git answers of this folder, or nothing where there is no git or no commit."""
+    """Return git's output for this folder; empty where there is no git or no commit."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     asked = ["git", "-C", str(folder), *arguments]
     try:

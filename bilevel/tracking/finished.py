@@ -21,13 +21,13 @@ _HELD = (
 
 
 def mark_tracked(folder: Path, uri: str) -> None:
-    """Remembers that this store holds the whole of the finished search in this folder."""
+    """Writes a mark into the folder of a finished search: the store at `uri` holds all of it."""
     (folder / _MARK).write_text(_digest(uri))
 
 
 def is_tracked(folder: Path, uri: str) -> bool:
-    """Whether nothing of the search is left to write there. A local database is asked whether it
-    still holds it, of any other store that is believed."""
+    """Return whether the search's folder is marked as complete in this store. A local database
+    is also asked whether it still holds the search; for other stores the mark is trusted."""
     mark = folder / _MARK
     if not mark.exists() or mark.read_text() != _digest(uri):
         return False
@@ -36,7 +36,8 @@ def is_tracked(folder: Path, uri: str) -> bool:
 
 
 def sync_command(settings: Mapping[str, Any]) -> str:
-    """What writes a search into the store that its settings name; without its password."""
+    """Return the shell command that writes a search into the store that its settings name; the
+    password is left out."""
     results = settings["results"]
     usual = {"uri": f"sqlite:///{results}/mlflow.db", "artifacts": None, "traces": True}
     named = {"study": settings["study"]} | ({} if results == "mlruns" else {"results": results})
@@ -54,7 +55,8 @@ def _holds(database: Path, search_id: str) -> bool:
 
 
 def _search_id(journal: Path) -> str:
-    """The tag of the search's run, which stands among the first lines."""
+    """Return the search id (the tag of its run), which is among the journal's first lines; empty
+    if it is not there."""
     with journal.open("rb") as lines:
         for entry in map(json.loads, lines):
             if (entry["kind"], entry["key"]) == ("search", "id"):
@@ -63,5 +65,5 @@ def _search_id(journal: Path) -> str:
 
 
 def _digest(uri: str) -> str:
-    """Names a store without the password that its address may hold."""
+    """Return a digest of the store's URI, so that no password in it is written down."""
     return hashlib.sha256(uri.encode()).hexdigest()

@@ -21,8 +21,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def key(name: str) -> str:
-    """The name where MLflow takes it; else the nearest one that it takes, with a digest, so that
-    no two become one."""
+    """Return the name if MLflow accepts it, else the nearest accepted one, with a digest so that
+    different names stay different."""
     plain = _REFUSED.sub("_", name)
     if posixpath.normpath(plain) != plain or plain.startswith(("/", "..")) or plain == ".":
         plain = plain.replace("/", "_").lstrip(".")
@@ -32,14 +32,14 @@ def key(name: str) -> str:
 
 
 def renamed(names: Iterable[str]) -> dict[str, str]:
-    """The tag that tells what was called otherwise, if anything was; a trial's own file has its
-    names whole where they are too much for one."""
+    """Return the tag that maps names in MLflow to the original ones (JSON), or nothing: if none
+    differs, or if the tag would be too long (a trial's own file has the names too)."""
     told = json.dumps({key(name): name for name in names if key(name) != name})
     return {} if told == "{}" or len(told) > _TAG_CHARS else {TAG: told}
 
 
 def file_name(name: str) -> str:
-    """A file name of this name, whole or, where it is too long, its ends and a digest."""
+    """Return a safe file name for a name; one that is too long is cut and gets a digest."""
     safe = _UNSAFE.sub("_", name).strip("._") or "text"
     if len(safe) <= _LONGEST_FILE:
         return safe

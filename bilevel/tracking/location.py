@@ -21,8 +21,8 @@ _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
 def resolve(uri: str, folder: Path | None = None) -> str:
-    """The URI with a relative sqlite path made absolute: the path as it stands, whatever is in it
-    (`address` quotes it). Raises TrackingError for a file store."""
+    """Return the URI with a relative sqlite path made absolute; the path is not quoted
+    (`address` does that). Raises TrackingError for a file store."""
     scheme = urlsplit(uri).scheme.split("+")[0]
     if scheme == "sqlite":
         path = uri.split("///", 1)[-1]
@@ -38,12 +38,12 @@ def resolve(uri: str, folder: Path | None = None) -> str:
 
 
 def local_path(uri: str) -> Path | None:
-    """The database file of a resolved sqlite URI."""
+    """Return the database file of a resolved sqlite URI; None for other URIs."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:") else None
 
 
 def address(uri: str) -> str:
-    """A resolved URI as MLflow and SQLAlchemy take it, who read `?` and `%` in a path otherwise."""
+    """Return a resolved URI for MLflow and SQLAlchemy, with `?` and `%` in its path quoted."""
     path = local_path(uri)
     quoted = str(path).replace("%", "%25").replace("?", "%3F")
     if path is None or quoted == str(path):
@@ -53,8 +53,8 @@ def address(uri: str) -> str:
 
 
 def artifacts_root(uri: str, configured: str | None = None) -> str | None:
-    """Where artifacts go: beside a sqlite file, under mlruns for another database; a tracking
-    server decides for itself (None)."""
+    """Return where artifacts go: beside a sqlite file, under mlruns for another database; None
+    for a tracking server, which decides for itself."""
     if configured is not None:
         return configured if "://" in configured else _place(Path(configured).resolve())
     path = local_path(uri)
@@ -66,13 +66,13 @@ def artifacts_root(uri: str, configured: str | None = None) -> str | None:
 
 
 def _place(folder: Path) -> str:
-    """A folder as MLflow takes it, who reads a path as a URI where it can."""
+    """Return a folder as MLflow's artifact location: MLflow reads a path as a URI where it can."""
     return folder.as_uri() if set(str(folder)) & set("%?#") else str(folder)
 
 
 def local_folder(place: str) -> Path | None:
-    """The folder that an artifact location of MLflow is, unless another machine or service has
-    it."""
+    """Return the local folder of an MLflow artifact location; None if it is on another machine
+    or service."""
     parts = urlsplit(place)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(url2pathname(parts.path))
@@ -87,7 +87,7 @@ def study_folder(study: str) -> str:
 
 
 def shown(uri: str) -> str:
-    """The URI as it may be printed: without the password in it."""
+    """Return the URI without its password, for printing."""
     parts = urlsplit(uri)
     if parts.password is None:
         return uri
@@ -96,7 +96,8 @@ def shown(uri: str) -> str:
 
 
 def reach(uri: str) -> None:
-    """Raises TrackingError at once if nobody answers there: clients retry for minutes."""
+    """Checks that the store can be reached. Raises TrackingError at once if nobody answers;
+    clients would retry for minutes."""
     parts = urlsplit(uri)
     scheme = parts.scheme.split("+")[0]
     try:
@@ -117,7 +118,7 @@ def reach(uri: str) -> None:
 
 
 def ui_command(uri: str) -> str:
-    """The shell command that opens the store in a browser; a tracking server needs none."""
+    """Return the shell command that serves the store's web page; a tracking server needs none."""
     uri = resolve(uri)
     if uri.startswith("http"):
         return f"open {uri}"
@@ -128,7 +129,7 @@ def ui_command(uri: str) -> str:
 
 
 def restore_command(uri: str, experiment_id: str) -> str:
-    """The shell command that brings back an experiment that was deleted there."""
+    """Return the shell command that restores a deleted experiment."""
     store = shlex.quote(shown(address(uri)))
     return (
         f"MLFLOW_TRACKING_URI={store} {_python()} -m mlflow experiments restore -x {experiment_id}"
@@ -142,10 +143,10 @@ def _python() -> str:
 
 
 def deep_link(uri: str, experiment_id: str, address: str = _UI_ADDRESS) -> str:
-    """The page of a study's searches: filtered, grouped by arm, as charts.
+    """Return the link to the page of a study's searches: filtered, grouped by arm, as charts.
 
-    What to filter, group and draw is stored with the experiment (`view.py`); without the
-    `/runs` part an experiment that has traces opens on another tab.
+    What to filter, group and draw is stored with the experiment (`view.py`); without the `/runs`
+    part an experiment that has traces opens on another tab.
     """
     base = uri.rstrip("/") if uri.startswith("http") else address
     query = f"viewStateShareKey={VIEW_KEY}&compareRunsMode=CHART"
@@ -153,6 +154,6 @@ def deep_link(uri: str, experiment_id: str, address: str = _UI_ADDRESS) -> str:
 
 
 def run_link(uri: str, experiment_id: str, run_id: str, address: str = _UI_ADDRESS) -> str:
-    """The page of one run's artifacts."""
+    """Return the link to a run's artifacts."""
     base = uri.rstrip("/") if uri.startswith("http") else address
     return f"{base}/#/experiments/{experiment_id}/runs/{run_id}/artifacts"

@@ -89,7 +89,7 @@ class TrialRecord:
 
     @property
     def label(self) -> str:
-        """What the trial's run is found by when the search is told again."""
+        """The key by which the trial's run is found when the search is executed again."""
         return f"trial/{self.level:g}/{self.trial.number}"
 
 
@@ -118,7 +118,7 @@ class MechanismRecord:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was read back."""
+    """A run read from the store."""
 
     run_id: str
     name: str
@@ -128,9 +128,9 @@ class Run:
 
 
 class Tracker(Protocol):
-    """Where a search is written down for people to look at; the journal holds the truth.
+    """The protocol of what records searches for people to look at; the journal is authoritative.
 
-    A search that is executed again from its first trial tells its tracker everything again.
+    A search that is executed again from its first trial reports everything to its tracker again.
     """
 
     @property
@@ -143,13 +143,14 @@ class Tracker(Protocol):
     def trial(self, record: TrialRecord) -> None: ...
 
     def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
-        """The mechanisms as they stand; may be told any number of times."""
+        """Records the current state of the mechanisms; may be called any number of times."""
 
     def end(self, status: str, summary: Mapping[str, float]) -> None:
-        """`status` is done, failed or exhausted (a cap was reached)."""
+        """Ends the search's run; `status` is done, failed or exhausted (a cap was reached)."""
 
     def leave_running(self) -> None:
-        """The search did not end: what was told is kept, and its run stays open."""
+        """Stops tracking a search that did not end: its records are kept, and its run stays
+        open."""
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
         """Marks every search of this triple as started over; returns how many."""

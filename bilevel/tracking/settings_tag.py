@@ -10,8 +10,9 @@ LONGEST = 4000  # a store takes 8,000 characters, older ones 5,000
 
 
 def tag_text(settings: Mapping[str, Any]) -> str:
-    """JSON, name -> value. A long value is its digest; where that is still too much, so is each
-    long group of names, and in the end the whole."""
+    """Return the settings as JSON (name -> value) short enough for a tag. A long value is
+    replaced by its digest; where that is not enough, so is each long group of names, and finally
+    the whole."""
     if not settings:
         return ""
     every = {name: _brief(value) for name, value in settings.items()}

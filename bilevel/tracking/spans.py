@@ -11,11 +11,11 @@ from bilevel.tracking.records import CallRecord
 
 
 def spans(name: str, calls: Sequence[CallRecord], model: str) -> list[dict[str, Any]]:
-    """One span, which is a whole trace, for each call.
+    """Return one span, which is a whole trace, for each call.
 
-    Ids follow from `name`, which stays the same when a trial is written anew under another run,
-    and from the call's place: whatever a cut-off write left is found and written over.
-    A call knows how long it took but not when: the last one ends now, the others before it.
+    Ids follow from `name`, which stays the same when a trial is written anew under another run, and
+    from the call's position: what an interrupted write left is found and overwritten. Calls have
+    durations but no times: the last is dated to end now, the others before it.
     """
     starts_ns = []
     clock_ns = time.time_ns() - _ns(sum(call.seconds for call in calls))
@@ -29,7 +29,7 @@ def spans(name: str, calls: Sequence[CallRecord], model: str) -> list[dict[str, 
 
 
 def trace_ids(name: str, calls: Sequence[CallRecord]) -> list[str]:
-    """The ids of the traces that `spans` makes."""
+    """Return the ids of the traces that `spans` makes."""
     return [_trace_id(_digest(name, place, call)) for place, call in enumerate(calls)]
 
 

@@ -65,7 +65,8 @@ class Store:
 
     @contextmanager
     def guard(self, doing: str) -> Iterator[None]:
-        """Whatever goes wrong in there is told in one line: what, where, why and the remedy."""
+        """Turns any failure inside the block into a one-line TrackingError: what, where, why and
+        the remedy."""
         try:
             yield
         except TrackingError:
@@ -83,7 +84,7 @@ class Store:
             ) from error
 
     def studies(self) -> dict[str, str]:
-        """Name -> experiment id, for every experiment but MLflow's own default."""
+        """Return experiment ids by name, without MLflow's default experiment."""
 
         def page(token: str | None) -> Any:
             return self._client.search_experiments(max_results=_PAGE, page_token=token)
@@ -92,7 +93,8 @@ class Store:
             return {e.name: e.experiment_id for e in _every(page) if e.name != "Default"}
 
     def experiment(self, study: str, tags: Mapping[str, str]) -> str:
-        """The id of the study's experiment, made if there is none; sets the tags it lacks."""
+        """Return the id of the study's experiment, which is created if missing; sets the tags it
+        lacks."""
         with self.guard(f"opening study {study}"):
             found = self._client.get_experiment_by_name(study) or self._create(study)
             if found.lifecycle_stage != "active":
@@ -124,7 +126,7 @@ class Store:
         return self._client.get_experiment_by_name(study)
 
     def runs(self, experiment: str, query: str) -> list[Run]:
-        """Every active run that fits, oldest first."""
+        """Return every active run that matches the query, oldest first."""
 
         def page(token: str | None) -> Any:
             return self._client.search_runs(
@@ -139,13 +141,13 @@ class Store:
             return [_run(run) for run in _every(page)]
 
     def curve(self, run_id: str, metric: str) -> dict[int, float]:
-        """A metric's value by step; the last one where it was logged twice."""
+        """Return a metric's value by step; the last one where it was logged twice."""
         with self.guard("reading metrics"):
             points = self._client.get_metric_history(run_id, metric)
             return {m.step: m.value for m in sorted(points, key=lambda m: m.timestamp)}
 
     def text(self, run_id: str, path: str) -> str:
-        """An artifact's text."""
+        """Return a text artifact."""
         with self.guard(f"reading {path}"):
             return self._files.read(run_id, path)
 
@@ -157,7 +159,7 @@ class Store:
         parent: str = "",
         age_s: float = 0.0,
     ) -> str:
-        """A new running run, which began `age_s` ago."""
+        """Creates a run that is RUNNING and began `age_s` ago; returns its id."""
         every = {**tags, "mlflow.parentRunId": parent} if parent else dict(tags)
         start_ms = int((time.time() - age_s) * 1000)
         with self.guard(f"starting run {name}"):
@@ -175,7 +177,7 @@ class Store:
         params: Mapping[str, str] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Metrics, params and tags in one call."""
+        """Logs metrics, params and tags in one call."""
         with self.guard("logging"):
             self._client.log_batch(
                 run_id,
@@ -185,18 +187,18 @@ class Store:
             )
 
     def log_curves(self, run_id: str, curves: Mapping[int, Mapping[str, float]]) -> None:
-        """Step -> metrics, in one call."""
+        """Logs metrics by step (step -> metrics) in one call."""
         with self.guard("logging"):
             self._client.log_batch(run_id, metrics=_points(curves))
 
     def latest(self, run_id: str) -> Mapping[str, float]:
-        """The last value of every metric."""
+        """Return the last value of every metric."""
         with self.guard("reading metrics"):
             found: Mapping[str, float] = self._client.get_run(run_id).data.metrics
             return found
 
     def files(self, run_id: str, files: Mapping[str, str]) -> None:
-        """Texts as artifacts, by their path."""
+        """Writes texts as artifacts (path -> text)."""
         with self.guard("storing artifacts"):
             self._files.texts(run_id, files)
 
@@ -205,10 +207,11 @@ class Store:
             self._files.copy(run_id, path)
 
     def traces(self, experiment: str, told: Mapping[str, Sequence[CallRecord]], model: str) -> None:
-        """Model calls as traces, in one write for a hundred of them.
+        """Writes model calls as traces, a hundred in one request.
 
-        They are told by the name of their trial in the experiment, whichever run it has: until
-        `link` they belong to no run, and `delete` finds them by what they are named after.
+        `told` maps a trial's name in the experiment to its calls, whichever run the trial has.
+        Until `link` the traces belong to no run; `delete` finds them by ids that follow from the
+        name.
         """
         with self.guard("storing traces"):
             made = [
@@ -220,13 +223,14 @@ class Store:
                 self._tracing.log_spans(experiment, page)
 
     def link(self, run_id: str, traces: Sequence[str]) -> None:
-        """Makes traces, by their id, those of a run."""
+        """Assigns traces, by id, to a run."""
         with self.guard("storing traces"):
             for page in _pages(traces):
                 self._client.link_traces_to_run(page, run_id)
 
     def status(self, run_id: str, status: str) -> None:
-        """RUNNING, FINISHED, FAILED or KILLED; all but the first also end the run."""
+        """Sets a run's status: RUNNING, FINISHED, FAILED or KILLED; all but the first also end
+        the run."""
         with self.guard("closing a run"):
             if status == "RUNNING":
                 self._client.update_run(run_id, status=status)
@@ -234,7 +238,7 @@ class Store:
                 self._client.set_terminated(run_id, status)
 
     def delete(self, experiment: str, run_id: str, traces: Sequence[str] = ()) -> None:
-        """Removes a run, and traces by their id if they are there."""
+        """Deletes a run, and traces by id if they exist."""
         with self.guard("removing a run that was cut off"):
             for page in _pages(traces):
                 self._client.delete_traces(experiment, trace_ids=page)
@@ -242,7 +246,8 @@ class Store:
 
 
 def _driver_error(error: BaseException) -> BaseException:
-    """What the database's driver said, if it was a database: SQLAlchemy puts more before it."""
+    """Return the database driver's error, if there is one inside SQLAlchemy's; else the error
+    itself."""
     link: BaseException | None = error
     while link is not None:
         if isinstance(origin := getattr(link, "orig", None), BaseException):
@@ -257,13 +262,13 @@ def _points(curves: Mapping[int, Mapping[str, float]]) -> list[Metric]:
 
 
 def _pages(traces: Sequence[Any]) -> Iterator[list[Any]]:
-    """As many at a time as one request may name."""
+    """Yields the traces in batches of as many as one request may name."""
     for start in range(0, len(traces), _TRACES_PAGE):
         yield list(traces[start : start + _TRACES_PAGE])
 
 
 def _every(page: Callable[[str | None], Any]) -> Iterator[Any]:
-    """All entries of a paged answer."""
+    """Yields all entries of a paged answer."""
     token: str | None = None
     while True:
         found = page(token)

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tracked:
-    """One search that was not started over, with its children in the order of their start."""
+    """A search that was not superseded, with its child runs in the order of their start."""
 
     run: Run
     children: Mapping[str, Sequence[Run]]
@@ -40,7 +40,8 @@ class Tracked:
 
 
 def read_study(store: Store, experiment: str) -> list[Tracked]:
-    """Straight from the tables where they are known, else run by run."""
+    """Return all searches of a study: straight from the tables where their form is known, else
+    run by run."""
     runs, curves = _picture(store, experiment)
     children: dict[str, dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
@@ -59,7 +60,8 @@ def read_study(store: Store, experiment: str) -> list[Tracked]:
 
 
 def _named(run: Run) -> Run:
-    """The run with what a report reads of it, as `tables.py` has it."""
+    """Return the run with only the tags and metrics that a report reads, as `tables.py` gives
+    it."""
     exact, begins = set(_METRICS), tuple(name for name in _METRICS if name.endswith("/"))
     tags = {name: text for name, text in run.tags.items() if name in _TAGS}
     metrics = {n: v for n, v in run.metrics.items() if n in exact or n.startswith(begins)}
@@ -69,7 +71,7 @@ def _named(run: Run) -> Run:
 def _picture(
     store: Store, experiment: str
 ) -> tuple[list[Run], Mapping[tuple[str, str], Mapping[int, float]]]:
-    """Every active run, and (search, metric) -> value by step."""
+    """Return every active run, and values by step for each (search, metric)."""
     from bilevel.tracking.tables import Tables
 
     with store.guard("reading the study"):

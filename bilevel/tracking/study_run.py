@@ -17,7 +17,7 @@ def keep(
     metrics: Mapping[str, float],
     tags: Mapping[str, str],
 ) -> str:
-    """The run's id. A study has one such run: a later report brings it up to date."""
+    """Creates or updates the one `kind=study` run of a study; returns its id."""
     found = store.runs(experiment, f"tags.kind = '{_KIND}'")
     name = f"report of {study}"
     run_id = found[-1].run_id if found else store.create(experiment, name, {"kind": _KIND})

@@ -30,8 +30,8 @@ _METRICS = _table("metrics", "run_uuid", "key", "step", "value", "timestamp")
 
 
 class Tables:
-    """The runs of one experiment. Raises LookupError where a store is no database, or has other
-    tables."""
+    """The runs of one experiment, read by SQL. Raises LookupError where the store is no database
+    or has other tables."""
 
     def __init__(self, uri: str, experiment: str) -> None:
         if uri.startswith(("http", "databricks")):
@@ -47,8 +47,8 @@ class Tables:
                 raise LookupError(f"its table {table.name} has no column {', '.join(lacking)}")
 
     def runs(self, tags: Collection[str], metrics: Collection[str]) -> list[Run]:
-        """Every active run, oldest first, with those of its tags and metrics that are named; a
-        name that ends with / stands for all metrics that begin with it."""
+        """Return every active run, oldest first, with only the tags and metrics named; a metric
+        name that ends with / stands for all that begin with it."""
         exact, begins = frozenset(metrics), tuple(name for name in metrics if name.endswith("/"))
         texts: dict[str, dict[str, str]] = defaultdict(dict)
         values: dict[str, dict[str, float]] = defaultdict(dict)
@@ -63,7 +63,7 @@ class Tables:
         return [Run(i, name or "", status, texts[i], values[i]) for i, name, status in found]
 
     def curves(self, metrics: Collection[str]) -> dict[tuple[str, str], _Steps]:
-        """(run, metric) -> its value by step, of the runs that are searches."""
+        """Return values by step for each (run, metric), for the runs that are searches."""
         metric = _METRICS.c
         searches = sqlalchemy.select(TAGS.c.run_uuid).where(
             TAGS.c.key == "kind", TAGS.c.value == "search"
@@ -80,8 +80,8 @@ class Tables:
     def _rows(
         self, run_id: Any, *columns: Any, chosen: Sequence[Any] = (), order: Sequence[Any] = ()
     ) -> Iterator[Any]:
-        """Columns of the rows that belong to an active run. Names are chosen by the caller: their
-        index would lead through the table row by row, which takes three times as long."""
+        """Yields columns of the rows of active runs. The query does not filter by name: the
+        index on names would fetch the table row by row, three times as slow."""
         active = sqlalchemy.select(_RUNS.c.run_uuid).where(
             _RUNS.c.experiment_id == self._experiment, _RUNS.c.lifecycle_stage == "active"
         )

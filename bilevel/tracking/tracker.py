@@ -26,10 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 class MlflowTracker:
-    """One experiment a study, one parent run a search, a child run for everything in it.
+    """A tracker that writes to MLflow: one experiment per study, one parent run per search, a child
+    run for each trial and mechanism.
 
-    A child run is complete when its status is FINISHED; one that was cut off is removed and
-    written again. If the store fails after the start, that is told once, `problem` says why, and
+    A child run is complete when its status is FINISHED; one that was cut off is deleted and written
+    again. If the store fails after the start, that is reported once, `problem` says why, and
     nothing more is written: running the same command again fills the gap from the journal.
     """
 
@@ -59,7 +60,7 @@ class MlflowTracker:
 
     @property
     def link(self) -> str:
-        """The page of the study's searches, once the search is started."""
+        """The link to the page of the study's searches, once the search is started."""
         return deep_link(self.uri, self._experiment)
 
     @property
@@ -68,7 +69,8 @@ class MlflowTracker:
         return ui_command(self.uri)
 
     def start(self, info: SearchInfo) -> None:
-        """Opens or finds the search. Raises TrackingError if the store cannot be written."""
+        """Creates or finds the search's run. Raises TrackingError if the store cannot be
+        written."""
         self.problem, self._info, self._told = "", info, {}
         self._experiment = self.store.experiment(
             info.study, {view.TAG: view.state(info.objective.metric)}
@@ -102,11 +104,11 @@ class MlflowTracker:
         )
 
     def trial(self, record: TrialRecord) -> None:
-        """Writes a decided trial, unless it is there already."""
+        """Writes a decided trial, unless its run is complete already."""
         self._unless_broken(f"trial {record.label}", lambda: self._write([record]))
 
     def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
-        """Writes the mechanisms as they stand; only what changed since the last time."""
+        """Writes the current state of the mechanisms, as far as it changed since the last call."""
 
         def write() -> None:
             for record in records:
@@ -116,24 +118,25 @@ class MlflowTracker:
         self._unless_broken("the mechanisms", write)
 
     def end(self, status: str, summary: Mapping[str, float]) -> None:
-        """Closes the search: final numbers, journal, mechanism ledger and how it ended."""
+        """Ends the search's run: final metrics, journal, activation ledger and status."""
         check_ending(status)
         self._unless_broken("the end of the search", lambda: self._end(status, summary))
 
     def leave_running(self) -> None:
-        """Everything told is written already; the run stays open for whoever goes on."""
+        """Does nothing: everything is written already, and the run stays open for a resumed
+        search."""
 
     def supersede(self, study: str, arm: str, seed: int) -> int:
-        """Marks every search of this triple as started over; returns how many."""
+        """Marks every search of this (study, arm, seed) as superseded; returns how many."""
         self._experiment = self.store.experiment(study, {})
         found = self._searches(study, arm, seed)
         self._mark(found)
         return len(found)
 
     def _searches(self, study: str, arm: str, seed: int) -> list[Run]:
-        """The searches of a triple that were not started over.
+        """Return the searches of (study, arm, seed) that are not superseded.
 
-        Only searches have the tag `superseded`; asked for first, it spares a look at every trial.
+        Only searches have the tag `superseded`; filtering by it first avoids scanning every trial.
         """
         query = f"tags.superseded = 'false' AND tags.seed = '{seed}'"
         found = self.store.runs(self._experiment, query)
@@ -180,8 +183,8 @@ class MlflowTracker:
         return self.store.create(self._experiment, name, every, self._parent, age_s)
 
     def _write(self, records: Sequence[TrialRecord]) -> None:
-        """Writes the trials that are not there whole. Their runs are the first to be made and the
-        last to be ended: what is cut off in between is found, and written anew."""
+        """Writes the trials whose runs are not complete. Runs are created first and finished
+        last, so that an interrupted write is found and repeated."""
         known = self._children
         fresh = [r for r in records if r.label not in known or known[r.label].status != "FINISHED"]
         runs = [self._begun(record) for record in fresh]
@@ -193,11 +196,11 @@ class MlflowTracker:
             self._complete(run_id, record)
 
     def _name(self, record: TrialRecord) -> str:
-        """What the traces of a trial are named after."""
+        """Return the name from which the ids of a trial's traces follow."""
         return f"{self._experiment}/{self._search.search_id}/{record.label}"
 
     def _begun(self, record: TrialRecord) -> str:
-        """A new run for a trial, in the place of one that was cut off."""
+        """Creates a trial's run, after deleting one that was cut off; returns its id."""
         if record.label in self._children:
             cut = self._children[record.label].run_id
             self.store.delete(self._experiment, cut, trace_ids(self._name(record), record.calls))
@@ -209,7 +212,8 @@ class MlflowTracker:
         )
 
     def _log_curves(self, records: Sequence[TrialRecord]) -> None:
-        """What the trials add to the curves of the search, but for the steps that are there."""
+        """Logs the trials' points of the search's curves, except at steps that are logged
+        already."""
         curves = {
             record.trial.number: content.search_metrics(record, self._search.objective)
             for record in records
@@ -232,7 +236,7 @@ class MlflowTracker:
         self.store.status(run_id, "FINISHED")
 
     def _mechanism(self, record: MechanismRecord) -> None:
-        """A mechanism has one run, which is brought up to date; never back to fewer calls."""
+        """Creates or updates the one run of a mechanism; counts never go back to fewer calls."""
         tags, calls = content.mechanism_tags(record), content.hook_calls(record)
         known = self._children.get(record.label)
         if known is not None and known.status == "RUNNING":

@@ -43,8 +43,8 @@ def _curve(metric: str) -> dict[str, Any]:
 
 
 def state(metric: str) -> str:
-    """The stored view, as the value of the experiment's tag; `metric` is the task's name for what
-    it measures."""
+    """Return the stored view, as the value of the experiment's tag; `metric` is the task's name
+    of its metric."""
     best = key(f"best_{metric}")
     sections = [
         {

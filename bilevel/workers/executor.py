@@ -11,7 +11,7 @@ from bilevel.trace import Outcome, Proposal, Trial
 
 @dataclass(frozen=True)
 class Request:
-    """One evaluation: what is tried, on which trial, and the training seed."""
+    """One evaluation to run: parent trial, proposal and training seed."""
 
     parent: Trial | None
     proposal: Proposal
@@ -19,7 +19,8 @@ class Request:
 
 
 class Evaluator(Protocol):
-    """What an executor needs of a task; one that leaves the process is copied by pickling."""
+    """The protocol of a task as executors see it; one that leaves the process is copied by
+    pickling."""
 
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome: ...
 
@@ -28,8 +29,8 @@ class Executor(Protocol):
     """The protocol of what runs the evaluations of a round."""
 
     def outcomes(self, task: Evaluator, requests: Sequence[Request]) -> Iterator[Outcome]:
-        """In the order of the requests, each as soon as it and those before it are done. Whatever
-        the task raises is raised here."""
+        """Yields outcomes in the order of the requests, each as soon as it and those before it
+        are done. Raises whatever the task raises."""
 
     def close(self) -> None:
         """Ends whatever the executor started."""

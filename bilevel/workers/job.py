@@ -28,9 +28,9 @@ LOG_LIMIT_BYTES = 16 * 2**20  # a job that prints more is stopped
 class WorkerJob:
     """A call of `target` ('module:function', given argv, returns an exit code) in a folder.
 
-    The default target runs argv as a command. A `temporary` folder goes with the job if the
-    process that wanted it disappears; otherwise it is left to whoever made it. `environment` is
-    this job's, besides its server's.
+    The default target runs argv as a command. A `temporary` folder is deleted with the job if the
+    client process disappears; otherwise its creator deletes it. `environment` is added to that of
+    the worker server.
     """
 
     argv: Sequence[str]
@@ -43,8 +43,8 @@ class WorkerJob:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a job ended; `signal` is 0 where it exited by itself. `output` is all it printed, or,
-    where it `flooded` its log and was stopped for it, the last part."""
+    """The end of a job; `signal` is 0 where it exited by itself. `output` is all it printed, or
+    the last part where it `flooded` its log and was stopped for it."""
 
     exit_code: int
     signal: int
@@ -57,29 +57,32 @@ class Finished:
 
 class Runner(Protocol):
     def run(self, job: WorkerJob) -> Finished:
-        """Runs to the end or to the limit. Raises TaskError if no job could be run at all."""
+        """Runs the job to its end or to its limit. Raises TaskError if no job could be run at
+        all."""
 
     def close(self) -> None: ...
 
 
 def scrubbed_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The few variables that a worker needs; keys and tokens are not among them."""
+    """Return the few environment variables that a worker needs; keys and tokens are not among
+    them."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     return {**kept, "PYTHONHASHSEED": "0", **(extra or {})}
 
 
 def flooded(log: int) -> bool:
-    """Whether a job has printed more than it may into the log with this descriptor."""
+    """Return whether a job has printed more than is allowed into the log with this descriptor."""
     return os.fstat(log).st_size > LOG_LIMIT_BYTES
 
 
 def without_addresses(text: str) -> str:
-    """The text as it is in every process: `<Box object at 0x...>`."""
+    """Return the text with memory addresses replaced, so that it is the same in every process:
+    `<Box object at 0x...>`."""
     return _ADDRESS.sub("0x...", text)
 
 
 def printed(log: int) -> str:
-    """All of a job's output, or the last part of one that flooded its log, without addresses."""
+    """Return a job's output without addresses; the last part of one that flooded its log."""
     with open(log, "rb", closefd=False) as file:
         file.seek(max(0, os.fstat(log).st_size - LOG_LIMIT_BYTES))
         return without_addresses(file.read().decode("utf-8", errors="replace"))

@@ -22,11 +22,12 @@ STARTS = 3
 
 
 class ForkedRunner:
-    """Jobs call their `target` in a worker forked from a server that has run the `preloads`.
+    """A runner whose jobs call their `target` in workers forked from a server that imported the
+    `preloads`.
 
-    The server starts with the first job, with a scrubbed environment. If it dies, the job that
-    was running is told as a crash and the next one starts a new server. A copy in another process
-    has a server of its own.
+    The server starts with the first job, with a scrubbed environment. If it dies, the running job
+    counts as crashed and the next one starts a new server. A copy in another process has a server
+    of its own.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class ForkedRunner:
                 self._server = None
 
     def _call(self, job: WorkerJob, log: Path) -> tuple[dict[str, Any] | None, bool]:
-        """A server that had died before the job reached it is replaced, and the job sent again."""
+        """Sends the job to the server; if the server had died before, starts another one and
+        sends it again."""
         for _ in range(STARTS):
             with contextlib.suppress(_ServerGone):
                 return self._started().call(job, log)
@@ -81,8 +83,8 @@ class ForkedRunner:
 
 @contextlib.contextmanager
 def _log() -> Iterator[tuple[int, Path]]:
-    """A file for what a job prints, and a descriptor of it. It lies outside of the job's folder,
-    where a script may delete or write whatever it likes."""
+    """Yields the descriptor and path of a file for a job's output. It lies outside of the job's
+    folder, whose files a script may delete or overwrite."""
     descriptor, name = tempfile.mkstemp(prefix="output-")
     try:
         yield descriptor, Path(name)
@@ -92,11 +94,11 @@ def _log() -> Iterator[tuple[int, Path]]:
 
 
 class _ServerGone(Exception):
-    """The server died before it was given the job."""
+    """Raised when the server died before it was given the job."""
 
 
 class _ServerProcess:
-    """The client's end of one server: sends jobs, hands each caller the end of its own job."""
+    """A client of one server: sends jobs and returns the end of each to its caller."""
 
     def __init__(self, preloads: Sequence[str], environment: Mapping[str, str]) -> None:
         with _spared():
@@ -126,9 +128,10 @@ class _ServerProcess:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def call(self, job: WorkerJob, log: Path) -> tuple[dict[str, Any] | None, bool]:
-        """The end of the job (None: the server died), and whether it ran into its limit.
+        """Runs a job; returns how it ended (None: the server died) and whether it reached its time
+        limit.
 
-        Raises ServerGone if the server died before it began the job.
+        Raises _ServerGone if the server died before it began the job.
         """
         with self._news:
             number = self._next
@@ -154,7 +157,8 @@ class _ServerProcess:
             return self._end_of(number), True
 
     def _end_of(self, number: int) -> dict[str, Any] | None:
-        """A server that died has left its workers' children to nobody."""
+        """Return how a job ended; None if the server died, whose workers' children are then
+        killed here."""
         group = self._begun.pop(number, None)
         if number not in self._ended and group is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -162,7 +166,7 @@ class _ServerProcess:
         return self._ended.pop(number, None)
 
     def close(self) -> None:
-        """Closable its input ends the server, and with it every worker."""
+        """Ends the server by closing its input, and with it every worker."""
         with contextlib.suppress(BrokenPipeError):
             _pipe(self._process.stdin).close()
         try:
@@ -200,8 +204,8 @@ class _ServerProcess:
 
 @contextlib.contextmanager
 def _spared() -> Iterator[None]:
-    """A process that is started in here does not hear a signal that a whole terminal or job is
-    sent, until it has chosen to ignore it: this one hears it, and ends the other."""
+    """Starts processes inside the block with signals blocked that a whole terminal or job is
+    sent, until they have chosen to ignore them: this process receives them and ends the others."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield

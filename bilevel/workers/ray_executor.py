@@ -31,10 +31,10 @@ _QUIET = {
 
 
 class Ray:
-    """An executor on Ray: `workers` actors, each with a copy of the task and `cpus` and `gpus` to
-    itself.
+    """An executor on Ray: `workers` actors, each with a copy of the task and with `cpus` and `gpus`
+    reserved for it.
 
-    `address=local` starts a Ray on this machine, whose processes hold no secret and go with this
+    `address=local` starts a Ray on this machine, whose processes hold no secret and end with this
     one; any other is Ray's own: `auto`, `HOST:PORT`, `ray://HOST:PORT`. Nothing is started before
     the first evaluation. A worker that did not start within `start_s` ends the search.
     """
@@ -91,7 +91,8 @@ class Ray:
         self._ray = None
 
     def _outcome(self, ended: Any, worker: Any) -> Outcome | None:
-        """None if the worker died, which is then replaced. Raises what the task raised."""
+        """Return the outcome of an evaluation; None if its worker died, which is then replaced.
+        Raises what the task raised."""
         errors = self._ray.exceptions
         try:
             told = self._ray.get(ended)
@@ -107,7 +108,7 @@ class Ray:
         return Outcome.from_json(told)
 
     def _staff(self, task: Evaluator, workers: int) -> None:
-        """As many workers as there is work for, all with a copy of this task, all idle."""
+        """Makes as many workers as there is work for, all idle, each with a copy of this task."""
         if self._ray is None:
             self._ray = _connected(self._address, self._workers, self._needs, self._stack)
         if self._task is not task:
@@ -138,7 +139,7 @@ class Ray:
 
 
 class _Worker:
-    """What runs in Ray's processes."""
+    """The actor that evaluates in Ray's processes."""
 
     def __init__(self, task: Evaluator) -> None:
         self._task = task
@@ -153,7 +154,8 @@ class _Worker:
 def _connected(
     address: str, workers: int, needs: dict[str, float], stack: contextlib.ExitStack
 ) -> Any:
-    """The module `ray`, connected; closing the stack disconnects, and ends a Ray of our own."""
+    """Return the module `ray`, connected; closing the stack disconnects and ends a Ray that was
+    started here."""
     with _without_secrets():
         import ray
 
@@ -181,7 +183,8 @@ def _connected(
 
 
 def _reach(address: str) -> None:
-    """Raises OSError or ValueError at once where nobody listens; Ray would go on trying."""
+    """Checks that the address answers. Raises OSError or ValueError at once where nobody
+    listens; Ray would keep trying."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon:
         socket.create_connection((host, int(port)), timeout=_PROBE_S).close()
@@ -189,7 +192,8 @@ def _reach(address: str) -> None:
 
 @contextlib.contextmanager
 def _without_secrets() -> Iterator[None]:
-    """What is started in here inherits the few variables of a worker, and no key."""
+    """Reduces the environment inside the block to the few variables of a worker, so that
+    processes started there inherit no key."""
     whole = dict(os.environ)
     kept = {name: value for name, value in whole.items() if name.startswith("RAY_")}
     scrubbed = scrubbed_environment({**_QUIET, **kept})
@@ -204,7 +208,7 @@ def _without_secrets() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Ray's driver takes SIGTERM for itself; a search has its own way of ending."""
+    """Restores this process's SIGTERM handler, which Ray's driver replaces."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -32,15 +32,16 @@ def _resolve(target: str) -> Any:
 
 
 def die_with_parent(parent: int) -> None:
-    """Asks the kernel to kill this process when its parent goes, and checks it is still there."""
+    """Asks the kernel to kill this process when its parent ends; exits at once if it has ended
+    already."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
 
 def _adopt_orphans() -> None:
-    """Makes this process the parent of descendants whose own parent ends, whatever group they
-    chose, so that none of them gets away."""
+    """Makes this process the parent of orphaned descendants, whatever process group they chose,
+    so that none escapes."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -51,7 +52,7 @@ def _children() -> list[int]:
 
 
 def _work(job: dict[str, Any], log: int, server: int) -> None:
-    """The life of a forked worker: never returns."""
+    """Runs a job in a forked worker; never returns."""
     code = 1
     try:
         os.setsid()
@@ -81,7 +82,8 @@ def _work(job: dict[str, Any], log: int, server: int) -> None:
 
 
 def execute(argv: list[str]) -> int:
-    """A target that turns the worker into another program; its process group stays the same."""
+    """Replaces the worker by another program (a job's default target); its process group stays
+    the same."""
     try:
         os.execvp(argv[0], argv)
     except OSError as error:
@@ -95,13 +97,13 @@ def _end_group(pid: int) -> None:
 
 
 def end(child: int) -> None:
-    """Kills a child that was not reaped yet, and its group, which it may not lead yet."""
+    """Kills a child that was not reaped yet, and its process group, which may not exist yet."""
     _end_group(child)
     os.kill(child, signal.SIGKILL)
 
 
 class Server:
-    """Forks and reaps; knows its workers by process id."""
+    """The server's loop: forks workers and reaps them by process id."""
 
     def __init__(self, wishes: int, news: int) -> None:
         self._wishes = wishes
@@ -125,7 +127,7 @@ class Server:
         self._remove_folders()
 
     def _listen(self) -> bool:
-        """Whether the client is still there."""
+        """Waits for input and ended workers; returns whether the client still exists."""
         waiting = _POLL_S if self._workers else None
         return not select.select([self._wishes], [], [], waiting)[0] or self._read()
 
@@ -182,14 +184,15 @@ class Server:
                 end(pid)
 
     def _remove_folders(self) -> None:
-        """Nobody is left to remove what the unfinished jobs were given to write in."""
+        """Deletes logs and temporary folders of unfinished jobs after the client has gone."""
         for job in self._jobs.values():
             Path(job["log"]).unlink(missing_ok=True)
             if job["temporary"]:
                 shutil.rmtree(job["folder"], ignore_errors=True)
 
     def _end_adopted(self) -> None:
-        """What an ended worker left behind in other groups is this server's child now."""
+        """Kills the descendants that an ended worker left in other process groups and that this
+        server has adopted."""
         while stray := [pid for pid in _children() if pid not in self._workers]:
             for pid in stray:
                 end(pid)
@@ -200,7 +203,7 @@ class Server:
 
 
 def main(preloads: list[str]) -> None:
-    """Keeps the pipes to itself: what a preload prints goes to standard error."""
+    """Serves with the pipes kept private: what a preload prints goes to standard error."""
     wishes, news = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     for number in _PATIENT:

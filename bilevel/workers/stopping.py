@@ -17,26 +17,29 @@ EXIT_CODE = 128 + signal.SIGTERM
 
 
 class Stopped(KeyboardInterrupt):
-    """Raised wherever the main thread is; no `except Exception` takes it for a failure."""
+    """Raised in the main thread when the process is asked to end; a KeyboardInterrupt, so that
+    no `except Exception` takes it for a failure."""
 
 
 def told_to_end(code: int, by_signal: int = 0) -> bool:
-    """Whether a process ended as one does that is asked to, or whose shell's own child was."""
+    """Return whether an exit code or signal is that of a process asked to end, or of a shell
+    whose child was."""
     return (by_signal or code - 128) in ENDING
 
 
 def await_own_signal() -> None:
-    """Waits for the signal of this process where another one of the job has got it already."""
+    """Waits for this process's signal where another process of the same job has already received
+    it."""
     time.sleep(GRACE_S)
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """In here SIGTERM raises Stopped, once.
+    """Makes SIGTERM raise Stopped inside the block, once.
 
-    So does a signal that whoever launched this process handles (submitit: save and requeue the
-    job); it is handed on to that handler when everything in here is closed. Only the main thread
-    of a process is sent signals: elsewhere nothing changes.
+    So does a signal that the launcher of this process handles (submitit: save and requeue the job);
+    it is passed on to that handler when everything inside is closed. Signals reach only the main
+    thread: in other threads nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

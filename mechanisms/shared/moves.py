@@ -10,18 +10,20 @@ _MOVABLE = (Float, Int, PowerOfTwo, Choice, Tuple)
 
 
 def ways(parameter: Parameter) -> tuple[str, ...]:
-    """Every direction that a move of it can have, in the words that a trial's moves use."""
+    """Return the directions that a move of the parameter can have, in the words of a trial's
+    moves."""
     return parameter.directions if isinstance(parameter, _MOVABLE) else ()
 
 
 def distance(parameter: Parameter, one: Value, other: Value) -> float:
-    """The largest difference of two values in any coordinate: 0 for equal, 1 for opposite ends."""
+    """Return the largest difference of two values in any coordinate: 0 for equal, 1 for opposite
+    ends."""
     pairs = zip(unit(parameter, one), unit(parameter, other), strict=True)
     return max((abs(a - b) for a, b in pairs), default=0.0)
 
 
 def steps(view: View, size: float) -> Iterator[tuple[tuple[str, str], Value]]:
-    """Every (parameter, direction) that can be gone from the base, and where it leads."""
+    """Yields every (parameter, direction) with a step from the base, and the value it leads to."""
     for parameter in open_parameters(view):
         for way in ways(parameter):
             value = step(parameter, view.base[parameter.name], way, size)

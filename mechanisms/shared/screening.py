@@ -19,7 +19,7 @@ SIZES = (4, 8, 12, 16, 20, 32, 64, 128)
 
 
 def array(runs: int) -> list[list[int]]:
-    """An orthogonal array of two levels: `runs` rows of `runs - 1` signs."""
+    """Return an orthogonal array of two levels: `runs` rows of `runs - 1` signs."""
     if runs in _CYCLIC:
         first = [1 if sign == "+" else -1 for sign in _CYCLIC[runs]]
         turned = [first[-turn:] + first[:-turn] for turn in range(runs - 1)]
@@ -28,7 +28,7 @@ def array(runs: int) -> list[list[int]]:
 
 
 def standing_out(effects: Mapping[str, float]) -> list[str]:
-    """The effects beyond twice Lenth's pseudo standard error, largest first."""
+    """Return the effects beyond twice Lenth's pseudo standard error, largest first."""
     sizes = {name: abs(effect) for name, effect in effects.items()}
     if not sizes:
         return []
@@ -42,8 +42,8 @@ def standing_out(effects: Mapping[str, float]) -> list[str]:
 def two_levels(
     parameter: Parameter, base: Value, size: float, rng: Random
 ) -> tuple[Value, Value] | None:
-    """A step below and a step above the base, or the base and another choice; None where the
-    parameter has only one value."""
+    """Return a step below and a step above the base, or the base and another choice; None where
+    the parameter has only one value."""
     if isinstance(parameter, Choice):
         others = [choice for choice in parameter.choices if choice != base]
         return (base, rng.choice(others)) if others else None
@@ -61,8 +61,8 @@ def two_levels(
 def main_effects(
     runs: Sequence[tuple[Config, float | None]], levels: Mapping[str, tuple[Value, Value]]
 ) -> dict[str, float]:
-    """Mean loss at the second level less that at the first; a run without a loss failed, and
-    counts as worse than the worst by the range of the others."""
+    """Return each parameter's mean loss at the second level minus that at the first; a run
+    without a loss failed, and counts as worse than the worst by the range of the others."""
     valued = [value for _, value in runs if value is not None]
     if not valued:
         return {}

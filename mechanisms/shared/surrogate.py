@@ -42,7 +42,8 @@ class GaussianProcessModel:
         self._best = float(self._model.predict(points).min())
 
     def improvement(self, configs: Sequence[Config]) -> list[float]:
-        """The expected improvement of each, in standard deviations of what was measured."""
+        """Return the expected improvement of each configuration, in standard deviations of the
+        measured losses."""
         means, deviations = self._model.predict(self._points(configs), return_std=True)
         gains = []
         for mean, deviation in zip(means, deviations, strict=True):
@@ -53,7 +54,7 @@ class GaussianProcessModel:
         return gains
 
     def _points(self, configs: Sequence[Config]) -> _Array:
-        """(configurations, coordinates)"""
+        """Return the coordinates of configurations: (configurations, coordinates)."""
         return np.array(
             [[x for p in self._parameters for x in unit(p, c[p.name])] for c in configs]
         )

@@ -7,7 +7,7 @@ from bilevel.view import View
 
 
 def whole(mechanism: str, key: str, value: object, least: int) -> int:
-    """The value of a setting. Raises ConfigError unless it is a whole number of at least this."""
+    """Return a setting that must be a whole number of at least `least`. Raises ConfigError."""
     if type(value) is not int or value < least:
         expected = f"expected a whole number of at least {least}"
         raise ConfigError(f"{mechanism}: {key}={value!r}: {expected}")
@@ -15,14 +15,14 @@ def whole(mechanism: str, key: str, value: object, least: int) -> int:
 
 
 def share(mechanism: str, key: str, value: object) -> float:
-    """The value of a setting. Raises ConfigError unless it is a number above 0, at most 1."""
+    """Return a setting that must be a number above 0 and at most 1. Raises ConfigError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ConfigError(f"{mechanism}: {key}={value!r}: expected a number in (0, 1]")
     return float(value)
 
 
 def landing(view: View, candidate: Proposal) -> Config | None:
-    """The configuration that a candidate stands for; None where it stands for none."""
+    """Return the configuration of a candidate; None where it has none."""
     if candidate.problem:
         return None
     try:
@@ -36,5 +36,5 @@ def tried_moves(view: View) -> set[tuple[str, str]]:
 
 
 def loss(view: View, trial: Trial) -> float | None:
-    """The trial's value, turned so that lower is better."""
+    """Return the trial's value with its sign set so that lower is better."""
     return None if trial.value is None else view.objective.loss(trial.value)

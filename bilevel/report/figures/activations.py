@@ -14,7 +14,7 @@ _Shares = tuple[list[float], list[float]]  # by trial: decisions, and prompts al
 
 
 def activations(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing | None:
-    """None where no arm has a mechanism that ever acted."""
+    """Return the drawing of when mechanisms acted; None where no mechanism of any arm ever did."""
     arms = {arm: searches for arm, searches in study.arms.items() if _acted(searches)}
     if not arms:
         return None
@@ -52,7 +52,8 @@ def activations(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing 
 
 
 def shares(searches: Sequence[Search]) -> _Shares:
-    """Of the searches that reached each trial, those in which a mechanism acted."""
+    """Return two shares by trial number, of the searches that reached it: those in which a
+    mechanism changed a decision, and those in which it changed a prompt only."""
     last = max((t.number for s in searches for t in s.trials), default=0)
     decided, prompted, reached = np.zeros(last + 1), np.zeros(last + 1), np.zeros(last + 1)
     for search in searches:

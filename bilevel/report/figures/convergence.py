@@ -17,7 +17,8 @@ _Curve = tuple[Any, Any]  # cost and best value after each trial
 
 
 def convergence(study: Study, rows: Sequence[SearchRow], title: str) -> Drawing:
-    """Means stop where the shortest search of an arm stops."""
+    """Return the drawing of the best value so far; an arm's mean ends where its shortest search
+    does."""
     arms = list(dict.fromkeys(row.arm for row in rows))
     currencies = {"trial (0 is the baseline)": ""}
     for label, metric in (("modelled seconds", "modelled_s"), ("tokens", "tokens")):
@@ -98,5 +99,5 @@ def _arm(axes: Any, arm: str, curves: Sequence[_Curve], canvas: Canvas, arms: in
 
 
 def _at(grid: Any, cost: Any, value: Any) -> Any:
-    """The value that stood when each point of the grid had been spent."""
+    """Return the value in force at each point of the grid of costs."""
     return value[np.maximum(np.searchsorted(cost, grid + 1e-9, side="right") - 1, 0)]

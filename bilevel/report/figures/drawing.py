@@ -12,7 +12,7 @@ _DPI = 150
 
 @dataclass(frozen=True)
 class Canvas:
-    """What a drawing is made on and with."""
+    """A matplotlib figure to paint on, with the theme and each arm's look."""
 
     figure: Any
     theme: Theme
@@ -21,7 +21,7 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure as files; `alt` says what is to be seen, for who cannot see it."""
+    """A figure's files; `alt` describes it in words."""
 
     name: str
     title: str
@@ -33,7 +33,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Drawing:
-    """How a figure is drawn; `size` in inches."""
+    """A function that paints a figure, with its `size` in inches."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ class Drawing:
 
 
 def draw(drawing: Drawing, arms: Sequence[str], folder: Path) -> Figure:
-    """NAME.png and NAME.dark.png."""
+    """Writes the drawing as NAME.png and NAME.dark.png."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Sheet
@@ -63,5 +63,5 @@ def draw(drawing: Drawing, arms: Sequence[str], folder: Path) -> Figure:
 
 
 def jitter(count: int, width: float = 0.22) -> list[float]:
-    """Offsets that keep dots of one row apart, the same in every report."""
+    """Return fixed offsets that keep the dots of one row apart."""
     return [width * ((place * 0.618034) % 1 - 0.5) * 2 for place in range(count)]

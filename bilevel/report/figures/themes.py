@@ -10,7 +10,8 @@ _MARKERS = ("o", "s", "^", "D", "v")
 
 @dataclass(frozen=True)
 class Theme:
-    """`palette` is told apart with any colour vision (after Okabe and Ito)."""
+    """The colours of a figure; `palette` is distinguishable with any colour vision (after Okabe
+    and Ito)."""
 
     name: str
     ground: str
@@ -19,7 +20,7 @@ class Theme:
     palette: tuple[str, ...]
 
     def settings(self) -> Any:
-        """As matplotlib's."""
+        """Return the theme as matplotlib's rcParams."""
         return {
             "figure.facecolor": self.ground,
             "savefig.facecolor": self.ground,
@@ -63,7 +64,8 @@ class Look:
 
 
 def looks(arms: Sequence[str], theme: Theme) -> dict[str, Look]:
-    """The look of every arm, by its place among the study's arms: 140 differ."""
+    """Return the look of each arm, by its place among the study's arms; 140 different ones
+    exist."""
     return {
         arm: Look(theme.palette[place % 7], _DASHES[place % 4], _MARKERS[place % 5])
         for place, arm in enumerate(arms)

@@ -114,7 +114,8 @@ def _measure_configurations(rounds: int) -> list[Sample]:
 
 
 def _slow_probes() -> list[Sample]:
-    """Operations the script has too little of to fit their rate from it."""
+    """Return measurements of operations that are too rare in the script to fit their rate from
+    it."""
     x = torch.rand(2048, 1024) + 0.5
     programs: dict[str, Callable[[], object]] = {
         "tanh": x.tanh, "erf": x.erf, "log": x.log, "sin": x.sin,
@@ -124,7 +125,8 @@ def _slow_probes() -> list[Sample]:
 
 
 def fit(samples: list[Sample], probes: list[Sample]) -> dict[str, float]:
-    """Non-negative rates, least squares of the relative error; then the slow rate from `probes`."""
+    """Return rates in seconds per feature: non-negative least squares of the relative error,
+    then the slow rate from `probes`."""
     features = np.array([[s.counts[name] for name in FEATURES] for s in samples], dtype=float)
     features[:, FEATURES.index("slow_bytes")] = 0.0
     relative = features / np.array([[s.cpu_s] for s in samples])
@@ -138,7 +140,7 @@ def fit(samples: list[Sample], probes: list[Sample]) -> dict[str, float]:
 
 
 def non_negative_least_squares(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
-    """argmin |a x - b| over x >= 0, exactly: the best over every set of columns in use."""
+    """Return argmin |a x - b| over x >= 0, exactly: the best over every set of columns in use."""
     best, least = np.zeros(a.shape[1]), float(np.linalg.norm(b))
     for size in range(1, a.shape[1] + 1):
         for columns in combinations(range(a.shape[1]), size):

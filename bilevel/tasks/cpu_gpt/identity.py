@@ -24,12 +24,13 @@ _CPU_FLAGS = ("avx", "fma", "amx", "f16c", "asimd", "sve", "neon")
 
 
 def evaluator_digest() -> str:
-    """sha256 over everything that turns a script, a seed and a budget into a value."""
+    """Return the sha256 over the files of the evaluator, which turn a script, a seed and a
+    budget into a value."""
     return _digest([_HERE / name for name in _EVALUATOR_SOURCES])
 
 
 def frozen_digest() -> str:
-    """sha256 over the evaluator and the unedited training script."""
+    """Return the sha256 over the evaluator and the unedited training script."""
     return _digest([*(_HERE / name for name in _EVALUATOR_SOURCES), SCRIPT])
 
 
@@ -39,7 +40,8 @@ def _digest(paths: list[Path]) -> str:
 
 
 def numerics() -> dict[str, str]:
-    """Versions and processor features that change bits: results compare exactly only within one."""
+    """Return the versions and processor features that affect floating-point results: values
+    compare exactly only where all are equal."""
     import numpy
 
     return {
@@ -52,7 +54,8 @@ def numerics() -> dict[str, str]:
 
 
 def _processor() -> dict[str, str]:
-    """Maker, model and vector features of the first processor, where the system tells."""
+    """Return vendor, model and vector features of the first processor, where the system has
+    them."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return {"processor": platform.processor()}

@@ -112,8 +112,8 @@ class CpuGpt(ScriptTask):
         }
 
     def effective(self, config: Config) -> Config:
-        """What the script makes of a configuration: a micro-batch larger than the whole batch
-        shrinks to it, and the last layer always sees the whole sequence."""
+        """Return the configuration that the script uses: a micro-batch larger than the whole
+        batch shrinks to it, and the last layer always attends to the whole sequence."""
         values: dict[str, Any] = dict(config)
         rows = min(values["DEVICE_BATCH_SIZE"], values["TOTAL_BATCH_SIZE"] // _TIME_LEN)
         pattern = values["WINDOW_PATTERN"]
@@ -122,8 +122,8 @@ class CpuGpt(ScriptTask):
 
 
 def budget(seconds: float, default_corpus: bool) -> str:
-    """What a run may spend and on what data, as those who propose are told it; a small corpus of
-    one's own may leave its tokenizer fewer tokens than it is asked for."""
+    """Return the budget and data of a run in words, for proposers; a small corpus of the user's
+    may give its tokenizer fewer tokens than asked for."""
     vocabulary = f"{'' if default_corpus else 'at most '}{VOCAB_SIZE}"
     giga = {name: 1e-9 / rate for name, rate in SECONDS_PER.items()}
     return (

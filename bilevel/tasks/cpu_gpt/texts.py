@@ -88,7 +88,7 @@ def texts_of_wheel(wheel: Path) -> Texts:
 
 
 def _document(archive: zipfile.ZipFile, names: list[str], seen: set[str]) -> str:
-    """The service's passages that `seen` does not hold yet, one a line; adds them to `seen`."""
+    """Return the service's passages that are not in `seen`, one per line; adds them to `seen`."""
     lines: list[str] = []
     for name in names:
         for passage in _documentation(json.loads(gzip.decompress(archive.read(name)))):

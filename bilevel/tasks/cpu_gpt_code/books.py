@@ -37,10 +37,11 @@ Problem = dict[str, Any] | None
 def book(
     listed: Table, moved: Callable[..., Problem], end: End, serve: Serve, most_s: float
 ) -> Generator[Any, Booked, None]:
-    """Is asked (LOOK, operation, types, arguments), and answers with what computes it or what
-    forbids it; then (BOOK, arguments, result). (STEP,) and (BATCH, rows) are the script's own
-    operations, (USED,) asks for the modelled seconds and (COUNTS,) for the account. What is
-    forbidden, or too much, ends the run."""
+    """A generator that keeps the account. Sent (LOOK, operation, types, arguments), it yields
+    the function that computes the operation, or ends the run if that is forbidden; (BOOK,
+    arguments, result) then enters its cost. (STEP,) and (BATCH, rows) are the script's own
+    operations, (USED,) yields the modelled seconds and (COUNTS,) the account. More than `most_s`
+    ends the run."""
     enter, seconds, account, batch = _tally(serve)
     identity, problem = id, Exception
     known: Any = None
@@ -75,7 +76,7 @@ def book(
 
 
 def _tally(serve: Serve) -> tuple[Callable[..., Any], ...]:
-    """Ways to enter amounts, to read seconds and the account, and to take a batch."""
+    """Return functions that enter amounts, read seconds and the account, and take a batch."""
     rates = [SECONDS_PER[name] for name in FEATURES]
     counts, steps, allowed, used_s = dict.fromkeys(FEATURES, 0), 0, 0, 0.0
 
@@ -109,9 +110,9 @@ def _tally(serve: Serve) -> tuple[Callable[..., Any], ...]:
 
 
 def streams() -> Callable[..., Problem]:
-    """Of random numbers: each begins at the platform's seed and goes on where the last draw left
-    it. Asked before a draw, with its operation, whether the generator has been set to something
-    else in between; after it, without, remembers where it is."""
+    """Return a check of random generators: each has to start at the platform's seed and continue
+    where its last draw ended. Called with an operation before a draw, it returns a problem if
+    the generator was set otherwise; called with None after it, it remembers the state."""
     last: dict[int, tuple[Any, bytes]] = {}
 
     def state(generator: Any) -> bytes:
@@ -136,6 +137,6 @@ def _unlisted(func: Any) -> Problem:
 
 
 def _strange(kinds: Any) -> Problem:
-    """What is said of tensors that are not torch's own."""
+    """Return the problem of tensors whose types are not torch's own."""
     strange = [kind.__name__ for kind in kinds if kind not in _PLAIN]
     return {"subclass": strange[0]} if strange else None

@@ -98,7 +98,8 @@ class Counter:
 
 
 def _dispatch(ask: Callable[[Booked], Any]) -> Callable[..., Any]:
-    """An error of an operation shows this frame, in which there is nothing but the question."""
+    """Return the dispatch function: tracebacks of operations show its frame, which holds only
+    `ask`."""
 
     def dispatch(
         _: Any, func: Any, kinds: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -55,7 +55,7 @@ _ABOVE = {"Meta", "FuncTorchBatched"}  # kernels that compute nothing, or by ope
 
 
 def close(end: End) -> None:
-    """From now on, in this process."""
+    """Closes them in this process, for good."""
 
     def refused(name: str) -> Any:
         return lambda *_, **__: end({"beside": name})
@@ -84,7 +84,8 @@ def close(end: End) -> None:
 
 
 def _replace(made: dict[str, Any]) -> None:
-    """Names of `torch._C`, there and in every module but the platform's that has taken them."""
+    """Replaces names of `torch._C`, there and in every module but the platform's that imported
+    them."""
     found = {id(getattr(torch._C, name)): name for name in made if hasattr(torch._C, name)}
     for path, module in list(sys.modules.items()):
         for name, value in list(getattr(module, "__dict__", {}).items()):

@@ -14,8 +14,8 @@ _WALL = (
 
 
 def evaluator_digest() -> str:
-    """sha256 over the evaluator of `cpu_gpt` and its script, whose pace is the measure, what is
-    added to them here, and the wall."""
+    """Return the sha256 over the evaluator of `cpu_gpt`, its script (the reference for pace),
+    the files of this package, and those of the sandbox that confine it."""
     wall = Path(frames.__file__).parent
     added = [*sorted(_HERE.glob("*.py")), *(wall / f"{name}.py" for name in _WALL)]
     lines = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for path in added]

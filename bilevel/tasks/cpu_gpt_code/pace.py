@@ -28,8 +28,8 @@ _CALL_S = 5e-6  # and beside each operation: Python, autograd, counting
 
 
 class Pace:
-    """Processor seconds that the unedited script takes for a modelled one, on this machine. What is
-    measured again counts where it is slower: a machine may have become busy."""
+    """Processor seconds per modelled second of the unedited script, on this machine. A new
+    measurement counts only where it is slower: the machine may have become busy."""
 
     def __init__(self, vocab_size: int, time_len: int) -> None:
         torch.set_num_threads(1)
@@ -63,7 +63,8 @@ class Pace:
 
 
 class Watch:
-    """Of one run, from now on. `spent_s` is what the kernel had counted at the last look."""
+    """A watch over one run's processor time. `spent_s` is what the kernel had counted at the
+    last look."""
 
     def __init__(self, run: ConfinedRun, pace: Pace, factor: float) -> None:
         self._run, self._pace, self._factor = run, pace, factor
@@ -72,15 +73,15 @@ class Watch:
         self.spent_s = self.allowed_s = 0.0
 
     def glance(self, modelled_s: float, calls: float) -> None:
-        """Looks, unless it has looked just now; what is given is booked until now."""
+        """Looks, unless it did so just now; the arguments are booked so far."""
         self._modelled_s, self._calls = modelled_s, calls
         if time.monotonic() >= self._looks_at:
             self.look()
             self._looks_at = time.monotonic() + _BETWEEN_S
 
     def look(self) -> None:
-        """Raises RunRefused where it took more than what it has booked explains, however slow the
-        machine is found to be now."""
+        """Raises RunRefused where the run took more processor time than its booked operations
+        explain, even at the slowest pace measured now."""
         self.spent_s = self._run.cpu_s - self._began_s
         for measured in range(_TIMES):
             if measured:
@@ -92,7 +93,8 @@ class Watch:
 
 
 def too_long(factor: float) -> str:
-    """Without what was measured, another number each time: that is in the verdict's clock."""
+    """Return the reason for a refusal, without the measured times, which differ between runs and
+    are in the verdict's clock."""
     return (
         f"more processor time than {factor:g} times what the unedited script takes for as many "
         "modelled seconds, and something for imports and calls: work that is not counted as torch "

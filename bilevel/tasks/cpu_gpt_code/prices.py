@@ -51,7 +51,8 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _macs(amount: int, like: Tensor) -> int:
-    """Real ones: a product of complex numbers takes four, double precision twice the time."""
+    """Return multiply-accumulates of real numbers: a product of complex ones takes four, double
+    precision twice the time."""
     size = _ITEMSIZE(like)
     times = 4 * size // (2 * _FLOAT) if _COMPLEX(like) else max(1, size // _FLOAT)
     return amount * times
@@ -62,7 +63,7 @@ def _free(*_: Any) -> Amounts:
 
 
 def at(feature: str) -> Price:
-    """Whatever is given and made."""
+    """Return a price in `feature`: all bytes of arguments and results."""
     return lambda args, kwargs, out: ((feature, _touched(args) + _touched(kwargs) + _touched(out)),)
 
 
@@ -71,7 +72,8 @@ def _picked(_: Any, __: Any, out: Any) -> Amounts:
 
 
 def written(in_place: bool) -> Price:
-    """In place, what is written over is not touched elsewhere; a copy is, as a whole."""
+    """Return the price of a write: in place, the overwritten bytes are not counted; a copy's
+    are, in full."""
 
     def price(args: Any, kwargs: Any, out: Any) -> Amounts:
         given = _touched(args) + _touched(kwargs)
@@ -85,7 +87,7 @@ def pool(args: Any, _: Any, out: Any) -> Amounts:
 
 
 def _product(name: str, *, batched: bool = False) -> Price:
-    """Of two matrices, or two batches of them; the last two tensors of the call."""
+    """Return the price of a product of two matrices, or two batches of them."""
 
     def price(args: Any, _: Any, __: Any) -> Amounts:
         first, second = args[1:3] if name.startswith(("add", "badd")) else args[:2]
@@ -111,8 +113,8 @@ def _convolved(given: Tensor, weight: Tensor, made: tuple[int, ...], transposed:
 
 
 def _attention(products: int, first: int) -> Price:
-    """The fused kernel: its products and the exponential of every score. `first` is where the
-    query stands among the arguments."""
+    """Return the price of the fused kernel: its products and the exponential of every score.
+    `first` is the position of the query among the arguments."""
 
     def price(args: Any, _: Any, __: Any) -> Amounts:
         query, key, value = args[first : first + 3]
@@ -194,7 +196,7 @@ _BY_NAME: dict[str, Price] = {
 
 
 def price_of(name: str, space: str = "aten") -> Price | None:
-    """Of an operation, in place or not; None for one that is not on the list."""
+    """Return the price of an operation, in place or not; None for one that is not on the list."""
     if space != "aten":
         return _free if space == "profiler" and name in listed.MARKS else None
     base = name.removesuffix("_")
@@ -210,7 +212,7 @@ def price_of(name: str, space: str = "aten") -> Price | None:
 
 
 def instead(name: str) -> str:
-    """What to do about an operation that is not on the list."""
+    """Return what to use instead of an operation that is not on the list."""
     if name in listed.INSTEAD:
         return listed.INSTEAD[name]
     near = difflib.get_close_matches(name.removesuffix("_"), _BY_NAME, n=1, cutoff=0)

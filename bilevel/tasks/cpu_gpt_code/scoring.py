@@ -33,7 +33,8 @@ class Chunks:
 
     @classmethod
     def of(cls, tokens: NDArray[np.uint16], time_len: int) -> Chunks:
-        """As many as `cpu_gpt` uses; the last, incomplete one is left out. Raises TaskError."""
+        """Return as many rows as `cpu_gpt` uses; the last, incomplete one is left out. Raises
+        TaskError."""
         rows = min(VALIDATION_TOKENS, len(tokens) - 1) // time_len
         if rows < 1:
             raise TaskError(
@@ -52,7 +53,7 @@ def groups(order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 def _log_probs(
     ask: Ask, inputs: NDArray[np.int64], targets: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Of each target, from logits that are normalised here."""
+    """Return each target's log-probability, from logits that are normalised here."""
     logits = torch.from_numpy(ask(inputs))
     picked = torch.log_softmax(logits, dim=-1).gather(-1, torch.from_numpy(targets)[:, :, None])
     found: NDArray[np.float64] = picked[:, :, 0].double().numpy()

@@ -71,7 +71,7 @@ def serve() -> None:
 
 
 def _conduct(printed: _Tail) -> Generator[str, dict[str, Any], None]:
-    """All but the script's own run: yields its text, is sent what came of it."""
+    """A generator for all but the script's own run: yields its text, is sent its outcome."""
     reads, writes = os.dup(0), os.dup(1)
     os.dup2(2, 0)  # the frames' pipes are no longer standard input and output
     os.dup2(2, 1)
@@ -164,13 +164,14 @@ def _outcome(text: str, printed: _Tail) -> dict[str, Any]:
 
 
 def _limit_cpu(more_s: float) -> None:
-    """From now on; the kernel counts every thread, and nothing in here can raise the limit."""
+    """Lets the kernel end this process after so many more processor seconds, over all threads;
+    the script cannot raise the limit."""
     most = math.ceil(time.process_time() + more_s)
     resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
 
 
 def _forget() -> None:
-    """The counter's modules are known to nobody who asks for them by name."""
+    """Removes the counter's modules from `sys.modules`, so that the script cannot import them."""
     for name in ("books", "counting", "prices", "operations", "guarding", "script_runner"):
         sys.modules.pop(f"{__package__}.{name}", None)
         vars(sys.modules[__package__]).pop(name, None)
@@ -185,7 +186,8 @@ def _execute(text: str) -> None:
 
 
 def _starved(error: BaseException) -> bool:
-    """Whether it wanted more memory than there is; torch has no exception of its own for that."""
+    """Return whether an error was for lack of memory, for which torch has no exception of its
+    own."""
     return isinstance(error, MemoryError) or "allocate memory" in str(error)
 
 
@@ -194,7 +196,7 @@ def _sendable(text: str) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Its kind, its message, and where in the script."""
+    """Return an error's type, message, and line in the script."""
     return _sendable(f"{type(error).__name__}: {str(error)[:1000]}{_where(error)}")
 
 

@@ -21,7 +21,7 @@ _TRAINING = 1.5  # times what predicting from a token costs, training on one cos
 
 @dataclass
 class Served:
-    """What was served until now, and booked for it in modelled seconds."""
+    """The batches served to a run so far, and the modelled seconds booked for them."""
 
     tokens: int = 0
     batches: int = 0

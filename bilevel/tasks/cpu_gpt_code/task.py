@@ -35,9 +35,9 @@ _STOPPING_S = 60.0  # for the evaluator's own verdict, after the limit of a tria
 
 
 class CpuGptCode(Task):
-    """`budget_s` are modelled seconds a trial, counted over the whole script; `limit_s` real ones,
-    and `cpu_factor` how many times the processor time of the unedited script, measured on this
-    machine, one of them may take.
+    """A task: the GPT benchmark with a freely edited script. `budget_s` are modelled seconds a
+    trial, counted over the whole script; `limit_s` real ones, and `cpu_factor` how many times the
+    processor time of the unedited script, measured on this machine, one of them may take.
 
     `layer` is what confines the script; README.md beside this file tells what that covers.
     """

@@ -11,9 +11,10 @@ FILE = "verdict.json"
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` and `reason` tell why it does not count, `output` is the end of what the script
-    printed; `hashes` name everything that decided it, `layer` what confined it, `checks` what was
-    asked of the model; `clock` is processor time, which is another number each time."""
+    """The evaluator's result of one trial. `kind` and `reason` tell why it has no value,
+    `output` is the end of what the script printed; `hashes` name everything that decided it,
+    `layer` what confined it, `checks` what was asked of the model; `clock` is processor time,
+    which varies between runs."""
 
     value: float | None
     kind: FailureKind | None = None
@@ -51,7 +52,7 @@ class Verdict:
 
 
 class RunRefused(Exception):
-    """Why a run has no value, and of which kind that failure is."""
+    """Raised where a run has no value, with the kind and reason of the failure."""
 
     def __init__(self, kind: FailureKind, reason: str) -> None:
         super().__init__(reason)
