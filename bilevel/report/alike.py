@@ -21,19 +21,19 @@ def refusal(arm: _Rows, control: _Rows) -> str:
         if not ended:
             return f"no search of {rows[0].arm} has ended"
     return (
-        _apart("tasks", done, other, lambda row: row.task)
-        or _apart("charged evaluations", done, other, lambda row: row.trials)
+        _difference("tasks", done, other, lambda row: row.task)
+        or _difference("charged evaluations", done, other, lambda row: row.trials)
         or "; ".join(list(_settings_apart(done, other))[:_MOST_KEYS])
-        or _apart("language models", done, other, _name)
-        or _apart("language models", done, other, _model)
-        or _apart("prompts (by version)", done, other, _prompts)
-        or _apart("stand-ins (by version)", done, other, _stand_in)
-        or _apart("noise told to the model", done, other, _noise_told)
+        or _difference("language models", done, other, _name)
+        or _difference("language models", done, other, _model)
+        or _difference("prompts (by version)", done, other, _prompts)
+        or _difference("stand-ins (by version)", done, other, _stand_in)
+        or _difference("noise told to the model", done, other, _noise_told)
         or next(filter(None, map(_mixed, (done, other))), "")
     )
 
 
-def _apart(
+def _difference(
     what: str, arm: _Rows, control: _Rows, of: Callable[[SearchRow], str | int | None]
 ) -> str:
     """Return in words what differs, or the empty string where both arms have one and the same
@@ -52,7 +52,7 @@ def _settings_apart(arm: _Rows, control: _Rows) -> Iterator[str]:
     if len(told) < 2:
         return
     for key in sorted({key for text in told for key in _settings(text)}):
-        found = _apart(f"task.{key}", arm, control, partial(_setting, key))
+        found = _difference(f"task.{key}", arm, control, partial(_setting, key))
         if found:
             yield found
 

@@ -82,7 +82,7 @@ class ConfinedMechanism(Mechanism, Closable):
             request = self._request(hook, view, things)
             reply = hosted.call(request, _ViewServices(view, self._limits.asks))
             self._remember(reply)
-            return _understood(hook, view, things, reply.answer)
+            return _decoded(hook, view, things, reply.answer)
         except (MechanismRaised, TypeError, ValueError):
             raise
         except BilevelError as error:
@@ -222,7 +222,7 @@ def _given_back(answer: Answer, *, checked: bool) -> Any:
     return packed
 
 
-def _understood(hook: str, view: View, things: tuple[Any, ...], given: msgspec.Raw) -> Any:
+def _decoded(hook: str, view: View, things: tuple[Any, ...], given: msgspec.Raw) -> Any:
     """Return the answer as the type that the hook returns. Raises TypeError or ValueError."""
     most = replies.MAX_ANSWER_BYTES
     if hook == "review":  # whoever only hands on what others proposed has not answered too much

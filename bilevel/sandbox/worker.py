@@ -42,7 +42,7 @@ def serve(memory_mib: int, walled: bool, clock_ahead_s: float = 0.0) -> None:
         confine_calls()
     if clock_ahead_s:
         clocks.shift(clock_ahead_s)
-    sys.stdout = sys.stderr = _Nowhere()
+    sys.stdout = sys.stderr = _NullStream()
     channel = Channel(reads, writes, patient=True)
     worker = _Worker(channel)
     while True:
@@ -68,7 +68,7 @@ def harden(memory_mib: int) -> None:
         resource.setrlimit(limit, (most, most))
 
 
-class _Nowhere(io.TextIOBase):
+class _NullStream(io.TextIOBase):
     """A stream that discards what the mechanism prints."""
 
     def write(self, text: str) -> int:
@@ -140,7 +140,7 @@ class _Worker:
         except Exception:
             os._exit(_NO_PICTURE)  # half a picture would be wrong from here on
         answer = getattr(mechanism, request["hook"])(view, *given)
-        return {"answer": answer_for_host(request["hook"], answer), **self._state(mechanism)}
+        return {"answer": _answer_for_host(request["hook"], answer), **self._state(mechanism)}
 
     def _state(self, mechanism: Mechanism) -> dict[str, Any]:
         """Return the mechanism's state for a restart in another process."""
@@ -214,7 +214,7 @@ def _line(error: BaseException) -> int | None:
     return found
 
 
-def answer_for_host(hook: str, answer: Any) -> Any:
+def _answer_for_host(hook: str, answer: Any) -> Any:
     """Return a hook's answer in the form that the host expects. Raises TypeError for another
     type."""
     if hook == "brief":

@@ -117,7 +117,7 @@ def chosen(layer: str) -> str:
     )
 
 
-def _everywhere(said: str) -> str:
+def _without_process_details(said: str) -> str:
     """Return the text without addresses and long numbers, so that it is the same in every
     process."""
     return _LONG.sub("...", without_addresses(said))
@@ -212,7 +212,9 @@ class WorkerHandle(Closable):
             raise MemoryLimit(f"it wanted more than memory_mib={self._limits.memory_mib}")
         if isinstance(reply, replies.Raised):
             said = reply.message[: replies.MAX_ERROR_CHARS]
-            raise MechanismRaised(_everywhere(reply.kind), _everywhere(said))
+            raise MechanismRaised(
+                _without_process_details(reply.kind), _without_process_details(said)
+            )
         return reply
 
     def computed(self, seconds: float) -> None:

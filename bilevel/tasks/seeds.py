@@ -68,12 +68,12 @@ def _of_call(function: str, nodes: Sequence[ast.AST], script: str) -> list[ast.e
         return found
     raise ConfigError(
         f"task.seed_calls: {script} never calls {function} with one whole number written out, as "
-        f"in {function}(42) or {function}(42 + rank){_instead(given)}; name the functions that "
+        f"in {function}(42) or {function}(42 + rank){_variable_hint(given)}; name the functions that "
         f"seed it, or turn this off with task.seed_calls=[] {_WITHOUT}"
     )
 
 
-def _instead(given: Sequence[Sequence[ast.expr]]) -> str:
+def _variable_hint(given: Sequence[Sequence[ast.expr]]) -> str:
     """Return a hint that names the variables passed to the calls; empty if none are."""
     held = {value.id for values in given for value in values if isinstance(value, ast.Name)}
     names = ", ".join(sorted(held))

@@ -101,7 +101,7 @@ class _ServerProcess:
     """A client of one server: sends jobs and returns the end of each to its caller."""
 
     def __init__(self, preloads: Sequence[str], environment: Mapping[str, str]) -> None:
-        with _spared():
+        with _signals_blocked():
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bilevel.workers.server", *preloads],
                 stdin=subprocess.PIPE,
@@ -203,7 +203,7 @@ class _ServerProcess:
 
 
 @contextlib.contextmanager
-def _spared() -> Iterator[None]:
+def _signals_blocked() -> Iterator[None]:
     """Starts processes inside the block with signals blocked that a whole terminal or job is
     sent, until they have chosen to ignore them: this process receives them and ends the others."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)

@@ -156,7 +156,7 @@ def _outcome(text: str, printed: _Tail) -> dict[str, Any]:
             return {"diverged": f"it printed {_DIVERGED} and left: the loss diverged"}
         return {"problem": f"it left with exit code {leaving.code}"}
     except BaseException as error:
-        if _starved(error):
+        if _is_out_of_memory(error):
             return {"memory": True}
         traceback.print_exc()
         return {"problem": described(error)}
@@ -185,7 +185,7 @@ def _execute(text: str) -> None:
     exec(compile(text, _SCRIPT, "exec", dont_inherit=True), vars(module))
 
 
-def _starved(error: BaseException) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error was for lack of memory, for which torch has no exception of its
     own."""
     return isinstance(error, MemoryError) or "allocate memory" in str(error)
@@ -252,4 +252,6 @@ def answer(channel: ArrayChannel, model: nn.Module, counter: Counter) -> None:
         given = values.numpy().tobytes()
         channel.give({"logits": list(values.shape), "used_s": counter.used_s}, given)
     except Exception as error:
-        channel.give({"memory": True} if _starved(error) else {"problem": described(error)})
+        channel.give(
+            {"memory": True} if _is_out_of_memory(error) else {"problem": described(error)}
+        )
