@@ -1,4 +1,4 @@
-"""Names the mechanism that answers otherwise when a search re-executes with another result."""
+"""Names the mechanism whose answers differ when re-execution does not reproduce a search."""
 
 from typing import NoReturn
 
@@ -12,7 +12,8 @@ _SHOWN_CHARS = 200
 def blamed(
     error: JournalError, journal: Journal, ledger: ActivationLedger, level: float, trial: int
 ) -> NoReturn:
-    """Raises the error, or in its place who answered otherwise in the round, if anybody did."""
+    """Raises JournalError that names the mechanism whose hook answered otherwise than recorded, or
+    the given error if none did."""
     for number in (trial - 1, trial):
         recorded = journal.peek("hooks", f"L{level}/T{number}")
         calls = [] if recorded is None else recorded["calls"]
