@@ -26,13 +26,13 @@ def blamed(
             if any(now[name] != was[name] for name in ("effect", "did", "error")):
                 raise JournalError(
                     f"{journal.path}: mechanism {row.mechanism} answers otherwise than it did: "
-                    f"{row.hook} at trial {number}, recorded {_said(was)}, now {_said(now)}. Given "
+                    f"{row.hook} at trial {number}, recorded {_did(was)}, now {_did(now)}. Given "
                     "the same view it has to answer the same; it may go by a clock, a process or "
                     "a draw without a seed. A search with it does not come out again"
                 ) from error
     raise error
 
 
-def _said(call: dict[str, object]) -> str:
+def _did(call: dict[str, object]) -> str:
     told = call["error"] or call["did"] or "nothing"
     return repr(str(told)[:_SHOWN_CHARS])
