@@ -140,7 +140,7 @@ class _Worker:
         except Exception:
             os._exit(_NO_PICTURE)  # half a picture would be wrong from here on
         answer = getattr(mechanism, request["hook"])(view, *given)
-        return {"answer": answer_for_host(request["hook"], answer), **self._state(mechanism)}
+        return {"answer": _answer_for_host(request["hook"], answer), **self._state(mechanism)}
 
     def _state(self, mechanism: Mechanism) -> dict[str, Any]:
         """What the mechanism would have to be told to go on in another process."""
@@ -214,7 +214,7 @@ def _line(error: BaseException) -> int | None:
     return found
 
 
-def answer_for_host(hook: str, answer: Any) -> Any:
+def _answer_for_host(hook: str, answer: Any) -> Any:
     """A hook's answer in the form that the host expects; raises TypeError for another kind."""
     if hook == "brief":
         if not isinstance(answer, Brief):
