@@ -12,14 +12,14 @@ _DEFAULT = "run"
 
 
 def program() -> int:
-    """The console script `bilevel`: like `python -m bilevel`, it finds modules that lie where it
-    was started."""
+    """Runs the console script `bilevel`: like `python -m bilevel`, it finds modules in the folder
+    where it was started."""
     sys.path.insert(0, str(Path.cwd()))
     return main()
 
 
 def main() -> int:
-    """The exit code of the command that the arguments begin with."""
+    """Runs the command that the arguments begin with; returns its exit code."""
     first, *rest = sys.argv[1:] or [_DEFAULT]
     if first not in COMMANDS and not first.isidentifier():
         first, rest = _DEFAULT, sys.argv[1:]  # an override or an option

@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Closable:
-    """A context manager that closes itself on the way out."""
+    """A context manager that closes itself at the end of the `with` block."""
 
     @abstractmethod
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""Credit by trials: what those that a mechanism caused came to, beside the proposer's."""
+"""Credit by trials: what the trials that a mechanism caused achieved, beside the proposer's."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from bilevel.trace import Decision, Trial
 
 @dataclass(frozen=True)
 class Credit:
-    """`mean_change` is the mean change of the metric against the trial built on, over the trials
-    where both have a value; None where there are none."""
+    """The credit for a set of trials. `mean_change` is the mean change of the metric against the
+    trial built on, over the trials where both have a value; None where there are none."""
 
     trials: int = 0
     kept: int = 0
@@ -18,7 +18,7 @@ class Credit:
     mean_change: float | None = None
 
     def metrics(self, whose: str) -> dict[str, float]:
-        """The numbers, as `whose_trials` and so on."""
+        """Returns the numbers as metrics: `{whose}_trials` and so on."""
         found: dict[str, float | None] = {
             f"{whose}_trials": self.trials,
             f"{whose}_kept": self.kept,
@@ -38,7 +38,7 @@ NO_TRIALS = Credit()
 
 
 def credit(trials: Iterable[Trial], trace: Sequence[Trial]) -> Credit:
-    """Of some trials of a trace; re-tests and the baseline are nobody's."""
+    """Returns the credit for some trials of a trace; re-tests and the baseline do not count."""
     mine = [t for t in trials if t.retest_of is None and t.parent is not None]
     changes = [
         trial.value - before
@@ -56,8 +56,8 @@ def credit(trials: Iterable[Trial], trace: Sequence[Trial]) -> Credit:
 def shared(
     name: str, trace: Sequence[Trial], since: int, until: int | None = None
 ) -> tuple[Credit, Credit]:
-    """What a mechanism caused from trial `since` up to `until`, and what the proposer did in that
-    span with no mechanism behind it."""
+    """Returns the credit for what a mechanism caused from trial `since` up to `until`, and for the
+    proposer's trials in that span that no mechanism caused."""
     span = trace[since:until]
     own = [trial for trial in span if name in trial.caused_by]
     proposers = [trial for trial in span if not trial.caused_by]

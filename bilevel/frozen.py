@@ -1,4 +1,4 @@
-"""Read-only mappings and sequences, so that nobody who is shown a loop's state can change it."""
+"""Read-only mappings and sequences: whoever is shown the state of a loop cannot change it."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -9,9 +9,10 @@ V = TypeVar("V")
 
 
 class FrozenDict(dict[K, V]):
-    """A dict that raises TypeError where it would be changed; `dict(...)` and copies are free.
+    """A dict that raises TypeError where it would be changed; `dict(...)` and copies can be
+    changed.
 
-    A dict still to JSON, pickle and comparisons, which `types.MappingProxyType` is not.
+    Unlike `types.MappingProxyType` it remains a dict to JSON, pickle and comparisons.
     """
 
     def _refuse(self, *args: Any, **changes: Any) -> NoReturn:
@@ -31,7 +32,8 @@ class FrozenDict(dict[K, V]):
 
 
 def frozen(value: Any) -> Any:
-    """The value with every mapping in it a FrozenDict, every list a tuple and every set frozen."""
+    """Returns the value with every mapping in it a FrozenDict, every list a tuple and every set a
+    frozenset."""
     kind = type(value)
     if kind is FrozenDict or kind in (str, int, float, bool, type(None)):
         return value

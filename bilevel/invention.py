@@ -1,4 +1,5 @@
-"""What level 2 proposes: a mechanism's text, how it came about, and what the gates said of it."""
+"""The proposals of level 2: a mechanism's text, how it came about, and the verdicts of the
+gates."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,7 +8,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class GateVerdict:
-    """One gate's: why it refused, or what it saw where it let the mechanism through."""
+    """The verdict of one gate: the reason of a refusal, or the finding where it passed."""
 
     gate: str
     passed: bool
@@ -19,9 +20,9 @@ class GateVerdict:
 
 @dataclass(frozen=True)
 class Admission:
-    """The verdicts in order; the last one is the refusal, if there is one.
+    """The verdicts of the gates in order; a refusal is the last one.
 
-    `name`, `carrier` and `hooks` are as far known as the gates came.
+    `name`, `carrier` and `hooks` are empty where the gates stopped before they were known.
     """
 
     admitted: bool
@@ -54,7 +55,7 @@ class Admission:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One source, and how far it came."""
+    """One text of a mechanism with its admission."""
 
     source: str
     admission: Admission
@@ -65,10 +66,10 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Invention:
-    """What a session of level 2 came to, admitted or not.
+    """The result of a session of level 2, admitted or not.
 
-    `problem` tells why there is no mechanism to attach; `domain` is the field that the idea was
-    taken from, `domain_in_prompt` whether the prompt had suggested it.
+    `problem` is why there is no mechanism to attach; `domain` is the field that the idea was taken
+    from, `domain_in_prompt` whether the prompt had suggested it.
     """
 
     name: str = ""
@@ -95,7 +96,7 @@ class Invention:
 
     @property
     def summary(self) -> str:
-        """One line on what it came to, for people and for the next session."""
+        """One line on the result, for people and for the next session."""
         if self.admitted:
             said = f"{self.name} from {self.domain}: {self.behaviour}"
         else:
@@ -104,7 +105,7 @@ class Invention:
         return " ".join(said.split())
 
     def to_json(self) -> dict[str, Any]:
-        """As a journal and a tracker keep it."""
+        """Returns the invention as a journal and a tracker keep it."""
         return {
             "name": self.name,
             "carrier": self.carrier,

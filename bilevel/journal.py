@@ -1,9 +1,9 @@
-"""The journal of one search: everything it was told, written before anything depends on it.
+"""The journal of one search: every answer it got, written before anything depends on it.
 
-Resume and replay are one thing: the search is executed again from its first trial, every answer
-the journal holds is given instead of being asked for, and when they run out the search is live. A
-search that changes something in another one reads that one's journal as a recording: a recorded
-answer is used wherever the very same question is asked.
+Continuing and replaying are the same: the search is executed again from its first trial, recorded
+answers are used instead of asking, and when they run out the search is live. A search that changes
+something in another one reads that one's journal as a recording: a recorded answer is used wherever
+exactly the same question is asked.
 """
 
 import contextlib
@@ -27,18 +27,18 @@ _OF_PROMPTS = ("prompt", "domain_in_prompt")  # what notes say of the words of a
 
 
 def request_digest(request: Mapping[str, Any]) -> str:
-    """Identifies what an answer was an answer to."""
+    """Returns the digest that identifies the request of a recorded answer."""
     return hashlib.sha256(canonical(request).encode()).hexdigest()[:16]
 
 
 class Recording:
-    """The answers of another execution, by the place they were asked for at."""
+    """The answers of another execution, by kind and key."""
 
     def __init__(self, entries: Iterable[Data]) -> None:
         self._held = {(entry["kind"], entry["key"]): entry for entry in entries}
 
     def answer(self, kind: str, key: str, asked: str) -> Data | None:
-        """What was answered there, if the very same was asked."""
+        """Returns the recorded answer if it was to the same request, else None."""
         found = self._held.get((kind, key))
         if not asked or found is None or found["request"] != asked:
             return None
@@ -46,17 +46,17 @@ class Recording:
         return data
 
     def note(self, kind: str, key: str) -> Data | None:
-        """What was noted there."""
+        """Returns the recorded note, if there is one."""
         found = self._held.get((kind, key))
         return None if found is None else found["data"]
 
 
 class Journal(Closable):
-    """An append-only file of JSON lines, held by one process at a time.
+    """An append-only file of JSON lines, locked by one process at a time.
 
-    `path=None` keeps the entries in memory only (for benchmarks). What it does not hold is taken
-    from `recording` where the question is the same. `reworded` are the keys of recorded answers
-    that a sealed journal gave to a question in other words than it was asked in.
+    `path=None` keeps the entries in memory only (for benchmarks). An answer that it does not hold
+    is taken from `recording` if the request is the same. `reworded` are the keys of answers that a
+    sealed journal gave to a request that is worded differently now.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class Journal(Closable):
 
     @classmethod
     def sealed_copy(cls, path: Path) -> "Journal":
-        """What a journal's file holds, in memory: nothing is asked for that it does not answer,
-        `once` raises Unrecorded instead; notes are checked as ever."""
+        """Returns a journal in memory with the entries of a file. It records no answers: `once`
+        raises Unrecorded instead. Notes are checked as ever."""
         journal = cls(None)
         journal._recorded = {(entry["kind"], entry["key"]): entry for entry in read(path)}
         journal.path, journal.sealed = path, True
@@ -101,11 +101,12 @@ class Journal(Closable):
         durable: bool = False,
         rewordable: bool = False,
     ) -> Data:
-        """The recorded answer under (kind, key), or else `produce()`, recorded before it returns.
+        """Returns the recorded answer under (kind, key), or else `produce()`, recorded before it
+        returns.
 
         `durable` forces it to the disk. Raises JournalError if the recorded answer was to another
         request, for then re-execution has left the recorded path; a sealed journal answers a
-        `rewordable` request by its place alone, for versions differ in how they ask.
+        `rewordable` request by its key alone, because versions word their requests differently.
         """
         asked = request_digest(request) if request is not None else ""
         found = self._look_up(kind, key)
@@ -124,7 +125,8 @@ class Journal(Closable):
         return data
 
     def note(self, kind: str, key: str, data: Data) -> None:
-        """Records what re-execution must reproduce. Raises JournalError if it did not."""
+        """Records what re-execution must reproduce. Raises JournalError where it differs from the
+        record."""
         found = self._look_up(kind, key)
         if found is None:
             self._append({"kind": kind, "key": key, "request": "", "data": data}, False)
@@ -140,28 +142,28 @@ class Journal(Closable):
 
     @property
     def entries(self) -> list[Data]:
-        """Everything it holds, in order."""
+        """All entries, in order."""
         return list(self._recorded.values())
 
     @property
     def in_order(self) -> bool:
-        """Whether everything it holds was asked for or noted again, in the recorded order."""
+        """Whether every entry was asked for or noted again, in the recorded order."""
         return list(self._touched) == list(self._recorded)
 
     @property
     def repeating(self) -> bool:
-        """Whether something recorded was not asked for or noted again yet."""
+        """Whether entries remain that were not asked for or noted again yet."""
         return len(self._touched) < len(self._recorded)
 
     def holds(self, kind: str, key: str, request: Mapping[str, Any] | None = None) -> bool:
-        """Whether `once` would find an answer instead of producing one."""
+        """Returns whether `once` would find an answer instead of producing one."""
         if (kind, key) in self._recorded:
             return True
         asked = request_digest(request) if request is not None else ""
         return self.recording.answer(kind, key, asked) is not None
 
     def peek(self, kind: str, key: str) -> Data | None:
-        """What is recorded there; it is still to be asked for."""
+        """Returns the recorded data without counting it as asked for."""
         found = self._recorded.get((kind, key))
         return None if found is None else found["data"]
 
@@ -188,7 +190,7 @@ class Journal(Closable):
         return any(recorded == kind for recorded, _ in self._recorded)
 
     def clear(self) -> None:
-        """Forgets everything, on the disk too: for a search that has measured nothing yet."""
+        """Deletes every entry, in the file too: for a search that has measured nothing yet."""
         os.ftruncate(self._file, 0)
         self._recorded.clear()
         self._touched.clear()
@@ -199,7 +201,7 @@ class Journal(Closable):
             self._descriptor = None
 
     def _append(self, entry: Data, durable: bool) -> None:
-        """Raises JournalError, and leaves nothing of the entry, where it cannot be written."""
+        """Writes an entry. Raises JournalError, and leaves nothing of it, where that fails."""
         if self._descriptor is not None:
             line = json.dumps({**entry, VOLATILE: self._clock()}, allow_nan=False) + "\n"
             payload = line.encode()
@@ -225,7 +227,7 @@ class Journal(Closable):
         return self._descriptor
 
     def _load(self, path: Path) -> None:
-        """Reads what is there; a last line that was cut by a kill is taken off."""
+        """Reads the entries of a file, and cuts off a last line that a kill left incomplete."""
         raw = path.read_bytes()
         whole = raw.rfind(b"\n") + 1
         if whole < len(raw):
@@ -235,7 +237,8 @@ class Journal(Closable):
 
 
 def hold(path: Path) -> int:
-    """A descriptor of the journal with its lock, which goes with the process, however that ends.
+    """Locks a journal and returns its descriptor; the lock ends with the process, however that
+    ends.
 
     Raises SearchRunning, naming the process that holds it.
     """
@@ -259,7 +262,7 @@ def hold(path: Path) -> int:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a journal inside the `with` block. Raises SearchRunning."""
+    """Locks a journal inside a `with` block. Raises SearchRunning."""
     descriptor = hold(path)
     try:
         yield
@@ -268,7 +271,8 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _pid(holder: Path) -> str:
-    """Who holds it; a process notes that a moment after it took the lock."""
+    """Returns the id of the process that holds the lock, which notes it a moment after locking, or
+    "unknown"."""
     for _ in range(20):
         noted = holder.read_text().strip() if holder.exists() else ""
         try:
@@ -283,7 +287,7 @@ def _pid(holder: Path) -> str:
 
 
 def _entry(line: bytes) -> Data:
-    """Raises ValueError for a line that is not one whole entry."""
+    """Returns the entry of a line. Raises ValueError for one that is not a whole entry."""
     entry = json.loads(line)
     if not isinstance(entry, dict) or not {"kind", "key", "request", "data"} <= entry.keys():
         raise ValueError("fields missing")
@@ -302,15 +306,17 @@ def _entries(raw: bytes, path: Path) -> Iterator[Data]:
 
 
 def read(path: Path) -> list[Data]:
-    """All entries of a journal, without holding it; a torn last line is left out."""
+    """Returns all entries of a journal without locking it; an incomplete last line is left out.
+    Raises JournalError."""
     raw = path.read_bytes()
     return list(_entries(raw[: raw.rfind(b"\n") + 1], path))
 
 
 def mend(path: Path) -> Path | None:
-    """Keeps a damaged journal beside itself and cuts it before its first damaged line.
+    """Copies a damaged journal aside and cuts it before its first damaged line.
 
-    Returns the copy, or None where nothing is damaged. `salvaged` reads what is left of it.
+    Returns the path of the copy, or None where nothing is damaged. `salvaged` reads its intact
+    entries.
     """
     raw = path.read_bytes()
     kept = 0
@@ -330,7 +336,8 @@ def mend(path: Path) -> Path | None:
 
 
 def salvaged(path: Path) -> Recording:
-    """Every whole entry of the damaged journals that were set aside here, as a recording."""
+    """Returns every whole entry of the damaged journals that were set aside here, as a
+    recording."""
     found: list[Data] = []
     for aside in sorted(path.parent.glob(f"{path.stem}.damaged*")):
         for line in aside.read_bytes().split(b"\n"):
@@ -342,7 +349,8 @@ def salvaged(path: Path) -> Recording:
 
 
 def projection(data: Any, left_out: Sequence[str] = (VOLATILE,)) -> Any:
-    """The data without times and process ids: what two runs of one search have in common."""
+    """Returns the data without the keys `left_out`, by default times and process ids: the part that
+    two executions of one search have in common."""
     if isinstance(data, dict):
         parts = data.items()
         return {name: projection(part, left_out) for name, part in parts if name not in left_out}

@@ -31,13 +31,13 @@ from annotated_types import Ge, Gt, Interval, MinLen, Predicate
 
 @dataclass(frozen=True)
 class Expected:
-    """What a legal value is, as a message says it; a setting without it is not checked."""
+    """The words for a legal value, for messages; a setting without them is not checked."""
 
     words: str
 
 
 class _Mark(Enum):
-    """What else is said of a setting."""
+    """A mark on a setting that changes how it is treated."""
 
     FREE = "free"
     """Two commands that continue the same search may differ in it."""
@@ -52,15 +52,15 @@ FREE, SECRET, NOT_WHERE_DRY = _Mark.FREE, _Mark.SECRET, _Mark.NOT_WHERE_DRY
 
 @dataclass(frozen=True)
 class SharedIf:
-    """With this value, the searches of a study learn from each other: its seeds are no independent
-    repeats."""
+    """Marks the value with which the searches of a study learn from each other, so that its seeds
+    are no independent repeats."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting as its component describes it."""
+    """One setting as its component declares it."""
 
     name: str
     annotation: Any
@@ -68,11 +68,13 @@ class Setting:
 
     @property
     def expected(self) -> str:
-        """What a legal value is, in the words that were added last; empty where any value is."""
+        """The words for a legal value; the outermost annotation's, empty where any value is
+        legal."""
         return next((one.words for one in reversed(self.metadata) if isinstance(one, Expected)), "")
 
     def allows(self, value: object) -> bool:
-        """A bool is no number, a text is none either, and numbers are finite."""
+        """Returns whether the value is legal: strict about types (a bool is no number), finite
+        numbers only."""
         from pydantic import ValidationError  # --help does without
 
         if not self.expected:
@@ -84,7 +86,7 @@ class Setting:
         return True
 
     def shown(self, value: object) -> str:
-        """The value, for a message."""
+        """Returns the value for a message; a secret is hidden."""
         return "(hidden)" if SECRET in self.metadata else repr(value)
 
     def is_shared(self, value: object) -> bool:
@@ -99,7 +101,7 @@ class Setting:
 
 @cache
 def settings_of(component: Callable[..., Any]) -> Mapping[str, Setting]:
-    """The settings that a component describes, by name."""
+    """Returns name -> setting for the settings that a component declares."""
     found: dict[str, Setting] = {}
     try:
         arguments = inspect.signature(component).parameters.values()
@@ -114,7 +116,8 @@ def settings_of(component: Callable[..., Any]) -> Mapping[str, Setting]:
 
 
 def _resolved(annotation: Any, component: Callable[..., Any]) -> Any:
-    """The type of what is given; one that is written as a text, where its names are there."""
+    """Returns an annotation without `| None`; one written as a text is evaluated, None where a name
+    is missing."""
     if isinstance(annotation, str):
         maker: Any = component.__dict__.get("__init__", component)
         try:
@@ -186,6 +189,6 @@ Parameters = Annotated[
 
 
 def one_of(choices: Iterable[str]) -> tuple[Predicate, Expected]:
-    """For `Annotated[str, *one_of(...)]`."""
+    """Returns the arguments for `Annotated[str, *one_of(...)]`."""
     known = tuple(choices)
     return Predicate(known.__contains__), Expected(f"one of {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""JSON as the standard has it: no NaN, no infinity, and no numeral that takes long to read."""
+"""Strict JSON: no NaN, no infinity, and no numeral that takes long to read."""
 
 import json
 import math
@@ -11,8 +11,8 @@ _SHOWN_CHARS = 40
 def decoder(
     refused: type[ValueError] = ValueError, *, longest: int = _MAX_NUMERAL, unique: bool = False
 ) -> json.JSONDecoder:
-    """Raises `refused` for what is not strict JSON, in words for whoever wrote it; `unique` for a
-    name that occurs twice in one object too."""
+    """Returns a decoder that raises `refused` for anything but strict JSON, in words for its
+    author; with `unique`, for a name that occurs twice in one object too."""
 
     def constant(name: str) -> NoReturn:
         raise refused(f"{name} is not JSON; use a finite number")

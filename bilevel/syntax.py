@@ -7,6 +7,6 @@ _one_at_a_time = Lock()
 
 
 def parse(source: str, name: str = "<unknown>") -> ast.Module:
-    """What `ast.parse` gives, in whatever thread. Raises what it raises."""
+    """Returns the tree of `ast.parse`, from any thread. Raises what that raises."""
     with _one_at_a_time:
         return ast.parse(source, name)

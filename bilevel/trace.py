@@ -1,4 +1,4 @@
-"""What a search remembers: proposals, outcomes, decisions, and the trace that orders them.
+"""The records of a search: proposals, outcomes, decisions, and the trace that orders them.
 
 Every record is frozen through and through: its mappings and sequences are read-only.
 """
@@ -68,11 +68,11 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What evaluating gave: a value or a classified failure, and what it cost.
+    """The result of an evaluation: a value or a classified failure, and its cost.
 
-    `cost` counts what is the same on every machine (modelled seconds, steps); `clock` what is
-    not (wall seconds, whether a cache answered), and is left out when journals are compared.
-    `notes` are short texts worth keeping: the script's diff, the end of a failed run's output.
+    `cost` counts what is the same on every machine (modelled seconds, steps); `clock` what is not
+    (wall seconds, whether a cache answered), and is left out when journals are compared. `notes`
+    are short texts worth keeping: the script's diff, the end of a failed run's output.
     """
 
     value: float | None
@@ -112,7 +112,7 @@ class Outcome:
 
 
 class Decision(StrEnum):
-    """What became of a trial; the baseline is kept by definition."""
+    """The verdict on a trial; the baseline is kept by definition."""
 
     KEEP = "keep"
     DISCARD = "discard"

@@ -124,8 +124,8 @@ def none_attached() -> Sequence[Standing]:
 
 @dataclass(frozen=True)
 class About:
-    """What a task tells of itself, the same for a whole search: facts of the experiment, what its
-    parameters mean, and of the text that is edited what their values do not tell; `noise` is what
+    """The description of a task, the same for a whole search: facts of the experiment, what its
+    parameters mean, and what their values do not tell of the text that is edited; `noise` is what
     was known of the metric's noise when the search began."""
 
     facts: str = ""
@@ -217,7 +217,8 @@ class View:
 
 
 class Proposer(Protocol):
-    """Whoever is asked for proposals. `settings` are its own knobs, for a level above to turn."""
+    """Proposes changes to a configuration. `settings` are its own parameters, which a level above
+    may tune."""
 
     @property
     def settings(self) -> SearchSpace: ...

@@ -19,12 +19,12 @@ def visible(text: str) -> str:
 
 
 def line(text: str) -> str:
-    """The same as one line."""
+    """Returns the text as one line, with escapes as in `visible`."""
     return visible(text).replace("\n", "\\n").replace("\t", " ")
 
 
 class Formatter(logging.Formatter):
-    """Of log lines, tracebacks included."""
+    """A logging formatter that escapes control characters, in tracebacks too."""
 
     def format(self, record: logging.LogRecord) -> str:
         return visible(super().format(record))

@@ -1,4 +1,4 @@
-"""The gates through which a mechanism that somebody, or a model, has written enters a search."""
+"""Admission: the gates that a mechanism's source, written by a person or a model, has to pass."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""A double of the model that mechanisms ask during their admission."""
+"""A test double of the language model, for the questions of mechanisms during admission."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ PROBLEM = "the reply could not be used (every second one during an admission)"
 
 
 class Double:
-    """Never calls a model. The first question is answered with a smallest instance that satisfies
-    its schema, the second with a problem, and so on, so that both of an author's paths run.
+    """A model that is never called. It answers in turn with a smallest instance of the question's
+    schema and with a problem, so that both branches of an author's code run.
 
-    `asked` counts the questions; a double that starts from a count goes on like that one. `heard`
-    are the questions themselves, each with what was wrong with its answer.
+    `asked` counts the questions; a double that starts from a count continues that sequence. `heard`
+    are the questions themselves, each with the problem of its answer.
     """
 
     def __init__(self, seed: int, asked: int = 0) -> None:
@@ -25,7 +25,7 @@ class Double:
         self.heard: list[tuple[Any, ...]] = []
 
     def asker(self, level: float, trial: int, purpose: str) -> Ask:
-        """What a loop or a view takes."""
+        """Returns an asker, as a loop or a view takes it."""
 
         def ask(
             prompt: str,
@@ -47,7 +47,7 @@ class Double:
 def _answer(
     schema: Mapping[str, Any], check: Callable[[Any], Any] | None, key: tuple[Any, ...]
 ) -> Answer:
-    """`key` ends with the turn."""
+    """Returns the answer to a question; the last part of `key` is its number."""
     try:
         plain = plain_schema(schema)
     except ReplyError as error:

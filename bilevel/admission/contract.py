@@ -1,8 +1,8 @@
-"""The fourth gate: every hook, called as a loop calls it, in situations that loops come into.
+"""The fourth gate: calls every hook as a loop does, in situations that loops come into.
 
-The pipeline that calls the hooks is the real one, so what it would refuse in a search is refused
-here. `view.ask` is answered by a double that never calls a model: in turn a smallest instance
-that satisfies the schema, and an answer with a problem, so that both paths run.
+The pipeline is the real one, so that whatever it refuses in a search is refused here. `view.ask` is
+answered by a double (see `asking`): in turn with a smallest instance of the schema, and with a
+problem.
 """
 
 from collections import Counter
@@ -31,7 +31,8 @@ _Answers = list[tuple[str, Any]]  # of one round: hook and what came of it
 
 @dataclass
 class _Legality:
-    """How many of a hook's candidates could be evaluated, and why the first of the others not."""
+    """Counts how many of a hook's candidates could be evaluated, with the first reason against
+    one."""
 
     made: Counter[str] = field(default_factory=Counter)
     legal: Counter[str] = field(default_factory=Counter)
@@ -46,7 +47,7 @@ class _Legality:
                 self.first.setdefault(hook, f"{where}: {dict(candidate.changes)}: {problem}")
 
     def check(self) -> None:
-        """Raises Refused where a hook made nothing that can be evaluated."""
+        """Raises Refused where a hook made candidates and none could be evaluated."""
         for hook, made in self.made.items():
             if not self.legal[hook]:
                 raise Refused(
@@ -61,7 +62,8 @@ class _Legality:
 
 
 def _problem(view: View, candidate: Proposal) -> str:
-    """Why a candidate could not be evaluated, or would evaluate what is there already."""
+    """Returns why a candidate could not be evaluated, or that it changes nothing; "" if it is
+    legal."""
     if candidate.problem:
         return f"it has a problem: {candidate.problem}"
     try:
@@ -73,7 +75,7 @@ def _problem(view: View, candidate: Proposal) -> str:
 
 @dataclass(frozen=True)
 class _Passed:
-    """What one pass through a situation gave, and what it left behind half way."""
+    """The answers of one pass through a situation, and the mechanism's state half way."""
 
     rounds: tuple[_Answers, ...]
     lost: tuple[str, ...]
@@ -82,7 +84,8 @@ class _Passed:
 
 
 def contract(source: str, twins: Twins, situations: Sequence[Situation]) -> str:
-    """What was seen. Raises Refused."""
+    """Returns the gate's finding: how many hooks were called where, with what result. Raises
+    Refused."""
 
     def passes(mechanism: ConfinedMechanism) -> tuple[list[_Passed], _Legality]:
         legality = _Legality()
@@ -108,7 +111,7 @@ _RESTARTED = "after a restart from its state it answered otherwise; "
 
 
 def _kept(lost: Sequence[str]) -> str:
-    """What an author has to know of state."""
+    """Returns advice for an author on what state is kept over a restart."""
     cannot = f"{', '.join(lost)} can not be kept over a restart; " if lost else ""
     return (
         f"{cannot}only the attributes of self are, if made of numbers, texts, lists, tuples, sets, "
@@ -122,7 +125,7 @@ def _names(situations: Sequence[Situation]) -> list[str]:
 
 
 def begin(source: str, mechanism: ConfinedMechanism, state: str = NO_STATE) -> None:
-    """Raises Refused where it cannot be made once more."""
+    """Makes the mechanism anew in its worker, from a state. Raises Refused where that fails."""
     try:
         mechanism.begin(state)
     except SandboxError as error:
@@ -144,7 +147,7 @@ def _passed(
 def _resumed(
     source: str, mechanism: ConfinedMechanism, situation: Situation, first: _Passed
 ) -> tuple[_Answers, ...]:
-    """The second half again, by a mechanism made from the state that the first half left."""
+    """Runs the second half of a situation with a mechanism restored from its state half way."""
     try:
         begin(source, mechanism, first.state)
         double = Double(situation.view.seed, first.asked)
@@ -156,7 +159,7 @@ def _resumed(
 
 
 class _Rounds:
-    """The hooks of one mechanism in one situation, in the order of a loop's round."""
+    """Runs the hooks of one mechanism in one situation, in the order of a loop's round."""
 
     def __init__(
         self,
@@ -173,7 +176,7 @@ class _Rounds:
         self._name = mechanism.name
 
     def run(self, number: int) -> _Answers:
-        """Raises Refused where a hook fails."""
+        """Runs one round; returns the answers of its hooks. Raises Refused where a hook fails."""
         answers: _Answers = []
 
         def keep(hook: str, answer: Any) -> None:

@@ -1,4 +1,4 @@
-"""A task that stands for the real one: a model of what its trace has measured so far."""
+"""A surrogate of the real task, fitted to what its trace has measured so far."""
 
 import math
 import warnings
@@ -22,9 +22,9 @@ REACH = 0.25  # of the measured range: how far beyond it a prediction may lie
 
 
 class Fitted(Task):
-    """A Gaussian process of the values, on the configuration scaled to the unit cube, with the
-    noise that it estimates, and bound to little beyond the measured range; a configuration whose
-    nearest neighbour failed fails the same way.
+    """A Gaussian process of the values on the configuration scaled to the unit cube, with estimated
+    noise. Predictions are clipped a little beyond the measured range; a configuration whose nearest
+    neighbour failed fails the same way.
 
     With fewer than two different values it is flat and without noise. The baseline never fails.
     """
@@ -46,8 +46,9 @@ class Fitted(Task):
         )
 
     def crashing(self) -> "Fitted":
-        """The same task with regions that crash: every number of the encoding has a side, by lot,
-        on which whatever is further from the baseline than half the room there crashes."""
+        """Returns the same task with regions that crash: for every dimension of the encoding one
+        side is drawn, on which whatever lies more than half way from the baseline to its end
+        crashes."""
         made, rng = copy(self), keyed(self._seed, "crashing")
         numbers = range(len(encoded(self.space, self.space.baseline)))
         made._edges = [(n, rng.choice((-1.0, 1.0))) for n in numbers]
@@ -83,7 +84,8 @@ def _invalid(trial: Trial) -> bool:
 
 
 def encoded(space: SearchSpace, config: Config) -> list[float]:
-    """The open parameters as numbers in [0, 1]; choices and subsets as one number a member."""
+    """Returns the open parameters as numbers in [0, 1]; a choice or a subset takes one number a
+    member."""
     return [x for parameter in space.active for x in _encoded(parameter, config[parameter.name])]
 
 
@@ -107,7 +109,7 @@ def _encoded(parameter: Parameter, value: Any) -> list[float]:
 
 
 def _share(low: float, high: float, value: float, log: bool = False) -> float:
-    """Where a value lies between the ends of its range."""
+    """Returns where a value lies in its range, from 0 to 1."""
     if log and low > 0:
         low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low) if high > low else 0.0
@@ -116,7 +118,7 @@ def _share(low: float, high: float, value: float, log: bool = False) -> float:
 def _regression(
     known: Sequence[tuple[list[float], float]],
 ) -> tuple[Callable[[list[float]], float], float]:
-    """The predicted mean, and the standard deviation of the noise around it."""
+    """Returns the predicted mean, and the standard deviation of the noise around it."""
     values = [value for _, value in known]
     if len(set(values)) < 2:
         flat = values[0] if values else 0.0
@@ -146,5 +148,6 @@ def _regression(
 
 @cache
 def _threads() -> ThreadpoolController:
-    """Of the libraries loaded by now: sums come out otherwise with another number of threads."""
+    """Returns the controller of the loaded numeric libraries' threads: sums depend on their
+    number."""
     return ThreadpoolController()

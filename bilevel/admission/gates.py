@@ -1,4 +1,4 @@
-"""A mechanism's way into a search: one gate after the other, stopping at the first that refuses."""
+"""The sequence of gates: a mechanism passes one after the other, until the first that refuses."""
 
 import contextlib
 from collections.abc import Collection
@@ -26,13 +26,14 @@ _HARMLESS = "from bilevel.mechanism import Mechanism\nclass M(Mechanism): name =
 
 
 def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) -> Admission:
-    """Whether a mechanism may be attached to the loop that `view` shows, and every gate's reason.
+    """Runs the gates; returns whether the mechanism may be attached to the loop that `view` shows,
+    with the finding of each gate.
 
     `taken` are the names of mechanisms that exist already. No model is asked: `view.ask` is
-    answered by a double (see `bilevel.admission.asking`). Everything random is keyed by the view,
-    and what the code does is told as far as two workers do the same, so that the same source and
-    view get the same verdict. Raises SandboxUnavailable where nothing can confine the source, and
-    SandboxError where not even a harmless one can be started.
+    answered by a double (see `bilevel.admission.asking`). Randomness is keyed by the view, and
+    findings are worded by what two workers agree on, so that the same source and view get the same
+    verdict. Raises SandboxUnavailable where nothing can confine the source, and SandboxError where
+    not even a harmless one can be started.
     """
     passed: list[GateVerdict] = []
     declared = Declared("", "", (), "")
@@ -69,7 +70,8 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
 def _imported(
     source: str, declared: Declared, limits: Limits, surroundings: Surroundings
 ) -> ConfinedMechanism:
-    """Raises Refused, and SandboxError where the machine is to blame."""
+    """Imports the source in a worker. Raises Refused, and SandboxError where the machine is to
+    blame."""
     try:
         made = confine(source, limits=limits, surroundings=surroundings)
     except SandboxUnavailable:

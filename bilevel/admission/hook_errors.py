@@ -1,4 +1,4 @@
-"""A failed hook call in words: what failed, how, and at which line of the source."""
+"""Words a failed hook call: what failed, how, and at which line of the source."""
 
 import re
 
@@ -24,7 +24,8 @@ REMEDIES = {
 
 
 def failure_text(hook: str, error: str, source: str) -> str:
-    """`error` is as the ledger has it: the kind of the exception and its message."""
+    """Returns the failure in words; `error` is the ledger's: the kind of the exception and its
+    message."""
     kind, _, message = error.partition(": ")
     if kind == "MechanismRaised":
         return f"{hook} raised {_located(message, source)}"
@@ -34,8 +35,8 @@ def failure_text(hook: str, error: str, source: str) -> str:
 
 
 def blamed(error: str, source: str) -> str:
-    """An error without the words of whoever raised it, which may hold anything: what is the same
-    wherever it is raised again, its kind and the line of the source."""
+    """Returns the kind of an error and its line of the source, without the exception's own text,
+    which may hold anything: the same wherever it is raised again."""
     kind, _, message = error.partition(": ")
     if kind in KINDS:
         return KINDS[kind]
@@ -45,7 +46,7 @@ def blamed(error: str, source: str) -> str:
 
 
 def _located(message: str, source: str) -> str:
-    """An exception's text with the line of the source that it names."""
+    """Returns an exception's text with the line of the source that it names."""
     line = _line(message, source)
     return f"{_LINE.sub('', message)}{line}" if line else message
 
@@ -59,7 +60,7 @@ def _line(message: str, source: str) -> str:
 
 
 def unmade(error: Exception, source: str) -> Refused:
-    """The refusal of a text that cannot even be read and made into a mechanism."""
+    """Returns the refusal of a source that cannot be loaded and made into a mechanism."""
     what = "reading the module or __init__"
     kind = type(error).__name__
     core = f"{what} {blamed(f'{kind}: {error}', source)}"

@@ -1,7 +1,7 @@
-"""The second gate: what can be said of the text without running it.
+"""The second gate: static checks of the text.
 
-The lint is a teacher and not a wall: it names what would fail later, at its line, with what is
-allowed. Code that means to get around it will; the sandbox is the wall.
+The lint is help for authors, and no protection: it names what would fail later, at its line, with
+what is allowed. Code written to get around it will; the sandbox protects.
 """
 
 import ast
@@ -26,7 +26,7 @@ _SHOWN = 8  # findings in one reason
 
 @dataclass(frozen=True)
 class Declared:
-    """What the text says of its mechanism."""
+    """The name, carrier, hooks and class that a text declares for its mechanism."""
 
     name: str
     carrier: str
@@ -35,7 +35,7 @@ class Declared:
 
 
 def linted(tree: ast.Module, taken: Collection[str] = ()) -> Declared:
-    """Raises Refused with every finding and its line."""
+    """Returns what the text declares. Raises Refused with every finding and its line."""
     classes = _mechanisms(tree)
     if len(classes) != 1:
         named = ", ".join(f"{c.name} (line {c.lineno})" for c in classes) or "none"
@@ -70,7 +70,8 @@ def _listed(findings: Collection[Finding]) -> str:
 
 
 def _mechanisms(tree: ast.Module) -> list[ast.ClassDef]:
-    """The classes that are Mechanism's, or a subclass's of it, by the names of their bases."""
+    """Returns the classes that inherit from Mechanism, directly or not, by the names of their
+    bases."""
     known = {"Mechanism"}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "bilevel.mechanism":
@@ -84,12 +85,13 @@ def _mechanisms(tree: ast.Module) -> list[ast.ClassDef]:
 
 
 def _last(node: ast.AST) -> str:
-    """The last name of a dotted one."""
+    """Returns the last part of a dotted name."""
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _literal(kind: ast.ClassDef, key: str, default: str) -> tuple[object, int]:
-    """What the class body last assigns to a name, and where; None for anything but a literal."""
+    """Returns the literal that the class body last assigns to a name, and its line; None where it
+    is not a literal."""
     found: tuple[object, int] = default, kind.lineno
     for node in kind.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -135,7 +137,7 @@ def _hooked(kind: ast.ClassDef, hooks: dict[str, ast.FunctionDef]) -> Iterator[F
 
 
 def _takes(arguments: ast.arguments, count: int) -> bool:
-    """Whether a call with so many positional arguments fits."""
+    """Returns whether a call with so many positional arguments fits."""
     listed = len(arguments.posonlyargs) + len(arguments.args)
     needed = listed - len(arguments.defaults)
     open_ended = arguments.vararg is not None

@@ -1,4 +1,4 @@
-"""What a mechanism's text may name: the modules, built-in functions and generators it may use."""
+"""Static checks of the names in a mechanism's text: modules, built-in functions, generators."""
 
 import ast
 import importlib
@@ -41,7 +41,7 @@ _CHANCY = ("random", "numpy")
 
 
 def imports(tree: ast.Module) -> Iterator[Finding]:
-    """The first module that is not allowed, with all that are."""
+    """Yields the first import that is not allowed, with all modules that are."""
     for node in ast.walk(tree):
         for module in _modules(node):
             if not _allowed(module):
@@ -69,7 +69,7 @@ def _allowed(module: str) -> bool:
 
 
 def tricks(tree: ast.Module) -> Iterator[Finding]:
-    """Built-in functions and attributes by which code gets around what it was given."""
+    """Yields built-in functions and attributes that get around the restrictions."""
     bound = _imported(tree)
     roots = {place.partition(".")[0] for place in bound.values()}
     for name in sorted(roots & {*_STANDARD, *_LIBRARIES}):  # and no deeper: some modules do things
@@ -90,7 +90,8 @@ def tricks(tree: ast.Module) -> Iterator[Finding]:
 
 
 def _place(node: ast.AST) -> str:
-    """The dotted name of what is reached: as a name, an attribute, or by a literal `getattr`."""
+    """Returns the dotted name that a node refers to: a name, an attribute, or a literal
+    `getattr`."""
     if isinstance(node, ast.Call) and _dotted(node.func) == "getattr" and len(node.args) > 1:
         named = node.args[1]
         name = str(named.value) if isinstance(named, ast.Constant) else ""
@@ -99,7 +100,7 @@ def _place(node: ast.AST) -> str:
 
 
 def _reached(node: ast.Call) -> str:
-    """Why an attribute that is reached by a name in a text is not allowed; empty where it is."""
+    """Returns why an attribute named by a text is not allowed; "" where it is."""
     called = _dotted(node.func).rpartition(".")[2]
     if called not in _REACHING:
         return ""
@@ -112,7 +113,8 @@ def _reached(node: ast.Call) -> str:
 
 
 def _other_module(place: str, bound: dict[str, str]) -> str:
-    """The module that is reached through an imported one and could not be imported itself."""
+    """Returns the module that is reached through an imported one and may not be imported itself, or
+    ""."""
     first, _, rest = place.partition(".")
     if first not in bound:
         return ""
@@ -126,7 +128,7 @@ def _other_module(place: str, bound: dict[str, str]) -> str:
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
-    """The names that imports give to modules."""
+    """Returns name -> module of the imports."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -143,7 +145,7 @@ def _dunder(name: str) -> bool:
 
 
 def chance(tree: ast.Module) -> Iterator[Finding]:
-    """Draws that no seed of the search decides."""
+    """Yields random draws that the seed of the search does not decide."""
     modules = _bound(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "random":
@@ -168,7 +170,7 @@ def _asks_a_clock(node: ast.Call) -> bool:
 
 
 def _bound(tree: ast.Module) -> dict[str, str]:
-    """The names that imports give to random and numpy."""
+    """Returns the names that imports give to random and numpy."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -188,7 +190,7 @@ def _dotted(node: Any) -> str:
 
 
 def unsteady(tree: ast.Module) -> list[Finding]:
-    """Where something may come out otherwise in another process: the usual suspects."""
+    """Returns the expressions whose value may differ between processes, by their usual forms."""
     modules, found = _bound(tree), set[Finding]()
     used = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):

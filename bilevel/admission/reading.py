@@ -1,4 +1,4 @@
-"""The first gate: the text is Python, and short enough that somebody can read it."""
+"""The first gate: the text is valid Python, and short enough for a person to read."""
 
 import ast
 import warnings
@@ -12,7 +12,7 @@ MAX_DEPTH = 200  # whoever reads a text later calls itself once a level
 
 
 def parsed(source: str) -> ast.Module:
-    """Raises Refused with the line and its text."""
+    """Returns the syntax tree. Raises Refused with the line and its text."""
     lines = source.splitlines()
     if len(source) > MAX_CHARS or len(lines) > MAX_LINES:
         raise Refused(
@@ -40,7 +40,7 @@ def parsed(source: str) -> ast.Module:
 
 
 def _deeper(tree: ast.Module) -> bool:
-    """Whether something in it is nested deeper than may be read; keeps its own stack."""
+    """Returns whether the tree is nested deeper than allowed; iterative, for any depth."""
     level: list[ast.AST] = [tree]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]

@@ -1,9 +1,9 @@
-"""How a gate refuses a mechanism, in words that whoever wrote it can act on."""
+"""The refusal of a mechanism by a gate, in words that its author can act on."""
 
 
 class Refused(Exception):
-    """A gate's refusal: its reason, and what is left of it without the place and without what the
-    code itself said, where that may be another one next time."""
+    """A gate's refusal. `core` is the reason without the situation and without the code's own
+    words, which may differ the next time."""
 
     def __init__(self, reason: str, core: str = "") -> None:
         super().__init__(reason)
@@ -11,6 +11,6 @@ class Refused(Exception):
 
 
 def quoted(text: str, most: int = 120) -> str:
-    """A text as reasons show it: in one line, and cut."""
+    """Returns a text as reasons quote it: on one line, cut at `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 3]}..."

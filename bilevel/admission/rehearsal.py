@@ -1,9 +1,9 @@
 """The last gate: short searches with and without the mechanism, on a surrogate of the real task.
 
 The surrogate is fitted to the trace so far, and the proposer resamples the trace: no model is
-asked, nothing is trained. In the last search regions of the space crash, for mechanisms that wait
-for failures. It is a sanity check and not a judgement: a mechanism that fails, or
-that changes nothing anywhere, is refused; one that did worse is not.
+asked, nothing is trained. In the last search regions of the space crash, for mechanisms that react
+to failures. A mechanism that fails, or that changes nothing anywhere, is refused; one that did
+worse is not.
 """
 
 from collections import Counter
@@ -34,19 +34,19 @@ _INVALID = 0.9  # of the trials that it caused
 
 @dataclass(frozen=True)
 class _Searched:
-    """One search on the surrogate."""
+    """The result of one search on the surrogate."""
 
     trials: tuple[Trial, ...]
     rows: tuple[HookCall, ...]
     best: float
 
     def caused(self) -> list[Trial]:
-        """The trials that were another one because of the mechanism."""
+        """Returns the trials whose configuration or parent differs because of the mechanism."""
         return [trial for trial in self.trials if trial.caused_by]
 
 
 def rehearsed(source: str, twins: Twins, view: View, task: Fitted) -> str:
-    """What the searches gave. Raises Refused."""
+    """Returns the gate's finding on the searches. Raises Refused."""
     tasks = [*[task] * (SEEDS - 1), task.crashing()]
     without = [_searched(source, [], view, on, number) for number, on in enumerate(tasks)]
 
@@ -102,7 +102,7 @@ def _searched(
 
 
 def _effects(searches: Sequence[_Searched]) -> Counter[str]:
-    """How often it changed what: hook and kind of effect."""
+    """Returns how often each hook had each kind of effect."""
     changing = (Effect.DECISION, Effect.PROMPT)
     rows = [row for searched in searches for row in searched.rows if row.effect in changing]
     return Counter(f"{row.hook} ({row.effect})" for row in rows)

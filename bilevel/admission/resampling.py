@@ -1,4 +1,4 @@
-"""A proposer without a model: it proposes again what the trace's proposals changed."""
+"""A proposer without a model: it repeats the changes of earlier proposals in the trace."""
 
 from collections.abc import Sequence
 from random import Random
@@ -14,10 +14,11 @@ _WINDOW = 300  # of the latest trials
 
 
 class Resampling:
-    """One past proposal's changes, drawn by lot, on whatever is built on now.
+    """Proposes the changes of a random earlier proposal on the present parent.
 
-    Where they would change nothing, or half of the time, the same parameters get new values, so
-    that a search does not end where its trace ends. A trace without proposals gives any parameter.
+    Where they would change nothing, and otherwise half of the time, the same parameters get new
+    values, so that a search can leave what its trace has tried. A trace without proposals gives any
+    parameter.
     """
 
     def __init__(self, view: View) -> None:
@@ -38,7 +39,7 @@ class Resampling:
 
 
 def _legal(trial: Trial, space: SearchSpace) -> dict[str, Value]:
-    """What a past proposal changed; nothing where it was not legal."""
+    """Returns what an earlier proposal changed; empty where that was not legal."""
     try:
         return dict(space.check(trial.proposal.changes))
     except SpaceError:
@@ -50,7 +51,7 @@ def _differing(base: Config, changes: dict[str, Any]) -> dict[str, Value]:
 
 
 def _renewed(view: View, names: dict[str, Any], rng: Random) -> dict[str, Value]:
-    """New values for these parameters; a few draws, for some kinds have few values."""
+    """Returns new values for these parameters, of a few draws, as some kinds have few values."""
     for _ in range(5):
         drawn = {name: view.space[name].sample(rng) for name in names}
         if changes := _differing(view.base, drawn):

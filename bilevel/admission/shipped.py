@@ -1,4 +1,4 @@
-"""Traces of real searches in files, on which a person can try the admission of a mechanism."""
+"""Traces of real searches as files, on which a mechanism can be tried for admission."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def names() -> list[str]:
 
 
 def loaded(given: str) -> View:
-    """The loop behind a shipped trace's name or a file's path. Raises BadInput."""
+    """Returns the view from a shipped trace's name or a file's path. Raises BadInput."""
     path = Path(given) if given.endswith(".json") else FOLDER / f"{given}.json"
     try:
         return read(path.read_text())
@@ -37,7 +37,7 @@ def loaded(given: str) -> View:
 
 
 def written(view: View, about: str) -> str:
-    """A loop's space, objective and trials as JSON; `about` says which search it was."""
+    """Returns a loop's space, objective and trials as JSON; `about` says which search it was."""
     data: dict[str, Any] = {
         "about": about,
         "level": view.level,
@@ -50,7 +50,8 @@ def written(view: View, about: str) -> str:
 
 
 def read(text: str) -> View:
-    """Raises ValueError, TypeError or KeyError for another form."""
+    """Returns the view from the JSON of `written`. Raises ValueError, TypeError or KeyError for
+    other text."""
     data = json.loads(text)
     space = unpack(data["space"])
     trace = Trace(unpack(data["trials"]))

@@ -1,4 +1,5 @@
-"""The situations in which a mechanism's contract is tried, made from the loop it is meant for."""
+"""The situations in which the contract of a mechanism is tried, made from the loop it is meant
+for."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ SHORT, LONG, FAILED = 3, 200, 12
 
 @dataclass(frozen=True)
 class Situation:
-    """A loop that has `behind` trials behind it, and the trials that its next rounds give."""
+    """A loop with `behind` trials in its trace, and the trials that its next rounds produce."""
 
     name: str
     view: View
@@ -29,16 +30,16 @@ class Situation:
     behind: int
 
     def before(self, round_: int, asker: Asker) -> View:
-        """The loop as a round begins."""
+        """Returns the view at the beginning of a round."""
         return replace(seen(self.view, self.trials[: self.behind + round_]), asker=asker)
 
     def after(self, round_: int, asker: Asker) -> tuple[View, Trial]:
-        """The loop as the round's trial was told, and that trial."""
+        """Returns the view at the end of a round, and the round's trial."""
         after = self.before(round_ + 1, asker)
         return after, after.trace[-1]
 
     def candidates(self, round_: int, view: View) -> list[Proposal]:
-        """What a proposer, and other mechanisms, may well put forward: most of it is legal."""
+        """Returns candidates such as a proposer and other mechanisms make: most of them legal."""
         proposer = Resampling(self.view)
         legal = [c for n in "ab" for c in proposer.propose(view.for_(f"admission/{n}"), Brief())]
         return [*legal, _AWKWARD[round_ % len(_AWKWARD)]]
@@ -52,7 +53,8 @@ _AWKWARD = (
 
 
 def situations(view: View, task: Fitted) -> tuple[Situation, ...]:
-    """From the view's own trials; where it has too few, a search on the fitted task goes on."""
+    """Returns the situations, from the view's own trials; where these are too few, a search on the
+    fitted task continues them."""
     trials = _extended(view, task, LONG + ROUNDS)
     failed = _extended(seen(view, trials[:1]), _Failing(task), FAILED + ROUNDS)
     return (
@@ -64,7 +66,7 @@ def situations(view: View, task: Fitted) -> tuple[Situation, ...]:
 
 
 def seen(view: View, trials: Sequence[Trial]) -> View:
-    """The same loop with these trials behind it."""
+    """Returns the view of the same loop with these trials in its trace."""
     trace = Trace(trials)
     incumbent = trace.standing[-1] if trace.standing else None
     left = view.trials_left
@@ -90,7 +92,7 @@ def _extended(view: View, task: Task, count: int) -> tuple[Trial, ...]:
 
 
 class _Failing(Task):
-    """Every trial fails, in every way in turn."""
+    """A task on which every trial fails, with each kind of failure in turn."""
 
     name = "failing"
 

@@ -1,7 +1,7 @@
-"""Runs a mechanism in two workers, and tells of its code only what both of them came to.
+"""Runs a mechanism in two workers, and reports only what both of them agree on.
 
-What no mechanism may go by is another in the second: what generators that belong to nobody are
-seeded with, the order of sets, the clocks. So it is no luck whether that is noticed.
+Whatever a mechanism must not depend on differs in the second worker: the seeds of global
+generators, the order of sets, the clocks. So a dependence is noticed every time, and not by luck.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,10 +25,11 @@ _UNSAID = "; what it said about that was not the same in a second worker, and is
 
 
 class Twins:
-    """`make` makes the mechanism in a worker, with these surroundings."""
+    """Two workers with the same mechanism; `make` makes it in a worker with the given
+    surroundings."""
 
     def __init__(self, source: str, make: Callable[[Surroundings], ConfinedMechanism]) -> None:
-        """Raises Refused."""
+        """Makes both. Raises Refused."""
         self._source = source
         self._mechanisms = self._come_to([partial(make, one) for one in (HERE, ELSEWHERE)])
 
@@ -37,7 +38,8 @@ class Twins:
         return self._mechanisms[0]
 
     def agreed(self, run: Callable[[ConfinedMechanism], T]) -> T:
-        """What the run gives with either. Raises Refused, with a reason both would give."""
+        """Returns the result of a run, the same in both workers. Raises Refused where a run does,
+        or where the results differ."""
         first, other = self._come_to([partial(run, one) for one in self._mechanisms])
         if first != other:
             raise Refused(self._unsteady())

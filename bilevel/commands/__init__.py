@@ -1,4 +1,4 @@
-"""What can be typed after `python -m bilevel`: one module a command, whose `main` gets the rest."""
+"""The commands of `python -m bilevel`: one module each, whose `main` gets the further arguments."""
 
 import pkgutil
 

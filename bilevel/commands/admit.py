@@ -27,7 +27,7 @@ _DEFAULTS = {"trace": "trap", "sandbox": "confined"}
 
 
 def admitted(arguments: Sequence[str]) -> Admission:
-    """Raises BadInput."""
+    """Runs the gates on a file; returns the admission. Raises BadInput."""
     files = [argument for argument in arguments if argument.partition("=")[0] not in _DEFAULTS]
     if len(files) != 1:
         given = ", ".join(files) or "nothing"

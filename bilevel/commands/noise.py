@@ -43,9 +43,10 @@ def measure(
     executor: Executor,
     on_outcome: Callable[[int, Outcome], None],
 ) -> Noise:
-    """The baseline at seeds of the range reserved for it, each kept before the next is looked at.
+    """Measures the baseline at seeds of the range reserved for noise; each outcome is in the
+    journal before `on_outcome` is called with it.
 
-    Raises TaskError where fewer than two of them gave a value.
+    Raises TaskError where fewer than two seeds gave a value.
     """
     seeds = {f"seed {repeat}": noise_seed(repeat) for repeat in range(repeats)}
     outcomes: list[Outcome] = []
@@ -61,7 +62,7 @@ def measure(
 
 
 def run(settings: Mapping[str, Any], repeats: int, console: Console) -> Noise:
-    """Measures, saves, tracks and prints. Raises what its exit code says."""
+    """Measures, saves, tracks and prints the noise. Raises BilevelError."""
     folder = place(settings)
     if settings["fresh"]:
         move_aside(folder)
@@ -132,8 +133,8 @@ def _table(settings: Mapping[str, Any], noise: Noise) -> Table:
 def _track(
     settings: Mapping[str, Any], noise: Noise, outcomes: Sequence[tuple[int, Outcome]]
 ) -> None:
-    """A run a seed below one for the whole, in the experiment `noise`; told once. Raises
-    TrackingError."""
+    """Tracks the measurement as one parent run with a run for each seed, in the experiment `noise`,
+    once only. Raises TrackingError."""
     uri = settings["tracking"].get("uri")
     if uri is None:
         return

@@ -46,7 +46,7 @@ _STAND_IN = (
 
 
 class _Witness(NullTracker):
-    """Remembers of an execution what is to be told of its mechanisms."""
+    """A tracker that keeps what an execution records of its mechanisms."""
 
     def __init__(self) -> None:
         self.search: SearchInfo | None = None
@@ -66,14 +66,14 @@ class _Witness(NullTracker):
 
 @dataclass(frozen=True)
 class _Promoted:
-    """The two files that were written."""
+    """The two files that were written for a promoted mechanism."""
 
     source: Path
     config: Path
 
 
 def _promoted(arguments: Sequence[str]) -> _Promoted:
-    """Raises BadInput for what cannot be promoted; then nothing is written."""
+    """Promotes the mechanism that the arguments name. Raises BadInput; then nothing is written."""
     given = {**_DEFAULTS, **options(arguments, (*_REQUIRED, *_DEFAULTS), _REQUIRED, _USAGE)}
     path = journal_of(Path(given["results"]), given["study"], given["arm"], given["seed"])
     witness, name = _Witness(), given["mechanism"]
@@ -93,7 +93,8 @@ def _promoted(arguments: Sequence[str]) -> _Promoted:
 
 
 def _chosen(witness: _Witness, name: str) -> TrialRecord:
-    """The session that invented it. Raises BadInput, naming those that can be promoted."""
+    """Returns the session that invented the mechanism. Raises BadInput that names those that can be
+    promoted."""
     made = {name: _invention(session) for name, session in witness.sessions.items()}
     admitted = ", ".join(n for n, m in made.items() if m.admitted) or "none"
     if name not in made:
@@ -125,7 +126,7 @@ def _check(name: str, to: Path, conf: Path) -> None:
 
 
 def _module(to: Path) -> str:
-    """The package's name for whoever starts searches where this command was started."""
+    """Returns the dotted name of the package of a folder, as seen from the working directory."""
     if to.resolve() == _LIBRARY:
         return "bilevel.mechanisms"
     parts = to.parts
@@ -133,7 +134,7 @@ def _module(to: Path) -> str:
 
 
 def _write(files: Mapping[Path, str]) -> None:
-    """All of them, or none. Raises BadInput."""
+    """Writes all of the files, or none. Raises BadInput."""
     written: list[Path] = []
     try:
         for file, text in files.items():
@@ -147,7 +148,7 @@ def _write(files: Mapping[Path, str]) -> None:
 
 
 def _described(session: TrialRecord) -> list[str]:
-    """The text's own docstring, or else what was specified."""
+    """Returns the text's own docstring, or else the specification of its behaviour."""
     made = _invention(session)
     own = ast.get_docstring(syntax.parse(made.source))
     return own.split("\n\n") if own else [f"{made.name}: {made.behaviour}"]
@@ -156,7 +157,7 @@ def _described(session: TrialRecord) -> list[str]:
 def _account(
     witness: _Witness, session: TrialRecord, model: Mapping[str, Any], complete: bool
 ) -> list[str]:
-    """What the search knows of the mechanism, a paragraph each."""
+    """Returns what the search recorded of the mechanism, one paragraph each."""
     assert witness.search is not None  # told before the first trial
     search, trial = witness.search, session.trial
     made, first = _invention(session), int(trial.outcome.metrics["first_trial"])
@@ -195,7 +196,7 @@ def _activity(record: MechanismRecord | None) -> str:
 
 
 def _with_docstring(source: str, paragraphs: Sequence[str]) -> str:
-    """The module with these paragraphs in the place of its docstring."""
+    """Returns the source with these paragraphs as its docstring."""
     wrapped = [textwrap.fill(_plain(paragraph), WIDTH) for paragraph in paragraphs]
     wrapped[0] = textwrap.fill(_plain(paragraphs[0]), WIDTH, initial_indent=" " * 4).lstrip(" ")
     text = "\n\n".join(wrapped)
@@ -204,7 +205,7 @@ def _with_docstring(source: str, paragraphs: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line that a docstring can hold."""
+    """Returns the text as one line that is safe inside a docstring."""
     line = " ".join(text.replace('"""', "'''").split())
     return "".join(character if character.isprintable() else "?" for character in line)
 

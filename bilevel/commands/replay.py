@@ -36,8 +36,8 @@ _OWN = ("study", "arm", "seed", "without", "with", "fresh", "results")
 def changed(
     settings: Settings, path: Path, options: dict[str, str], known: Collection[str]
 ) -> Execution:
-    """The search without one of its `known` mechanisms, or with another one, as a search of its
-    own."""
+    """Executes the search as one of its own, without one of its `known` mechanisms or with another
+    one."""
     other = copy.deepcopy(settings)
     names: list[str] = []
     if "without" in options:
@@ -73,7 +73,8 @@ def _text(file: Path) -> str:
 
 
 def replay(arguments: Sequence[str], console: Console) -> Difference | None:
-    """What a change made, or None for an exact replay. Raises BilevelError."""
+    """Replays a search; returns the execution of a changed one, None for an exact replay. Raises
+    BilevelError."""
     options, overrides = split(arguments, _OWN)
     for key in ("study", "arm", "seed"):
         if not options.get(key):
@@ -106,7 +107,7 @@ def replay(arguments: Sequence[str], console: Console) -> Difference | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints what came of it; returns the exit code a shell sees."""
+    """Prints the result; returns the exit code a shell sees."""
 
     def body(arguments: Sequence[str]) -> None:
         replay(arguments, console())

@@ -46,7 +46,8 @@ or trials in a row without a usable reply), 130 stopped by Ctrl-C, 143 by SIGTER
 
 
 def help_text() -> str:
-    """The groups and their choices as they lie in conf/, and the commented top-level settings."""
+    """Returns the help: the groups with their choices in conf/, and the commented top-level
+    settings."""
     others = " ".join(name for name in COMMANDS if name != "run")
     lines = [USAGE.format(commands=others), "Groups (choose with group=choice):"]
     for group in sorted(folder for folder in CONF.iterdir() if folder.is_dir()):
@@ -64,7 +65,8 @@ def help_text() -> str:
 
 
 def job(config: "DictConfig") -> None:
-    """One search, in this process or in a launcher's; how it failed is told here, by name."""
+    """Runs one search, in this process or in that of a launcher, and reports its failure by its
+    name."""
     from hydra.core.hydra_config import HydraConfig
 
     from bilevel.config import arm_names as arms
@@ -114,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Sequence[str], place: str) -> int:
-    """Has Hydra compose and run what was given; what the searches leave for it is in `place`."""
+    """Lets Hydra compose and run what was given; `place` is the folder of the searches' notes."""
     import hydra
 
     if os.environ.get(_FULL_ERROR) == "1":
@@ -144,7 +146,8 @@ def _run(given: Sequence[str], place: str) -> int:
 
 
 def _aside(given: Sequence[str], place: str) -> list[str]:
-    """What Hydra writes of a sweep goes away with the notes where nothing is run."""
+    """Returns the override that puts what Hydra writes of a dry run beside the notes, which are
+    deleted."""
     if "dry_run=true" not in given or any(one.startswith("hydra.sweep.dir=") for one in given):
         return []
     quoted = place.replace("'", "\\'")
@@ -152,7 +155,8 @@ def _aside(given: Sequence[str], place: str) -> list[str]:
 
 
 def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:
-    """What ended the command, as it is told; None for what nobody expected."""
+    """Returns the error to report for an exception that ended the command; None for an unexpected
+    one."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -170,7 +174,7 @@ def _failure(error: Exception, given: Sequence[str]) -> BilevelError | None:
 
 
 def _lost(error: Exception) -> str:
-    """One line for a job of a scheduler that ended without a word."""
+    """Returns one line on a job that its scheduler lost."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (
         f"a job of the sweep did not come back ({(lines or [type(error).__name__])[0]}); the "

@@ -38,7 +38,8 @@ _SEARCH = re.compile(r".+-seed\d+")
 
 @dataclass(frozen=True)
 class _Count:
-    """What became of the searches that were found; `problems` is told, a line a search."""
+    """The number of searches and trials that were written, of searches `present` in the store
+    before, and a line for each problem."""
 
     synced: int = 0
     trials: int = 0
@@ -55,7 +56,8 @@ class _Count:
 
 
 def journals(results: Path, study: str | None) -> list[Path]:
-    """The journals of a study's searches, or of every study's; those started over are left out."""
+    """Returns the journals of a study's searches, or of every study's, without those started
+    over."""
     found = sorted((results / "searches").glob(f"{study or '*'}/*/{JOURNAL}"))
     if study is not None and not found:
         known = ", ".join(sorted(p.name for p in (results / "searches").glob("*/"))) or "none yet"
@@ -64,7 +66,8 @@ def journals(results: Path, study: str | None) -> list[Path]:
 
 
 def sync(arguments: Sequence[str]) -> _Count:
-    """Tells of a search that cannot be written, and goes on with the next one.
+    """Writes every search into the store; one that cannot be written becomes a problem of the
+    count.
 
     Raises BadInput and TrackingError where nothing can be written.
     """
@@ -82,7 +85,8 @@ def sync(arguments: Sequence[str]) -> _Count:
 
 
 def _processes(given: str | None, searches: int) -> int:
-    """A process takes seconds to start, which is worth it for many searches only."""
+    """Returns how many processes to use: starting one takes seconds, which only many searches
+    repay."""
     if given is None:
         return max(1, min(os.cpu_count() or 1, searches // _WORTH_A_PROCESS))
     if not given.isdigit() or int(given) < 1:
@@ -91,7 +95,7 @@ def _processes(given: str | None, searches: int) -> int:
 
 
 def _synced(path: Path, overrides: tuple[str, ...]) -> _Count:
-    """One search, in whichever process. Raises what would stop every other one too."""
+    """Writes one search, in any process. Raises only what would stop every other search too."""
     try:
         settings = settings_from_journal(path, CONF, overrides)
         uri = _uri(settings)
@@ -105,7 +109,8 @@ def _synced(path: Path, overrides: tuple[str, ...]) -> _Count:
 
 
 def _write(path: Path, settings: Settings, uri: str) -> int:
-    """Returns how many trials the search has, the baseline included."""
+    """Executes the search into the tracker; returns how many trials it has, the baseline
+    included."""
     tracker = _tracker(json.dumps(settings["tracking"], sort_keys=True), Path.cwd())
     with locked(path):  # refuses a search that is running: it tracks itself
         execution = replay_exactly(settings, path, tracker)
@@ -125,7 +130,8 @@ def _uri(settings: Settings) -> str:
 
 @lru_cache(maxsize=8)
 def _tracker(tracking: str, folder: Path) -> Tracker:
-    """Opening a store takes seconds: once a process, and a folder that addresses start from."""
+    """Returns the tracker, opened once for each process and folder, because opening takes
+    seconds."""
     made: Tracker = instantiate({**json.loads(tracking), "_target_": _BULK})
     return made
 

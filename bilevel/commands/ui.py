@@ -18,7 +18,8 @@ _ENVIRONMENT = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_T
 
 
 def _serving(arguments: Sequence[str]) -> list[str]:
-    """What serves the page. Raises BadInput where there is nothing to show or the port is taken."""
+    """Returns the command that serves the page. Raises BadInput where there is nothing to show or
+    the port is taken."""
     given = options(arguments, ("port", "results"), (), _USAGE)
     port = given.get("port", "5000")
     if not port.isdigit() or not 0 < int(port) < 2**16:
@@ -41,7 +42,7 @@ def _serving(arguments: Sequence[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Becomes the server; returns only with an exit code for what went wrong."""
+    """Replaces this process by the server; returns only with an exit code, after a failure."""
 
     def body(arguments: Sequence[str]) -> None:
         server = _serving(arguments)

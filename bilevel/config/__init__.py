@@ -1,4 +1,4 @@
-"""From files and overrides to checked settings."""
+"""Configuration: from files and overrides to checked settings."""
 
 import lazy_loader
 

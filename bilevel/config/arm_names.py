@@ -1,5 +1,5 @@
-"""An arm's name is bound to what it composes: whoever changes a part of it gets another name, in
-folders, tags and reports, and never a control that is none."""
+"""Binds the name of an arm to its parts: a composition with another part gets another name, in
+folders, tags and reports, so that it is never taken for the arm."""
 
 import hashlib
 import re
@@ -21,8 +21,9 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def bound(config: DictConfig, hydra: Any) -> DictConfig:
-    """A job's configuration under the name that what it composes has; an arm without a language
-    model keeps none, whatever its sweep has. Raises ConfigError for a baseline that nobody asks."""
+    """Returns a job's configuration under the name of its parts; an arm without a language model
+    gets none, whatever the sweep sets. Raises ConfigError for a baseline that the arm does not
+    use."""
     given, choices = _lists(hydra.overrides.task), hydra.runtime.choices
     sources = hydra.runtime.config_sources
     folders = [Path(source.path) for source in sources if source.schema == "file"]
@@ -52,7 +53,7 @@ def bound(config: DictConfig, hydra: Any) -> DictConfig:
 
 
 def check_mode(hydra: Any) -> None:
-    """Raises ConfigError where a sweep is about to be run as one search."""
+    """Raises ConfigError where a sweep would be run as one search."""
     if hydra.mode == RunMode.RUN and hydra.sweeper.params:
         name = hydra.runtime.choices.get("experiment")
         raise ConfigError(f"{f'+experiment={name}' if name else 'this'} is a sweep: add -m")
@@ -61,22 +62,22 @@ def check_mode(hydra: Any) -> None:
 def _chosen(
     group: str, choices: Mapping[str, Any], sources: Sequence[Mapping[str, list[str]]]
 ) -> list[str]:
-    """Hydra tells what was chosen unless it is a list: then it is that of the first source which
-    has one."""
+    """Returns the choices of a group: Hydra's record, or for a list, which Hydra does not record,
+    that of the first source that has one."""
     if group in choices:
         return _names(choices[group])
     return next((source[group] for source in sources if group in source), [])
 
 
 def _lists(overrides: Sequence[str]) -> dict[str, list[str]]:
-    """The groups that the command line gives a list for."""
+    """Returns group -> choices where the command line gives a list."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     values = {override.key_or_group: override.value() for override in parsed}
     return {key: _names(value) for key, value in values.items() if isinstance(value, list)}
 
 
 def _composed(group: str, name: str, folders: Sequence[Path]) -> dict[str, list[str]]:
-    """What a configuration file chooses of which group."""
+    """Returns group -> choices in the defaults of a configuration file."""
     made: dict[str, list[str]] = {}
     file = files.found(group, name, folders)
     defaults = file and OmegaConf.select(OmegaConf.load(file), "defaults")
@@ -105,7 +106,7 @@ def _check_baseline(
 
 
 def _short(name: str) -> str:
-    """The name, or its beginning and a digest where it would be too long for one."""
+    """Returns the name; one that is too long is cut, with a digest."""
     if len(name) <= LONGEST:
         return name
     return f"{name[: LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -1,4 +1,5 @@
-"""What an arm is in a study, as its file under conf/arm says under `role`: it decides nothing."""
+"""The roles of arms in a study, from `role` in the files of conf/arm; they decide nothing in a
+search."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -19,14 +20,14 @@ _KINDS = ("mechanism", CLASSICAL)
 
 @dataclass(frozen=True)
 class Role:
-    """An arm with a `control` is one of those that every other arm is compared with: `mechanism`
-    controls leave something out that could explain a gain, `classical` ones are searches without a
-    language model, which are not compared with each other. Of two controls, the one in the later
-    `place` is compared with the other one.
+    """The role of an arm. An arm with a `control` is one that every other arm is compared with:
+    `mechanism` controls leave out something that could explain a gain, `classical` ones are
+    searches without a language model, which are not compared with each other. Of two controls, the
+    one in the later `place` is compared with the other one.
 
-    An arm that should come out as another one is a check: it is `checked_against` that one alone,
-    because each further test would make the others' correction dearer. One that `edits_texts` can
-    search a task whose parameter is a text.
+    An arm that should come out the same as another one is a check: it is `checked_against` that one
+    alone, because each further test would make the others' correction stricter. One that
+    `edits_texts` can search a task whose parameter is a text.
     """
 
     control: Annotated[str, *one_of(_KINDS)] = ""
@@ -35,7 +36,8 @@ class Role:
     edits_texts: Switch = False
 
     def to_tag(self) -> str:
-        """As a run's tag has it: JSON, and what is usual is left out."""
+        """Returns the role as the tag of a run: JSON of the fields that differ from the
+        defaults."""
         usual = Role()
         names = [field.name for field in fields(self)]
         said = {n: getattr(self, n) for n in names if getattr(self, n) != getattr(usual, n)}
@@ -44,7 +46,8 @@ class Role:
 
 @cache
 def roles() -> Mapping[str, Role]:
-    """Of every arm that has a file. Raises ConfigError for a role that cannot be used."""
+    """Returns arm -> role for every file of an arm. Raises ConfigError for a role that cannot be
+    used."""
     found = {}
     for file in sorted((CONF / "arm").glob("*.yaml")):
         said = yaml.safe_load(file.read_text()).get(ROLE)
@@ -53,7 +56,8 @@ def roles() -> Mapping[str, Role]:
 
 
 def role_of(arm: str, tag: str = "") -> Role:
-    """As a run's tag tells it; without one, as the file of the arm does, if there is one."""
+    """Returns the role of an arm, from the tag of its run if there is one, else from the file of
+    the arm; an arm without a file has the default role. Raises ConfigError."""
     if not tag:
         return roles().get(arm, Role())
     try:
@@ -64,13 +68,15 @@ def role_of(arm: str, tag: str = "") -> Role:
 
 
 def role_in(settings: Mapping[str, Any]) -> Role:
-    """Of the arm that was composed; from a journal, which has no roles, by the file of its arm."""
+    """Returns the role of the arm in a composed configuration; in one from a journal, which holds
+    no role, that of the arm's file. Raises ConfigError."""
     said = settings.get(ROLE)
     return role(said, ROLE) if said else role_of(settings["arm"])
 
 
 def role(said: Any, place: str) -> Role:
-    """From plain data; `place` is where it was found, for messages."""
+    """Returns the role from plain data; `place` is where it was found, for messages. Raises
+    ConfigError."""
     known = settings_of(Role)
     if not isinstance(said, Mapping) or said.keys() - known.keys():
         raise ConfigError(f"{place}={said!r}: expected some of {', '.join(known)}")
@@ -84,11 +90,11 @@ def role(said: Any, place: str) -> Role:
 
 
 def controls(found: Mapping[str, Role], kinds: Iterable[str] = _KINDS) -> list[str]:
-    """The controls among these arms, by their place."""
+    """Returns the controls among these arms, ordered by their place."""
     chosen = [arm for arm, one in found.items() if one.control in kinds]
     return sorted(chosen, key=lambda arm: (found[arm].place, arm))
 
 
 def checks(found: Mapping[str, Role]) -> dict[str, str]:
-    """The checks among these arms -> what each is held against."""
+    """Returns arm -> the arm it is checked against, for the checks among these arms."""
     return {arm: one.checked_against for arm, one in found.items() if one.checked_against}

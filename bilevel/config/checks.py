@@ -1,4 +1,4 @@
-"""The check of settings before anything is opened or made."""
+"""Checks settings before anything is opened or built."""
 
 import re
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ def check(settings: Mapping[str, Any]) -> None:
 
 
 def not_given(settings: Mapping[str, Any]) -> list[str]:
-    """What a plan does without, and is not given here."""
+    """Returns the keys without a value that a dry run can do without."""
     from bilevel.config.declared import declared
     from bilevel.settings import NOT_WHERE_DRY
 
@@ -59,7 +59,7 @@ def not_given(settings: Mapping[str, Any]) -> list[str]:
 
 
 def without_passwords(value: Any) -> Any:
-    """The settings as they may be written down: user names and passwords in URLs are masked."""
+    """Returns the settings with user names and passwords in URLs masked, fit to be written down."""
     if isinstance(value, Mapping):
         return {key: without_passwords(part) for key, part in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,5 @@
-"""What every command does alike: help, a check of the machine, errors in a line with a code."""
+"""What all commands share: help, a check of the machine, and errors as one line with an exit
+code."""
 
 import platform
 import sys
@@ -18,8 +19,8 @@ _TABLE_COLUMNS = 140  # where the output is no terminal
 def command(
     arguments: Sequence[str], doc: str | None, usage: str, body: Callable[[Sequence[str]], object]
 ) -> int:
-    """The exit code a shell sees: what `body` returns if that is a number, else 0, or that of the
-    error that it raised, which is printed."""
+    """Runs a command and returns its exit code: what `body` returns if that is a number, else 0;
+    for an error, which is printed, the error's code."""
     if any(argument in ("-h", "--help") for argument in arguments):
         print(f"{doc or ''}\nusage: {usage}")
         return 0
@@ -40,19 +41,22 @@ def command(
 
 
 def check_machine() -> None:
-    """Raises BadInput: processes end with their parents, and journals are written, as on Linux."""
+    """Raises BadInput except on Linux, where processes end with their parents and journals are
+    locked."""
     found = platform.system()
     if found != "Linux":
         raise BadInput(f"this is {found or 'an unknown system'}, and searches run on Linux only")
 
 
 def console() -> Console:
-    """The terminal, or a page wide enough for a table where the output goes elsewhere."""
+    """Returns a console on the terminal, or with a width for tables where the output goes
+    elsewhere."""
     return _Console(width=None if sys.stdout.isatty() else _TABLE_COLUMNS)
 
 
 class _Console(Console):
-    """What is written into cells and lines comes from journals, and so from anybody."""
+    """A console that escapes control characters: what it prints comes from journals, and so from
+    anybody."""
 
     def render_str(self, text: str, **style: Any) -> Text:
         return super().render_str(visible(text), **style)

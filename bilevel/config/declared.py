@@ -1,4 +1,5 @@
-"""Finds what is said of a setting: by the component that takes it, or by the platform's groups."""
+"""Finds the declaration of a setting: by the component that takes it, or by the platform's
+groups."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ _TARGET = "_target_"
 
 @dataclass(frozen=True)
 class Platform:
-    """What a configuration has besides its groups, and groups that decide nothing."""
+    """The settings of a configuration outside of groups, and the groups that decide nothing."""
 
     study: Annotated[Name, FREE]
     arm: Annotated[Name, FREE]
@@ -53,7 +54,7 @@ class _Search:
 
 @dataclass(frozen=True)
 class _AnyTask:
-    """What is read of every task that has it."""
+    """The settings that are read of any task that has them."""
 
     name: Text
     budget_s: Seconds
@@ -69,14 +70,15 @@ class _Inner:
 
 @dataclass(frozen=True)
 class Outer:
-    """Of all levels above the first: what whoever writes mechanisms is shown of the platform."""
+    """The setting of all levels above the first: what authors of mechanisms are shown of the
+    platform."""
 
     context: Annotated[str, *one_of(("interface", "source")), FREE]  # whoever is shown it has it
 
 
 @dataclass(frozen=True)
 class Level:
-    """One of the levels above the first."""
+    """The settings of one level above the first."""
 
     level: AboveOne
     every: Count
@@ -84,7 +86,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a plan expects of somebody else's proposer."""
+    """The estimates that a dry run needs of somebody else's proposer."""
 
     calls_a_trial: Annotated[Amount, FREE]
     tokens_a_call: Annotated[Amount, FREE]
@@ -105,14 +107,14 @@ _DESCRIBED: Mapping[str, Callable[..., Any]] = {
 
 
 def declared(settings: Mapping[str, Any]) -> Iterator[tuple[str, Any, Setting]]:
-    """(dotted name, value, what is said of it) for the settings of which anything is said, in
-    their own order. Raises ConfigError for a component that cannot be imported."""
+    """Yields (dotted name, value, setting) for the declared settings, in their own order. Raises
+    ConfigError for a component that cannot be imported."""
     yield from _below(settings, ())
 
 
 def is_free(settings: Mapping[str, Any], key: str) -> bool:
-    """Whether two commands that continue the search of these settings may differ in this one,
-    which they need not hold."""
+    """Returns whether commands that continue a search may change this setting, which these settings
+    need not hold."""
     node: Mapping[str, Any] = settings
     place: tuple[str, ...] = ()
     for name in key.split("."):
@@ -125,8 +127,8 @@ def is_free(settings: Mapping[str, Any], key: str) -> bool:
 
 
 def shared(settings: Mapping[str, Any]) -> list[str]:
-    """The settings, with their values, by which the searches of a study learn from each other; one
-    that is passed on is named where it is given."""
+    """Returns the settings, as `key=value`, by which the searches of a study learn from each other;
+    one that is interpolated is named by its shortest key."""
     found: dict[Setting, str] = {}
     for key, value, setting in declared(settings):
         if setting.is_shared(value):
@@ -144,8 +146,8 @@ def _below(node: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[st
 
 
 def _settings_at(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str, Setting]:
-    """By the name of a setting in the group at this place. A group with a `proposer` holds some of
-    the proposer's own."""
+    """Returns name -> declared setting for the group at this place. A group with a `proposer` holds
+    some of the proposer's own."""
     key = ".".join(place)
     group = _DESCRIBED.get(key) or _DESCRIBED.get(".".join((*place[:-1], "*")))
     proposer = node.get("proposer")
@@ -158,7 +160,7 @@ def _settings_at(node: Mapping[str, Any], place: tuple[str, ...]) -> Mapping[str
 
 @cache
 def component(target: str, key: str) -> Callable[..., Any]:
-    """Whatever has this dotted name. Raises ConfigError where there is nothing to call."""
+    """Returns the callable with this dotted name. Raises ConfigError where there is none."""
     first, *names = target.split(".")
     try:
         found = import_module(first)

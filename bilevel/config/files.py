@@ -1,4 +1,4 @@
-"""Where configuration files lie: those that come with the platform, and those of a user."""
+"""The folders of configuration files: the platform's own, and those of a user."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,8 @@ _OPTIONS = ("--config-dir", "-cd")  # Hydra's, for a user's own folder beside th
 
 
 def given(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
-    """The folders that the arguments add, absolute, and the other arguments. Raises ConfigError."""
+    """Returns the absolute folders that the arguments add, and the other arguments. Raises
+    ConfigError."""
     folders, others, rest = [], [], list(arguments)
     while rest:
         name, sign, value = rest.pop(0).partition("=")
@@ -24,7 +25,7 @@ def given(arguments: Sequence[str]) -> tuple[tuple[Path, ...], list[str]]:
 
 
 def searched(folders: Sequence[Path]) -> list[str]:
-    """The override that has Hydra look there too."""
+    """Returns the override that adds the folders to Hydra's search path, if there are any."""
     places = ", ".join(f"'file://{folder}'" for folder in folders)
     return [f"hydra.searchpath=[{places}]"] if folders else []
 
@@ -34,11 +35,11 @@ def groups(folders: Sequence[Path]) -> list[str]:
 
 
 def choices(group: str, folders: Sequence[Path]) -> list[str]:
-    """The names that a group can have."""
+    """Returns the names that a group can have."""
     return sorted({file.stem for folder in folders for file in (folder / group).glob("*.yaml")})
 
 
 def found(group: str, name: str, folders: Sequence[Path]) -> Path | None:
-    """The first of these files, in the order in which Hydra looks for them."""
+    """Returns the first of these files, in Hydra's search order; None if there is none."""
     places = (folder / group / f"{name}.yaml" for folder in folders)
     return next((place for place in places if place.exists()), None)

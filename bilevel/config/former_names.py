@@ -1,4 +1,4 @@
-"""Names that components had in earlier versions: journals and configurations of then name them so.
+"""Former names of components, which older journals and configurations still use.
 
 A component is named by the package that exports it (`bilevel.loop.Greedy`), whatever module it is
 written in. Whoever renames one, or moves it into another package, adds a line here.
@@ -45,7 +45,7 @@ TARGET = "_target_"
 
 
 def current(settings: Any) -> Any:
-    """The settings, nested or flat, with every component under the name that it has now."""
+    """Returns the settings, nested or flat, with every component under its present name."""
     if isinstance(settings, Mapping):
         return {
             key: _name(value) if _names_one(key, value) else current(value)

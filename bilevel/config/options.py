@@ -1,4 +1,4 @@
-"""The `key=value` arguments of the commands beside the main one, read and written."""
+"""Parses and prints the `key=value` arguments of the commands beside the main one."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 def options(
     arguments: Sequence[str], keys: Collection[str], required: Collection[str], usage: str
 ) -> dict[str, str]:
-    """The arguments as key -> value. Raises BadInput for anything that is not an option."""
+    """Returns the arguments as key -> value. Raises BadInput for anything that is not an option."""
     given: dict[str, str] = {}
     for argument in arguments:
         key, sign, value = argument.partition("=")
@@ -31,14 +31,15 @@ def options(
 
 
 def split(arguments: Sequence[str], own: Collection[str]) -> tuple[dict[str, str], list[str]]:
-    """The options of a command, and what is left for Hydra: overrides of settings."""
+    """Returns a command's own options, and the remaining arguments, which are overrides for
+    Hydra."""
     pairs = [(a, *a.partition("=")) for a in arguments]
     options = {key: unquoted(value) for _, key, _, value in pairs if key in own}
     return options, [argument for argument, key, _, _ in pairs if key not in own]
 
 
 def quoted(text: str) -> str:
-    """A value that Hydra reads as this very text."""
+    """Returns a value, quoted so that Hydra reads exactly this text."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
     doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", text)
@@ -46,7 +47,7 @@ def quoted(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """The text of a value, which may be quoted as the main command wants it."""
+    """Returns the text of a value, which may be quoted as for the main command."""
     if not _QUOTED.fullmatch(text):
         return text
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -55,7 +56,7 @@ def unquoted(text: str) -> str:
 
 
 def line(command: str, given: Mapping[str, Any]) -> str:
-    """One of the platform's commands with these options, as a shell reads it."""
+    """Returns the shell command for one of the platform's commands with these options."""
     pairs = (f"{key}={_value(value)}" for key, value in given.items())
     return words("python", "-m", "bilevel", command, *pairs)
 
@@ -65,11 +66,11 @@ def _value(value: Any) -> str:
 
 
 def words(*given: str) -> str:
-    """A command of these words, as a shell reads it."""
+    """Returns a shell command of these words."""
     return " ".join(map(_word, given))
 
 
 def _word(text: str) -> str:
-    """Double quotes are easier to read around single ones."""
+    """Returns a word, quoted for a shell if needed; one with single quotes in double ones."""
     easy = "'" in text and not set(text) & set('"$`\\!')
     return f'"{text}"' if easy else shlex.quote(text)

@@ -1,4 +1,4 @@
-"""Says what could have been meant when an override names something that is not there."""
+"""Composes settings from overrides, and explains errors in them with the valid choices."""
 
 import contextlib
 import difflib
@@ -27,7 +27,7 @@ _TWICE = re.compile(r"Multiple values for (\S+)\.|(\S+) appears more than once")
 
 
 def explain(error: Exception, conf: Path, arguments: Sequence[str]) -> ConfigError:
-    """What was given, what is wrong with it, and the valid choices."""
+    """Returns the error to report: what was given, what is wrong with it, and the valid choices."""
     own, overrides = files.given(arguments)
     folders = (conf, *own)
     causes: list[BaseException] = [error]
@@ -90,7 +90,7 @@ def _initialised(conf: Path) -> Iterator[None]:
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The resolved configuration as plain data, without Hydra's own node."""
+    """Returns the resolved configuration as plain data, without Hydra's own node."""
     made: Any = OmegaConf.to_container(config, resolve=True)
     return {str(key): current(value) for key, value in made.items() if key != "hydra"}
 
@@ -112,7 +112,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _composed(folders: Sequence[Path], overrides: Sequence[str]) -> DictConfig | None:
-    """The configuration without the override that is wrong, if the rest is right."""
+    """Returns the configuration of the other overrides; None where these are wrong too."""
     conf, *own = folders
     rest = [o for o in overrides if not o.startswith("-")]
     try:
@@ -137,7 +137,7 @@ def _keys(config: DictConfig) -> list[str]:
 
 
 def _near(key: str, config: DictConfig) -> list[str]:
-    """The settings beside the one that was meant: those under its deepest parent that exists."""
+    """Returns the settings under the deepest existing parent of a key."""
     keys = _keys(config)
     parent = key
     while "." in parent:
@@ -149,8 +149,8 @@ def _near(key: str, config: DictConfig) -> list[str]:
 
 
 def reported_as(error: BaseException) -> BilevelError:
-    """The error of ours that whatever came up from a search was raised from, or one that says what
-    it was. One that had been handled before it is not its cause."""
+    """Returns the error to report for one that a search raised: the BilevelError that caused it, or
+    a new one with its message. An error that was handled before it is not a cause."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, BilevelError):

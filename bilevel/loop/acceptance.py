@@ -1,4 +1,4 @@
-"""Policies that decide, once a round, whether its best trial becomes the incumbent."""
+"""Acceptance policies: they decide whether the best trial of a round becomes the incumbent."""
 
 import math
 from collections.abc import Sequence
@@ -14,14 +14,15 @@ COIN, CREDIT = "coin", "credit"  # what a mechanism is judged by
 
 
 class Acceptance(Protocol):
-    """Pure functions of the view, so that executing a search again decides the same."""
+    """An acceptance policy. Its methods are pure functions of the view, so that re-execution
+    decides the same."""
 
     def accept(self, view: View, trial: Trial) -> bool:
-        """`trial` has a value; `view.incumbent` is what it would replace. For a re-test: whether
-        the incumbent stands."""
+        """Returns whether `trial`, which has a value, replaces `view.incumbent`; for a re-test,
+        whether the incumbent stands."""
 
     def retest(self, view: View) -> Trial | None:
-        """The trial to measure again, on another seed, before anything new is asked for."""
+        """Returns the trial to measure again on another seed before the next round, if any."""
         return None
 
 
@@ -45,13 +46,13 @@ class Always(Acceptance):
 
 
 class Gain(Acceptance):
-    """An acceptance policy above level 1: keeps a mechanism only if everything that it is judged
-    `by` speaks for it, and whatever else is valid. `coin`: the rounds with it earned more than
-    those without, in a probation in which a coin decides (arms that use it set `attaching.coin`).
-    `credit`: the trials that it caused did more for the metric than the proposer's did in the same
-    span, where both had some.
+    """An acceptance policy above level 1: keeps a mechanism only if every kind of evidence in `by`
+    is in its favour, and keeps anything else that is valid. `coin`: the rounds with it gained more
+    than those without, in a probation in which a coin decides (arms that use it set
+    `attaching.coin`). `credit`: the trials that it caused did more for the metric than the
+    proposer's did in the same span, where both had some.
 
-    Ten trials tell little: the outcome's notes say what they could have told at most.
+    Ten trials are weak evidence: the outcome's notes say how strong it could have been at most.
     """
 
     def __init__(self, by: Sequence[str] = (COIN,)) -> None:
@@ -109,7 +110,8 @@ class NoiseAware(Acceptance):
         return view.objective.gain(incumbent.value, trial.value) > self._threshold
 
     def retest(self, view: View) -> Trial | None:
-        """The incumbent, if it looks lucky and was not measured again often enough."""
+        """Returns the incumbent while its gain looks lucky and it has not been re-tested often
+        enough."""
         standing = view.trace.standing
         if len(standing) < 2:
             return None
@@ -129,6 +131,6 @@ class NoiseAware(Acceptance):
 
 
 def _values(trials: Sequence[Trial], trial: Trial) -> list[float]:
-    """Every measurement of a trial's configuration as that trial or a re-test of it."""
+    """Returns the values of a trial and of its re-tests."""
     mine = [t for t in trials if trial.number in (t.number, t.retest_of)]
     return [t.value for t in mine if t.value is not None]

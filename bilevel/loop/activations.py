@@ -72,7 +72,7 @@ class ActivationLedger:
         self._by_trial.setdefault(call.trial, []).append(call)
 
     def decided(self, trial: int, mechanism: str, hook: str, did: str, without: str) -> None:
-        """The latest call of this hook in this round has decided something."""
+        """Marks the latest call of this hook in this round as a decision."""
         rows = self._by_trial[trial]
         place = max(n for n, r in enumerate(rows) if (r.mechanism, r.hook) == (mechanism, hook))
         old = rows[place]
@@ -92,9 +92,11 @@ class ActivationLedger:
         return next((r.error for r in reversed(self.rows(mechanism)) if r.error), "")
 
     def liveness(self, mechanism: str, trials: int) -> Liveness:
-        """Live if it ever changed a decision, prompted if only what was read; else dead.
+        """Returns live if it ever changed a decision, prompted if it only changed what was read,
+        else dead.
 
-        `trials` is how many trials it has been attached for: nothing is dead before probation.
+        `trials` is how many trials it has been attached for; before the end of probation none is
+        dead.
         """
         effects = {row.effect for row in self.rows(mechanism)}
         if Effect.DECISION in effects:
@@ -104,12 +106,13 @@ class ActivationLedger:
         return Liveness.DEAD if trials >= self.probation else Liveness.PROBATION
 
     def counts(self, mechanism: str) -> dict[str, int]:
-        """How often each (hook, effect) happened, as `hook.effect` -> count."""
+        """Returns how often each effect of each hook happened, as `hook.effect` -> count."""
         return dict(Counter(_labels(self.rows(mechanism))))
 
 
 def account(one: Standing) -> str:
-    """Its state in words: one that did nothing but raise has failed, and is not merely dead."""
+    """Returns a mechanism's state in words: one that did nothing but raise has failed, not only
+    died."""
     failed = sum(n for label, n in one.counts.items() if label.endswith(f".{Effect.ERROR}"))
     if not failed:
         return one.state

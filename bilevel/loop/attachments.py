@@ -1,4 +1,4 @@
-"""Which mechanisms a loop has: attached or detached, since when, and on or off by a coin."""
+"""The mechanisms attached to a loop: since when, until when, and on or off by a coin."""
 
 from collections.abc import Callable, Collection
 
@@ -8,7 +8,8 @@ Coin = Callable[[int], bool]  # whether a mechanism acts in the round that decid
 
 
 class Attachments:
-    """`left_out` are names that are never attached: a search without them, otherwise the same."""
+    """The attached mechanisms. Those named in `left_out` are never attached, so that a search can
+    run without them, otherwise the same."""
 
     def __init__(self, left_out: Collection[str] = ()) -> None:
         self._left_out = frozenset(left_out)
@@ -30,16 +31,16 @@ class Attachments:
         return tuple(self._known.values())
 
     def since(self, name: str) -> int:
-        """The trial from which on it was attached."""
+        """Returns the first trial for which it was attached."""
         return self._since[name]
 
     def until(self, name: str) -> int | None:
-        """The trial from which on it was attached no more, if it was detached."""
+        """Returns the first trial for which it was no longer attached; None while it is."""
         return self._until.get(name)
 
     def attach(self, mechanism: Mechanism, trial: int, coin: Coin | None = None) -> None:
-        """From this trial on, in every round or in those that the coin picks. Raises ValueError for
-        a name that is taken and for a mechanism that could never be called."""
+        """Attaches a mechanism from this trial on, for every round or those that the coin picks.
+        Raises ValueError for a name that is taken, and for a mechanism that overrides no hook."""
         name = mechanism.name
         if not name or name in self._known:
             taken = ", ".join(self._known) or "none"
@@ -60,7 +61,7 @@ class Attachments:
             self._coins[name] = coin
 
     def detach(self, name: str, trial: int) -> None:
-        """From this trial on. Its record stays; what it holds is given up."""
+        """Detaches a mechanism from this trial on and closes it; its record stays."""
         for mechanism in self._attached:
             if mechanism.name == name:
                 mechanism.close()
@@ -69,19 +70,19 @@ class Attachments:
         self.keep(name)
 
     def keep(self, name: str) -> None:
-        """From now on without a coin."""
+        """Ends the coin for a mechanism: from now on it acts in every round."""
         self._coins.pop(name, None)
         self._off.discard(name)
 
     def toss(self, trial: int) -> dict[str, bool]:
-        """Flips the coins of a round; returns who is on."""
+        """Tosses the coins for a round; returns name -> whether it is on."""
         tossed = {name: coin(trial) for name, coin in self._coins.items()}
         self._off = {name for name, on in tossed.items() if not on}
         return tossed
 
     def acting(self, hook: str) -> list[Mechanism]:
-        """The mechanisms to call at this hook, those that had it when they were attached, whatever
-        became of their class since; they observe whether they are on or off."""
+        """Returns the mechanisms to call at this hook: those that overrode it when they were
+        attached and are on; `observe` is called on those that are off too."""
         return [
             mechanism
             for mechanism in self._attached
@@ -91,5 +92,6 @@ class Attachments:
 
 
 def overrides(mechanism: Mechanism, hook: str) -> bool:
-    """Whether its class does something at this hook; what an instance carries is not called."""
+    """Returns whether the mechanism's class overrides this hook; an attribute of an instance does
+    not."""
     return getattr(type(mechanism), hook) is not getattr(Mechanism, hook)

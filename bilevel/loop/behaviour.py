@@ -1,4 +1,4 @@
-"""How a search has behaved, in numbers that say where it is stuck."""
+"""Measures of how a search behaves, which show where it is stuck."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,8 +9,8 @@ _Moves = frozenset[tuple[str, str]]
 
 
 def repetition_rate(moves: Iterable[_Moves]) -> float | None:
-    """The share of trials after the baseline whose set of moves (parameter, direction) was tried
-    earlier in the same search. A trial without a move (a reply that could not be used) counts
+    """Returns the share of trials after the baseline whose set of moves (parameter, direction) was
+    tried earlier in the same search. A trial without a move (a reply that could not be used) counts
     among the trials, never as a repetition."""
     seen: set[_Moves] = set()
     repeated = total = 0
@@ -23,7 +23,7 @@ def repetition_rate(moves: Iterable[_Moves]) -> float | None:
 
 
 def longest_streak(kept: Iterable[bool]) -> int:
-    """The most trials in a row that were not kept."""
+    """Returns the largest number of consecutive trials that were not kept."""
     longest = streak = 0
     for keep in kept:
         streak = 0 if keep else streak + 1
@@ -34,8 +34,8 @@ def longest_streak(kept: Iterable[bool]) -> int:
 def never_tried(
     space: SearchSpace, trials: Sequence[Trial], base: Config | None = None
 ) -> list[tuple[str, str]]:
-    """The moves of the active parameters that can be made from `base` (the baseline if it is not
-    given) and that no trial has made, each place of a tuple for itself."""
+    """Returns the moves of the active parameters that can be made from `base` (the baseline if it
+    is not given) and that no trial has made; each place of a tuple counts on its own."""
     known = {trial.number: trial for trial in trials}
     tried: set[tuple[str, str]] = set()
     for trial in trials:
@@ -47,7 +47,7 @@ def never_tried(
 
 
 def since_gain(trials: Iterable[Trial]) -> int:
-    """How many trials there were after the last one that was kept; re-tests are none."""
+    """Returns how many trials followed the last kept one; re-tests do not count."""
     streak = 0
     for trial in trials:
         if trial.retest_of is None:
@@ -56,7 +56,7 @@ def since_gain(trials: Iterable[Trial]) -> int:
 
 
 def described(space: SearchSpace, trials: Sequence[Trial], base: Config | None = None) -> str:
-    """The trials after the baseline as lines that a prompt shows."""
+    """Returns the behaviour after the baseline as lines for a prompt."""
     tried = [trial for trial in trials if trial.retest_of is None][1:]
     rate = repetition_rate(trial.moves for trial in tried)
     failed = sum(trial.decision is Decision.FAIL for trial in tried)

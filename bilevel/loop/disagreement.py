@@ -1,4 +1,4 @@
-"""Names the mechanism that answers otherwise when a search re-executes with another result."""
+"""Names the mechanism whose answers differ when re-execution does not reproduce a search."""
 
 from typing import NoReturn
 
@@ -12,7 +12,8 @@ _SHOWN_CHARS = 200
 def blamed(
     error: JournalError, journal: Journal, ledger: ActivationLedger, level: float, trial: int
 ) -> NoReturn:
-    """Raises the error, or in its place who answered otherwise in the round, if anybody did."""
+    """Raises JournalError that names the mechanism whose hook answered otherwise than recorded, or
+    the given error if none did."""
     for number in (trial - 1, trial):
         recorded = journal.peek("hooks", f"L{level}/T{number}")
         calls = [] if recorded is None else recorded["calls"]
@@ -25,13 +26,13 @@ def blamed(
             if any(now[name] != was[name] for name in ("effect", "did", "error")):
                 raise JournalError(
                     f"{journal.path}: mechanism {row.mechanism} answers otherwise than it did: "
-                    f"{row.hook} at trial {number}, recorded {_said(was)}, now {_said(now)}. Given "
+                    f"{row.hook} at trial {number}, recorded {_did(was)}, now {_did(now)}. Given "
                     "the same view it has to answer the same; it may go by a clock, a process or "
                     "a draw without a seed. A search with it does not come out again"
                 ) from error
     raise error
 
 
-def _said(call: dict[str, object]) -> str:
+def _did(call: dict[str, object]) -> str:
     told = call["error"] or call["did"] or "nothing"
     return repr(str(told)[:_SHOWN_CHARS])

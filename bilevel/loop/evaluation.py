@@ -1,4 +1,4 @@
-"""Turns the proposals of a round into undecided trials: configured, answered once, journalled."""
+"""Evaluates the proposals of a round: each becomes a trial whose outcome is in the journal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,8 @@ class _Attempt:
 
 
 class Evaluation:
-    """Evaluates for one loop, and remembers which configurations were evaluated before."""
+    """Evaluates proposals for one loop; remembers evaluated configurations to recognise
+    duplicates."""
 
     def __init__(
         self, task: Task, journal: Journal, executor: Executor, *, level: float, seed: int
@@ -40,7 +41,8 @@ class Evaluation:
         self._first_of: dict[str, int] = {}
 
     def trials(self, view: View, chosen: Sequence[Proposal]) -> list[Trial]:
-        """One trial a proposal, in order; those with a value are not decided yet (discarded)."""
+        """Returns one trial for each proposal, in order; those with a value are discarded until
+        decided."""
         attempts = [self._attempt(view, p, view.trial + i) for i, p in enumerate(chosen)]
         outcomes = self._outcomes(view, attempts)
         return [
@@ -59,7 +61,7 @@ class Evaluation:
         ]
 
     def again(self, view: View, tested: Trial) -> Trial:
-        """A re-test: the same configuration at another seed, not decided yet (discarded)."""
+        """Returns a re-test: the same configuration at another seed, discarded until decided."""
         repeat = sum(trial.retest_of == tested.number for trial in view.trace)
         seed = retest_seed(self._seed, repeat)
         proposal = Proposal({}, f"trial {tested.number} on another seed", origin="retest")
@@ -96,7 +98,7 @@ class Evaluation:
         return _Attempt(number, proposal, config, earlier if earlier < view.trial else None)
 
     def _outcomes(self, view: View, attempts: Sequence[_Attempt]) -> list[Outcome]:
-        """In order, each in the journal before the next one is looked at."""
+        """Returns the outcomes in order; each is in the journal before the next one is read."""
         results = self._executor.outcomes(
             self._task,
             [
@@ -125,14 +127,14 @@ class Evaluation:
         return outcomes
 
     def _is_open(self, attempt: _Attempt) -> bool:
-        """Whether nothing has answered it yet."""
+        """Returns whether the attempt still has to be evaluated."""
         answered = attempt.problem or attempt.duplicate_of is not None
         if answered or not self._task.repeatable:
             return not answered
         return not self._journal.holds("outcome", self._key(attempt), self._request(attempt))
 
     def _request(self, attempt: _Attempt) -> dict[str, Any]:
-        """What an outcome is the answer to."""
+        """Returns the request that identifies an outcome in the journal."""
         return {"config": self._task.effective(attempt.config), "seed": self._training_seed}
 
     def _key(self, attempt: _Attempt) -> str:
@@ -140,7 +142,7 @@ class Evaluation:
 
 
 def _again(outcome: Outcome) -> Outcome:
-    """An earlier outcome as the answer to a duplicate: charged in full, but no time spent."""
+    """Returns an earlier outcome for a duplicate: charged in full, without wall time."""
     return replace(outcome, clock={"wall_s": 0.0, "cached": 1.0})
 
 
@@ -151,8 +153,8 @@ def repeated(
     journal: Journal,
     executor: Executor,
 ) -> Iterator[Outcome]:
-    """The outcomes by the seeds' keys in the journal, in order, each there before the next is
-    looked at. The proposal changes the baseline."""
+    """Yields the outcomes of a proposal, which changes the baseline, at several seeds (journal key
+    -> seed), in order; each is in the journal before the next one is read."""
     config = dict(task.effective(task.configured(None, proposal)))
     requests = {key: {"config": config, "seed": seed} for key, seed in seeds.items()}
     unknown = [seeds[k] for k, asked in requests.items() if not journal.holds("outcome", k, asked)]
@@ -165,7 +167,8 @@ def repeated(
 
 
 def seed_reaches(*measured: Sequence[Outcome]) -> bool | None:
-    """Whether any of these configurations had two values that differ; None where none had two."""
+    """Returns whether any of these configurations has two values that differ; None where none has
+    two values."""
     values = [[o.value for o in outcomes if o.value is not None] for outcomes in measured]
     if all(len(each) < 2 for each in values):
         return None

@@ -1,4 +1,4 @@
-"""What a hook may answer, and how the ledger tells of it."""
+"""Checks the answers of hooks against their types and limits, and words them for the ledger."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -38,14 +38,14 @@ def numbered(view: View, number: object) -> Trial | None:
 
 
 def _limited(hook: str, what: str, found: int, most: int) -> None:
-    """Raises ValueError, with the limit by its name."""
+    """Raises ValueError, naming the limit, where `found` exceeds `most`."""
     if found > most:
         raise ValueError(f"{hook}: {found:,} {what}; at most {most:,} are taken")
 
 
 def proposed(name: str, answer: Iterable[object]) -> tuple[Proposal, ...]:
-    """What a mechanism proposes, as its own: who proposed it is written here. Raises TypeError or
-    ValueError."""
+    """Returns a mechanism's candidates under its own name, whatever origin they claim. Raises
+    TypeError or ValueError."""
     made = _candidates("propose", answer)
     return tuple(Proposal(c.changes, c.hypothesis, name) for c in made)
 
@@ -53,12 +53,12 @@ def proposed(name: str, answer: Iterable[object]) -> tuple[Proposal, ...]:
 def reviewed(
     name: str, view: View, given: Sequence[Proposal], answer: Iterable[object]
 ) -> tuple[Proposal, ...]:
-    """What a mechanism made of the candidates it was given. Raises TypeError or ValueError.
+    """Returns the candidates as a review leaves them. Raises TypeError or ValueError.
 
-    Whose each one is, and what only the loop may say of it, is written here. Changes that run the
-    same, however they are written, are the same candidate, kept, rejected or repeated; of two that
-    are the same, the one with these words. Others under the origin of a candidate that is missing
-    from the answer are an edit of that one; any others are the mechanism's own.
+    Origins, and the fields that only the loop may set, are taken from the given candidates. A
+    candidate with the same effect as a given one is that one, kept, rejected or repeated, however
+    it is written; of two such, the one with the same words. One under the origin of a given
+    candidate that is missing from the answer is an edit of it; any other is the mechanism's own.
     """
     made = _candidates("review", answer, MAX_CANDIDATES + len(given))
     missing = list(given)
@@ -66,7 +66,7 @@ def reviewed(
     landings = {id(c): view.space.landing(view.base, c.changes) for c in (*given, *made)}
 
     def runs_as(known: Proposal, other: Proposal) -> bool:
-        """One with a problem runs nothing."""
+        """Returns whether both run the same configuration; one with a problem runs nothing."""
         same = not known.problem and landings[id(known)] == landings[id(other)]
         return same or known.changes == other.changes
 
@@ -101,7 +101,8 @@ def _edited(name: str, missing: list[Proposal], made: Proposal) -> Proposal:
 
 
 def _candidates(hook: str, answer: Iterable[object], most: int = MAX_CANDIDATES) -> list[Proposal]:
-    """With changes that can be written down, and everything within its limit."""
+    """Returns the candidates of an answer, checked against every limit. Raises TypeError or
+    ValueError."""
     made = [of_kind(one, Proposal) for one in islice(answer, most + 1)]
     _limited(hook, "candidates", len(made), most)
     for one in made:
@@ -117,8 +118,8 @@ def _candidates(hook: str, answer: Iterable[object], most: int = MAX_CANDIDATES)
 
 
 def _depth(hook: str, changes: object) -> int:
-    """How deep lists and dicts are nested, as far as it is looked at. Raises ValueError for a
-    number that cannot be shown to others."""
+    """Returns how deep lists and dicts are nested, at most one more than allowed. Raises ValueError
+    for a whole number of too many bits."""
     level, depth = [changes], 0
     while level and depth <= _MAX_DEPTH:
         deeper: list[object] = []
@@ -134,7 +135,8 @@ def _depth(hook: str, changes: object) -> int:
 
 
 def briefed(view: View, given: Brief, made: object) -> Brief:
-    """A brief no longer than one mechanism may make it. Raises TypeError or ValueError."""
+    """Returns the brief that a mechanism made. Raises TypeError, and ValueError where it adds too
+    much."""
     brief = of_kind(made, Brief)
     text = of_kind(brief.text, str)
     _limited("brief", "more characters of text", len(text) - len(given.text), MAX_BRIEF_CHARS)

@@ -1,4 +1,4 @@
-"""HookCalls one hook of a mechanism: its error caught, a stop journalled, a row in the ledger."""
+"""Calls a hook of a mechanism: catches its error, journals a stop, and adds a row to the ledger."""
 
 import time
 from collections import Counter
@@ -19,7 +19,7 @@ STOPPED = "stopped"  # what the journal calls a hook that ran out of time or mem
 
 
 class HookCalls:
-    """The hook calls of one loop."""
+    """Calls the hooks of one loop's mechanisms."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class HookCalls:
         *,
         trial: int | None = None,
     ) -> T | None:
-        """The hook's answer, or None where it failed; either way a row in the ledger."""
+        """Returns the hook's answer, or None where it failed; both add a row to the ledger."""
         started = self._clock()
         answer: T | None = None
         error = ""
@@ -63,8 +63,9 @@ class HookCalls:
         return answer
 
     def _once(self, mechanism: Mechanism, name: str, view: View, call: Callable[[View], T]) -> T:
-        """HookCalls are executed again from a journal and compared, but for those that ran out of
-        time or memory: another execution might have more of them, so they fail as they did."""
+        """Calls the hook, and journals a stop at a time or memory limit. Re-execution calls hooks
+        again and compares, but a journalled stop is raised again: with more time or memory it could
+        come out otherwise."""
         key = f"{name}/{self._made[name]}"
         self._made[name] += 1
         stopped = self._journal.peek(STOPPED, key)

@@ -1,6 +1,7 @@
-"""Questions of a hook call that was stopped midway, asked again when a search re-executes.
+"""Repeats the questions of a hook call that was stopped at a limit, when a search re-executes.
 
-A stopped call is not executed again; what it asked was journalled and charged, and has to be.
+A stopped call is not executed again, but its questions were journalled and charged, and have to be
+asked again in their place.
 """
 
 import contextlib
@@ -16,8 +17,8 @@ Check = Callable[[Any], Any]
 
 
 class InterruptedQuestions:
-    """Listens to the questions of one call; `asked` is plain data, in order, with what the check
-    said of each reply."""
+    """Records the questions of one hook call; `asked` is plain data, in order, with the result of
+    the check of each reply."""
 
     def __init__(self, view: View) -> None:
         self.asked: list[Data] = []
@@ -46,7 +47,7 @@ class InterruptedQuestions:
 
 
 def ask_again(view: View, asked: Sequence[Mapping[str, Any]]) -> None:
-    """Asks what a stopped call asked; the journal holds the answers."""
+    """Asks the recorded questions of a stopped call again; the journal holds the answers."""
     for question in asked:
         rest = {key: question[key] for key in ("prompt", "schema", "system", "temperature")}
         said = question["checks"]

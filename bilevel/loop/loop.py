@@ -74,7 +74,7 @@ class Loop:
 
     @property
     def settings_space(self) -> SearchSpace:
-        """What a level above may set."""
+        """The space of the settings that a level above may change."""
         return self._proposer.settings
 
     def configure(self, settings: Mapping[str, Value]) -> None:
@@ -95,7 +95,7 @@ class Loop:
 
     @property
     def charged(self) -> int:
-        """How many trials count against a budget."""
+        """The number of trials that count against the budget."""
         return max(0, len(self.trace) - self.task.baseline_is_free)
 
     @property
@@ -119,7 +119,7 @@ class Loop:
         return self.charged - before
 
     def view(self) -> View:
-        """The loop as it stands, for whoever has to decide something."""
+        """Returns the frozen picture of the loop as it stands."""
         if self._about is None:
             self._about = self.task.describe()
         return View(
@@ -176,7 +176,8 @@ class Loop:
             )
 
     def _ask(self, view: View, batch: int) -> Round:
-        """Candidates that survive review; whoever is dropped is asked again with the reasons."""
+        """Returns the candidates that survive review; the proposer is asked again with the reasons
+        for those that were dropped."""
         brief = self.pipeline.brief(view, Brief(trials=view.trace))
         made = Round(view.space, view.base, batch)
         kept: list[Proposal] = []
@@ -248,7 +249,7 @@ class Loop:
 
 
 def _reasons(dropped: Sequence[Proposal]) -> str:
-    """What a prompt says of them; mechanisms may drop many, at length."""
+    """Returns the reasons of the dropped candidates for a prompt, cut in number and length."""
     lines = ["These candidates were rejected, propose something else:"]
     left = MAX_REASONS_CHARS
     for number, candidate in enumerate(dropped):
@@ -263,8 +264,8 @@ def _reasons(dropped: Sequence[Proposal]) -> str:
 
 
 def _account(trial: Trial, *, caused: bool) -> dict[str, object]:
-    """What a journal says of a decided trial: enough to read it, and to check a re-execution;
-    who `caused` it was not said under older rules."""
+    """Returns a journal's account of a decided trial: enough to read it and to check a
+    re-execution; whether a mechanism `caused` it was not recorded under older rules."""
     some: dict[str, object] = {} if trial.retest_of is None else {"retest_of": trial.retest_of}
     if caused and trial.caused_by:
         some["caused_by"] = list(trial.caused_by)

@@ -1,4 +1,4 @@
-"""HookCalls the attached mechanisms at each step and records what each one changed."""
+"""Calls the attached mechanisms at each step of a round and records what each one changed."""
 
 import logging
 import time
@@ -36,8 +36,8 @@ _log = logging.getLogger(__name__)
 class Pipeline:
     """The mechanisms of one loop: calls their hooks in order and keeps the activation ledger.
 
-    A failing hook is recorded and stepped over; after three failures its mechanism is detached,
-    and its record stays.
+    A failing hook is recorded and skipped; after three failures its mechanism is detached, and its
+    record stays.
     """
 
     def __init__(
@@ -69,27 +69,29 @@ class Pipeline:
         return self._attachments.known
 
     def attach(self, mechanism: Mechanism, trial: int, coin: Coin | None = None) -> None:
-        """From this trial on, in the rounds that the coin picks; the trace it sees is the whole
-        one. Raises ValueError where it could not be told apart, or would never be called."""
+        """Attaches a mechanism from this trial on, for every round or those that the coin picks; it
+        sees the whole trace. Raises ValueError for a name that is taken, and for a mechanism that
+        overrides no hook."""
         self._attachments.attach(mechanism, trial, coin)
 
     def detach(self, name: str, trial: int) -> None:
-        """From this trial on."""
+        """Detaches a mechanism from this trial on."""
         self._attachments.detach(name, trial)
 
     def keep(self, name: str) -> None:
-        """Its probation is over: from now on without a coin."""
+        """Ends the probation of a mechanism: from now on it acts in every round."""
         self._attachments.keep(name)
 
     def until(self, name: str) -> int | None:
-        """The trial from which on it was attached no more, if it was detached."""
+        """Returns the first trial for which it was no longer attached; None while it is."""
         return self._attachments.until(name)
 
     def liveness(self, name: str, trial: int) -> Liveness:
         return self.ledger.liveness(name, trials=trial - self._attachments.since(name))
 
     def standings(self, trace: Trace) -> list[Standing]:
-        """Every mechanism that was ever attached: what the ledger and its trials say of it."""
+        """Returns the standing of every mechanism that was ever attached, from the ledger and the
+        trace."""
         return [self._standing(mechanism, trace) for mechanism in self.known]
 
     def _standing(self, mechanism: Mechanism, trace: Trace) -> Standing:
@@ -108,17 +110,17 @@ class Pipeline:
         )
 
     def close(self) -> None:
-        """Ends what the mechanisms hold; their records stay."""
+        """Closes every mechanism; the records stay."""
         for mechanism in self._attachments.known:
             mechanism.close()
 
     def begin(self, view: View) -> None:
-        """Before a round: coins are flipped, and written down."""
+        """Begins a round: tosses the coins and notes them in the ledger."""
         for name, on in self._attachments.toss(view.trial).items():
             self.ledger.add(HookCall(view.trial, name, COIN, Effect.NONE, "on" if on else "off"))
 
     def parent(self, view: View, default: Trial | None) -> Trial | None:
-        """The trial to build on; with several opinions the last one counts."""
+        """Returns the trial to build on: the last opinion of a mechanism, or else the default."""
         opinions: list[tuple[str, Trial | None]] = [("", default)]
         for mechanism in self._attachments.acting("parent"):
             before = opinions[-1][1]
@@ -157,11 +159,11 @@ class Pipeline:
         return brief
 
     def fresh(self, view: View, own: Sequence[Proposal]) -> Fresh:
-        """The proposer's candidates and those of mechanisms, as they stand."""
+        """Returns the candidates of the proposer and of mechanisms in the order of this round."""
         return self._turns.ordered(own, self.propose(view))
 
     def propose(self, view: View) -> list[Proposal]:
-        """Extra candidates, under their mechanisms' names; `tried` tells what came of them."""
+        """Returns the mechanisms' own candidates; their effect is noted later, by `tried`."""
         extra: list[Proposal] = []
         for mechanism in self._attachments.acting("propose"):
 
@@ -176,7 +178,7 @@ class Pipeline:
         return extra
 
     def review(self, view: View, candidates: Sequence[Proposal], batch: int) -> list[Review]:
-        """What each mechanism made of the candidates, one after the other."""
+        """Returns the reviews of the candidates, each of what the one before it left."""
         reviews: list[Review] = []
         for mechanism in self._attachments.acting("review"):
             given = tuple(left(candidates, reviews)[0])
@@ -197,7 +199,8 @@ class Pipeline:
         return reviews
 
     def tried(self, view: View, through: Round, chosen: Sequence[Proposal]) -> list[Cause]:
-        """Why each of a round's candidates is about to be evaluated, as the ledger then says."""
+        """Returns the cause of each candidate that is about to be evaluated, and notes the
+        decisions of `propose` and `review` in the ledger."""
         if self.rules.live == HOOK:
             self._credit_proposals(view, chosen)
         causes = [[self._parent_by] if self._parent_by else [] for _ in chosen]
@@ -215,7 +218,8 @@ class Pipeline:
         return [Cause((*dict.fromkeys(b),), displaced.get(place)) for place, b in enumerate(causes)]
 
     def accept(self, view: View, trial: Trial, default: bool) -> bool:
-        """The first opinion counts; later ones are heard without effect."""
+        """Returns the verdict on the round's best trial: the first opinion, or else the default;
+        later opinions have no effect."""
         opinions: list[tuple[str, bool]] = []
         for mechanism in self._attachments.acting("accept"):
 
@@ -237,7 +241,7 @@ class Pipeline:
         return verdict
 
     def observe(self, view: View, trial: Trial) -> None:
-        """Tells everyone, and detaches whoever has failed too often."""
+        """Calls every `observe` hook, and detaches mechanisms that have failed too often."""
         for mechanism in self._attachments.acting("observe"):
 
             def call(v: View, m: Mechanism = mechanism) -> None:
@@ -258,7 +262,8 @@ class Pipeline:
                 self.detach(mechanism.name, len(view.trace))
 
     def _at_the_hook(self, did: str, without: str, changed: bool | None = None) -> Account:
-        """A hook's effect as it is judged at the hook: under another rule, only later."""
+        """Returns the effect of a hook call where rules judge it at the hook; no effect where they
+        judge it by the round."""
         changed = did != without if changed is None else changed
         return decision(changed and self.rules.live == HOOK, did, without)
 
@@ -267,8 +272,8 @@ class Pipeline:
             self.ledger.decided(trial, name, hook, did, without)
 
     def _credit_proposals(self, view: View, chosen: Sequence[Proposal]) -> None:
-        """As it was noted while effects were judged at the hook: a row for each candidate that a
-        mechanism of this name proposed."""
+        """Notes a decision for each candidate that a mechanism proposed: the ledger of journals in
+        which effects were judged at the hook."""
         for proposal in chosen:
             if proposal.origin in {mechanism.name for mechanism in self.known}:
                 did, name = listed([proposal]), proposal.origin

@@ -1,9 +1,9 @@
 """The record of one round: its candidates, and what it would have tried without a mechanism.
 
-What is known here is known from the round itself: every other review is taken to do to another
-list what it was seen to do (the candidates it saw keep their order, edits and verdicts; those it
-never saw stay where they are). Nothing is asked again, so what a mechanism's words changed in a
-proposer's mind is not told here.
+The counterfactual is computed from the round alone: a review is assumed to do to another list what
+it did to its own (the candidates it saw keep their order, edits and verdicts; those it never saw
+stay in place). No hook and no model is asked again, so the effect of a mechanism's text on the
+proposer is not part of it.
 """
 
 from collections import Counter
@@ -20,12 +20,12 @@ _Left = tuple[list[Proposal], list[Proposal]]  # the candidates that are left, a
 
 
 def nobody(name: str, hook: str) -> bool:
-    """Everyone is called at every hook."""
+    """Spares no mechanism: every hook counts as called."""
     return False
 
 
 class Turns:
-    """In which order the candidates of a round stand: see `Rules.turn`."""
+    """Orders the candidates of a round by `Rules.turn`."""
 
     def __init__(self, rule: str) -> None:
         self._alternate = rule == ALTERNATE
@@ -33,7 +33,8 @@ class Turns:
         self._had: Counter[str] = Counter()  # turns, by mechanism
 
     def ordered(self, own: Sequence[Proposal], extra: Sequence[Proposal]) -> Fresh:
-        """The proposer's candidates, and `extra` ones under their mechanisms' names."""
+        """Returns the candidates in order, each with its mechanism's name ("" for the
+        proposer's)."""
         proposers, others = [("", c) for c in own], [(c.origin, c) for c in extra]
         begin: list[tuple[str, Proposal]] = []
         if self._alternate and others:
@@ -48,14 +49,15 @@ class Turns:
 
 @dataclass(frozen=True)
 class Review:
-    """One mechanism's answer: what it was given, and what it made of it."""
+    """One mechanism's review: the candidates it was given, and those it answered."""
 
     name: str
     given: tuple[Proposal, ...]
     made: tuple[Proposal, ...]
 
     def again(self, candidates: Sequence[Proposal]) -> _Left:
-        """The same done to this list of candidates, which may be another one."""
+        """Applies the review to another list of candidates; returns those that are left and those
+        dropped."""
         fates = self._fates()
         sources = {id(fate): key for key, fate in fates.items()}
         given = [(canonical(c.changes), c) for c in candidates]
@@ -77,8 +79,8 @@ class Review:
         return [*out, *left], dropped + [c.reject(f"dropped by {self.name}") for c in missing]
 
     def _fates(self) -> dict[str, Proposal | None]:
-        """What became of each candidate it was given, by its changes; None: left out without a
-        word. One that is not among the answers was edited, if something new is in its place."""
+        """Returns changes -> what became of that candidate; None where it was left out. One that is
+        missing from the answer counts as edited if a new candidate stands in its place."""
         known = {canonical(c.changes) for c in self.given}
         edited = iter([m for m in self.made if canonical(m.changes) not in known])
         by_changes = {canonical(m.changes): m for m in self.made}
@@ -92,7 +94,7 @@ class Review:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why a candidate is tried: see `Trial.caused_by` and `Trial.displaced`."""
+    """The cause of a trial: see `Trial.caused_by` and `Trial.displaced`."""
 
     by: tuple[str, ...] = ()
     displaced: Mapping[str, object] | None = None
@@ -100,7 +102,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Turn:
-    """One asking of a round: candidates, and the reviews of these and of what was left before."""
+    """One asking of a round: new candidates, and the reviews of these and of those left before."""
 
     fresh: Fresh
     reviews: Sequence[Review]
@@ -108,7 +110,7 @@ class Turn:
 
 @dataclass
 class Round:
-    """The turns of one round that evaluates up to `batch` candidates built on `base`."""
+    """One round: its turns, which together give up to `batch` candidates built on `base`."""
 
     space: SearchSpace
     base: Config
@@ -117,14 +119,14 @@ class Round:
 
     @property
     def involved(self) -> list[tuple[str, str]]:
-        """The (mechanism, hook) pairs that had a say in its candidates."""
+        """The (mechanism, hook) pairs that proposed or reviewed in this round."""
         proposed = [(name, "propose") for turn in self.turns for name, _ in turn.fresh if name]
         reviewed = [(review.name, "review") for turn in self.turns for review in turn.reviews]
         return list(dict.fromkeys(proposed + reviewed))
 
     def left(self, spared: _Spared = nobody) -> _Left:
-        """What the turns so far have left and dropped, if no mechanism is called at a hook that is
-        spared."""
+        """Returns the candidates that the turns so far left and dropped, as if the spared hooks had
+        not been called."""
         kept: list[Proposal] = []
         dropped: list[Proposal] = []
         for turn in self.turns:
@@ -137,23 +139,25 @@ class Round:
         return kept, dropped
 
     def chosen(self, spared: _Spared = nobody) -> list[Proposal]:
-        """What is tried: the first candidates that are left, or else the last that were dropped."""
+        """Returns the candidates to try: the first that are left, or else the last that were
+        dropped."""
         kept, dropped = self.left(spared)
         spare = [replace(candidate, rejected="") for candidate in reversed(dropped)]
         return list(kept or spare)[: self.batch]
 
     def without(self, name: str, hook: str) -> list[Proposal]:
-        """What would be tried without this mechanism at this hook."""
+        """Returns the candidates that would be tried without this mechanism at this hook."""
         return self.chosen(lambda n, h: (n, h) == (name, hook))
 
     def displaced(self, tried: Sequence[Proposal]) -> dict[int, Mapping[str, object]]:
-        """The changes that would be tried without any mechanism, by the place where others are."""
+        """Returns place in `tried` -> the changes that would be tried there without any
+        mechanism."""
         otherwise = self.chosen(lambda name, hook: True)
         missing = [otherwise[place].changes for place in self.new(otherwise, tried)]
         return dict(zip(self.new(tried, otherwise), missing, strict=False))
 
     def new(self, tried: Sequence[Proposal], otherwise: Iterable[Proposal]) -> list[int]:
-        """The places of `tried` at which a configuration stands that is not in `otherwise`."""
+        """Returns the places in `tried` whose configuration is not in `otherwise`."""
         left = Counter(self._tried(proposal) for proposal in otherwise)
         places = []
         for place, proposal in enumerate(tried):
@@ -170,7 +174,8 @@ class Round:
 
 
 def left(candidates: Sequence[Proposal], reviews: Sequence[Review]) -> _Left:
-    """What one review after the other leaves of the candidates, and drops."""
+    """Applies the reviews one after the other; returns the candidates that are left and those
+    dropped."""
     kept, dropped = list(candidates), list[Proposal]()
     for review in reviews:
         kept, gone = review.again(kept)

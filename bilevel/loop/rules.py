@@ -1,6 +1,6 @@
-"""Rules that decide what a search does and how its mechanisms are counted, by name.
+"""Named rules for what a search does and how the effects of its mechanisms are counted.
 
-A rule that changes gets a new name, so that a journal is read under the rules it was written under.
+A changed rule gets a new name, so that a journal is read under the rules it was written under.
 """
 
 from dataclasses import dataclass

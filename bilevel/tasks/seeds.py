@@ -68,8 +68,8 @@ def _of_call(function: str, nodes: Sequence[ast.AST], script: str) -> list[ast.e
         return found
     raise ConfigError(
         f"task.seed_calls: {script} never calls {function} with one whole number written out, as "
-        f"in {function}(42) or {function}(42 + rank){_variable_hint(given)}; name the functions that "
-        f"seed it, or turn this off with task.seed_calls=[] {_WITHOUT}"
+        f"in {function}(42) or {function}(42 + rank){_variable_hint(given)}; name the functions "
+        f"that seed it, or turn this off with task.seed_calls=[] {_WITHOUT}"
     )
 
 

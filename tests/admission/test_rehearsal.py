@@ -77,7 +77,7 @@ class Words(Here):
         return brief.add("Try a smaller batch.")
 
 
-def refusal_of(mechanism: Any, view: View, task: Fitted) -> str:
+def rehearsal_of(mechanism: Any, view: View, task: Fitted) -> str:
     return rehearsed("", Twins("", lambda chance: mechanism), view, task)
 
 
@@ -92,7 +92,7 @@ def refusal_of(mechanism: Any, view: View, task: Fitted) -> str:
 )
 def test_what_is_refused(mechanism: Here, words: str, view: View, task: Fitted) -> None:
     with pytest.raises(Refused) as refusal:
-        refusal_of(mechanism, view, task)
+        rehearsal_of(mechanism, view, task)
     assert words in str(refusal.value)
 
 
@@ -107,15 +107,15 @@ def test_what_is_refused(mechanism: Here, words: str, view: View, task: Fitted) 
 def test_what_changes_something_passes(
     mechanism: Here, words: str, view: View, task: Fitted
 ) -> None:
-    said = refusal_of(mechanism, view, task)
+    said = rehearsal_of(mechanism, view, task)
     assert words in said
-    assert said == refusal_of(mechanism, view, task)
+    assert said == rehearsal_of(mechanism, view, task)
     assert said.startswith("3 searches of 24 trials on a surrogate fitted to 31 trials")
     assert said.endswith("The surrogate is a sanity check, not a judgement")
 
 
 def test_the_numbers_are_told_and_a_worse_one_is_let_through(view: View, task: Fitted) -> None:
-    said = refusal_of(Worse(), view, task)
+    said = rehearsal_of(Worse(), view, task)
     mean = said.split("mean difference ")[1].split()[0]
     assert float(mean) > 0
     with_it = said.split("with it ")[1].split(", without")[0].split(", ")
