@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from bilevel.admission.lint import DECIDING
 from bilevel.discovery.accounts import MECHANISM, incumbent, tried
+from bilevel.errors import ConfigError
 from bilevel.invention import Invention
 from bilevel.levels.context import CONTEXTS, INTERFACE
 from bilevel.levels.inventor import NAME
@@ -58,7 +59,8 @@ class Discoverer:
         temperature: float | None = None,
         context: Annotated[str, *one_of(CONTEXTS)] = INTERFACE,
     ) -> None:
-        space.check({MECHANISM: ""})
+        if [parameter.name for parameter in space.active] != [MECHANISM]:
+            raise ConfigError("this arm writes mechanisms, which task=suite judges: add task=suite")
         self._reads = reads
         self._writer = Writer(
             limits,

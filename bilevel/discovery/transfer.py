@@ -80,5 +80,5 @@ class Transfer:
             data = json.loads(path.read_text())
             cells = {t: [Cell.from_json(c) for c in found] for t, found in data["cells"].items()}
             return cls(cells, data["made_with"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{path} holds no transfer: {error}") from None
