@@ -8,7 +8,7 @@ import numpy as np
 from bilevel.mechanism import Mechanism
 from bilevel.parameters import Choice, Value
 from bilevel.space import canonical
-from bilevel.toolkit import mine_first, open_parameters, owners, point, runs, step, tried
+from bilevel.toolkit import measured, mine_first, open_parameters, owners, point, runs, step, tried
 from bilevel.trace import Proposal
 from bilevel.view import View
 
@@ -36,7 +36,7 @@ class PooledMoves(Mechanism):
 
     def propose(self, view: View) -> Sequence[Proposal]:
         parameters = open_parameters(view)
-        if not parameters or not view.trace:
+        if not parameters or not measured(view):
             return ()
         size, pooled = _scheduled(view, len(parameters))
         rng = np.random.default_rng(view.rng.randrange(2**32))
