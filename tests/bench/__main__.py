@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 PAGES = ("statistics",)  # they print markdown, and have no targets
-PARTS = ("start", "searching", "tracking", "train_step", "trials", "sandbox", "report")
+PARTS = ("start", "searching", "tracking", "train_step", "trials", "sandbox", "report", "discovery")
 
 
 def main(chosen: list[str]) -> int:
