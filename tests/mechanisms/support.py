@@ -8,6 +8,8 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
 from bilevel import mechanisms
 from bilevel.journal import Journal
 from bilevel.llm.ledger import CallLedger
@@ -49,6 +51,21 @@ FREELY_WRITTEN = (
 )
 """By a language model: whole texts that admission takes as they stand, and search methods, which
 take every trial."""
+
+
+COMPUTES = tuple(n for n in FREELY_WRITTEN if n not in ("coordinate_yield", "pooled_moves"))
+"""Those that fit models at every call: their contract takes minutes."""
+
+
+def weighed(names: Sequence[str]) -> list[Any]:
+    """Names as parameters of a test, those of COMPUTES for `make nightly`."""
+    return [pytest.param(n, marks=pytest.mark.nightly) if n in COMPUTES else n for n in names]
+
+
+def kinds() -> list[Any]:
+    """Every class as a parameter of a test, those of COMPUTES for `make nightly`."""
+    mark = {True: [pytest.mark.nightly], False: []}
+    return [pytest.param(k, marks=mark[k.name in COMPUTES], id=k.name) for k in classes()]
 
 
 def classes() -> list[type[Mechanism]]:

@@ -27,6 +27,7 @@ from tests.mechanisms.support import (
     answering,
     classes,
     errors,
+    kinds,
     own,
     search,
     trial,
@@ -83,7 +84,7 @@ def hooks(mechanism: Mechanism, at: View) -> tuple[Sequence[Proposal], Sequence[
     return proposed, reviewed
 
 
-@pytest.mark.parametrize("made", classes(), ids=lambda c: c.name)
+@pytest.mark.parametrize("made", kinds())
 class TestEveryMechanism:
     def test_its_config_is_of_its_name_and_writes_its_defaults(self, made: type[Mechanism]) -> None:
         spec: dict[str, Any] = yaml.safe_load((CONF / f"{made.name}.yaml").read_text())

@@ -12,10 +12,9 @@ from bilevel.loop.activations import Liveness
 from bilevel.mechanism import Mechanism
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.tasks.surrogate import Surrogate
-from tests.mechanisms.support import EVERY_KIND, FREELY_WRITTEN, own, search, trial, view
+from tests.mechanisms.support import EVERY_KIND, FREELY_WRITTEN, own, search, trial, view, weighed
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("coordinate_yield", "pooled_moves")
 BOWL = [
     trial(EVERY_KIND, 0, {}, 1.0, kept=True),
     *(
@@ -31,17 +30,14 @@ def made(name: str) -> Mechanism:
     return mechanism
 
 
-@pytest.mark.parametrize(
-    "name",
-    [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in FREELY_WRITTEN],
-)
+@pytest.mark.parametrize("name", weighed(FREELY_WRITTEN))
 def test_it_is_admitted_as_it_stands(name: str) -> None:
     text = (ROOT / "mechanisms" / f"{name}.py").read_text()
     admission = admit(text, loaded("trap"), Limits("unsafe", call_s=10.0))
     assert (admission.problem, admission.name) == ("", name)
 
 
-@pytest.mark.parametrize("name", FREELY_WRITTEN)
+@pytest.mark.parametrize("name", weighed(FREELY_WRITTEN))
 def test_it_takes_every_trial_and_gains(name: str) -> None:
     ran = search(made(name), task="trap", trials=16)
     assert len(own(ran, name)) == 16
@@ -51,7 +47,7 @@ def test_it_takes_every_trial_and_gains(name: str) -> None:
     assert task.exact(ran.best.config) < task.exact(task.space.baseline)
 
 
-@pytest.mark.parametrize("name", FREELY_WRITTEN)
+@pytest.mark.parametrize("name", weighed(FREELY_WRITTEN))
 def test_the_direction_of_the_metric_is_all_the_same(name: str) -> None:
     turned = [
         trial(EVERY_KIND, t.number, t.proposal.changes, -(t.value or 0.0), kept=t.kept)

@@ -10,7 +10,7 @@ from bilevel.mechanism import Mechanism
 from bilevel.mechanisms import shared
 from bilevel.sandbox.confined_mechanism import confine
 from bilevel.sandbox.worker_handle import Limits
-from tests.mechanisms.support import classes, search
+from tests.mechanisms.support import kinds, search
 
 # a text that a model writes is whole; what these share with each other is put before it
 SHARED = """
@@ -29,7 +29,7 @@ sys.meta_path.append(Shared())
 """
 PACKAGES = ("bilevel.mechanisms", "bilevel.mechanisms.shared")
 MODULES = [f"{shared.__name__}.{m.name}" for m in pkgutil.iter_modules(shared.__path__)]
-KINDS = [kind for kind in classes() if kind.name != "reflection"]  # it has a prompt in a file
+KINDS = [kind for kind in kinds() if kind.id != "reflection"]  # it has a prompt in a file
 
 
 def text(kind: type[Mechanism]) -> str:
@@ -39,7 +39,7 @@ def text(kind: type[Mechanism]) -> str:
     return f"TEXTS = {texts!r}\n{SHARED}\n{inspect.getsource(inspect.getmodule(kind))}"  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_curated_mechanism_does_the_same_behind_the_wall(
     layer: str, kind: type[Mechanism]
 ) -> None:
