@@ -23,7 +23,7 @@ from bilevel.config.files import CONF, choices
 from bilevel.config.options import options
 from bilevel.config.overrides import composed
 from bilevel.discovery.cells import Cell
-from bilevel.discovery.contestant import Attached, Contestant
+from bilevel.discovery.contestant import Attached, Contestant, half_searched
 from bilevel.discovery.measuring import Measuring
 from bilevel.discovery.members import HALVES, HELD_OUT, Member, members
 from bilevel.discovery.transfer import Row, Transfer
@@ -100,10 +100,8 @@ def _with(
     path = Path(name).expanduser()
     if not path.is_file():
         raise BadInput(f"mechanism={name}: there is no such file")
-    begun = Contestant.named("random", "none", trials).loop(found[0].task(), 1)
-    begun.loops[0].run(max(1, trials // 2))
     source = path.read_text()
-    admission = admit(source, begun.loops[0].view(), limits)
+    admission = admit(source, half_searched(found[0].task(), trials), limits)
     if not admission.admitted:
         raise BadInput(f"mechanism={name} is not admitted: {admission.problem}")
     return alone, Attached.admitted(source, admission)

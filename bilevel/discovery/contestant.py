@@ -25,7 +25,7 @@ from bilevel.sandbox.worker_handle import Limits
 from bilevel.search.build import levels
 from bilevel.tasks.base import Task
 from bilevel.trace import Trial
-from bilevel.view import nobody
+from bilevel.view import View, nobody
 
 _PARTS = ("inner", "outer", "mechanisms", "rules", "without", "llm", "sandbox", "search", "arm")
 
@@ -99,21 +99,14 @@ class Contestant:
     def has_model(self) -> bool:
         return self.settings["llm"]["_target_"] is not None
 
-    def loop(
-        self, task: Task, seed: int, mechanism: Mechanism | None = None, hook_limit_s: float = 0.0
-    ) -> "_Begun":
-        """The search, not yet run. A mechanism whose hooks took longer than `hook_limit_s` in all
-        (0: no limit) is detached for the rest of it."""
-        begun = _Begun(self, task, seed, hook_limit_s)
-        if mechanism is not None:
-            begun.loops[0].pipeline.attach(mechanism, trial=0)
-        return begun
-
     def searched(
         self, task: Task, seed: int, mechanism: Mechanism | None = None, hook_limit_s: float = 0.0
     ) -> Searched:
-        """Runs the search to its end, on one thread of numerical libraries."""
-        begun = self.loop(task, seed, mechanism, hook_limit_s)
+        """Runs the search to its end, on one thread of numerical libraries. A mechanism whose hooks
+        took longer than `hook_limit_s` in all (0: no limit) is detached for the rest of it."""
+        begun = _Begun(self, task, seed, hook_limit_s)
+        if mechanism is not None:
+            begun.loops[0].pipeline.attach(mechanism, trial=0)
         paid = contextlib.suppress(BudgetExhausted)  # it comes as far as its model is paid for
         with threadpool_limits(1), _quiet(), contextlib.closing(begun), paid:
             begun.loops[-1].run()
@@ -129,9 +122,9 @@ class _Begun:
         settings = {**by.settings, "seed": seed}
         journal, asker = Journal(None), nobody
         if by.has_model:
-            client = self._stack.enter_context(
-                contextlib.closing(_client(json.dumps(settings["llm"], sort_keys=True)))
-            )
+            client = instantiate(settings["llm"])
+            self._stack.callback(client.close)
+            client.endpoint.check()
             self._ledger = CallLedger(client.endpoint.caps)
             session = Session(client, journal, self._ledger, seed, by.title, aloud=False)
             asker = session.asker
@@ -164,12 +157,6 @@ def _model(arm: str, llm: str) -> list[str]:
     return [f"llm={llm}"] if asks else []
 
 
-def _client(settings: str) -> Any:
-    made = instantiate(json.loads(settings))
-    made.endpoint.check()
-    return made
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Replies that cannot be used are counted, not printed: there are thousands of searches."""
@@ -180,3 +167,11 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def half_searched(task: Task, trials: int) -> View:
+    """Returns a search of this task without a mechanism or a model, half way through its trials:
+    what the gates try a mechanism on that is meant for any task."""
+    begun = _Begun(Contestant.named("random", "none", trials), task, seed=1, hook_limit_s=0.0)
+    begun.loops[0].run(max(1, trials // 2))
+    return begun.loops[0].view()

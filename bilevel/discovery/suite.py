@@ -9,7 +9,7 @@ from bilevel.admission import admit
 from bilevel.discovery import members as suites
 from bilevel.discovery.accounts import MECHANISM
 from bilevel.discovery.cells import CELLS, Cell, level, means, paired, read, written
-from bilevel.discovery.contestant import Attached, Contestant
+from bilevel.discovery.contestant import Attached, Contestant, half_searched
 from bilevel.discovery.measuring import Measuring
 from bilevel.discovery.members import HELD_OUT, TRAINING, Member
 from bilevel.invention import Admission
@@ -22,7 +22,6 @@ from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import About, View
 
 _MAX_CHARS = 60_000
-_REHEARSED = 0.5  # share of a search that the gates' loop has behind it
 
 
 class Suite(Task):
@@ -135,9 +134,7 @@ class Suite(Task):
 
     @cached_property
     def _reference(self) -> View:
-        begun = Contestant.named("random", "none", self.trials).loop(self.members[0].task(), 1)
-        begun.loops[0].run(max(1, int(self.trials * _REHEARSED)))
-        return begun.loops[0].view()
+        return half_searched(self.members[0].task(), self.trials)
 
     def _admission(self, source: str, proposal: Proposal) -> Admission:
         """The gates' verdict, which whoever wrote the text may have asked for already."""

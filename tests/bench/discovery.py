@@ -13,7 +13,7 @@ from scipy import stats
 
 from bilevel.admission import admit
 from bilevel.discovery.cells import Cell, paired
-from bilevel.discovery.contestant import Attached, Contestant
+from bilevel.discovery.contestant import Attached, Contestant, half_searched
 from bilevel.discovery.measuring import Measuring
 from bilevel.discovery.members import TRAINING, Member, members
 from bilevel.mechanism import Mechanism
@@ -125,9 +125,7 @@ def _cells(text: str, seed: int) -> list[Cell]:
 
 @cache
 def _attached(text: str) -> Attached:
-    begun = _arm(30).loop(_small(1)[0].task(), 1)
-    begun.loops[0].run(15)
-    return Attached.admitted(text, admit(text, begun.loops[0].view(), Limits()))
+    return Attached.admitted(text, admit(text, half_searched(_small(1)[0].task(), 30), Limits()))
 
 
 def _idle_p(number: int, seed: int) -> float:
