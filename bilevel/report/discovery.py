@@ -25,7 +25,7 @@ _ENDINGS = {"": "has not ended", "done": "", "exhausted": "reached a cap"}
 
 
 @dataclass(frozen=True)
-class Candidate:
+class _Candidate:
     """One mechanism that a search of mechanisms tried, as a table row.
 
     `gain_se` is over tasks, and so is the error of `against_none`, the difference from the arm
@@ -59,10 +59,10 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Ancestor:
+class _Ancestor:
     """A trial of the lineage with the text of its mechanism; `unread` tells why there is none."""
 
-    candidate: Candidate
+    candidate: _Candidate
     source: str = ""
     unread: str = ""
 
@@ -91,15 +91,15 @@ class Discovery:
     seed: int
     task: str
     ended: str
-    candidates: tuple[Candidate, ...]
-    lineage: tuple[Ancestor, ...]
+    candidates: tuple[_Candidate, ...]
+    lineage: tuple[_Ancestor, ...]
     by_task: Mapping[str, Contrast]
     own: Contrast
     fresh: Contrast | None
     held_out: Contrast | None
 
     @property
-    def incumbent(self) -> Candidate:
+    def incumbent(self) -> _Candidate:
         """The trial that stands last: trial 0, the arm alone, where nothing was kept."""
         return self.lineage[-1].candidate
 
@@ -180,12 +180,12 @@ def _lineage(search: Search) -> list[Tried]:
     return line
 
 
-def _candidate(search: Search, trial: Tried, line: list[Tried]) -> Candidate:
+def _candidate(search: Search, trial: Tried, line: list[Tried]) -> _Candidate:
     found, first = trial.metrics, search.trials[0]
     gain, alone = trial.value, first.value
     cells, hook_s = found.get("cells"), found.get("clock/hook_s")
     stopped = bool(found.get("stopped_early"))
-    return Candidate(
+    return _Candidate(
         arm=search.arm,
         seed=search.seed,
         task=search.task,
@@ -210,15 +210,15 @@ def _candidate(search: Search, trial: Tried, line: list[Tried]) -> Candidate:
     )
 
 
-def _ancestor(row: Candidate, trial: Tried, store: "Store | None") -> Ancestor:
+def _ancestor(row: _Candidate, trial: Tried, store: "Store | None") -> _Ancestor:
     """Return the trial with the last text of its mechanism, which is the one that was judged."""
     if store is None or not trial.mechanism:
-        return Ancestor(row)
+        return _Ancestor(row)
     try:
         attempts = json.loads(store.text(trial.run_id, "research.json"))["attempts"]
     except (TrackingError, ValueError) as error:
-        return Ancestor(row, unread=str(error))
-    return Ancestor(row, attempts[-1]["source"] if attempts else "")
+        return _Ancestor(row, unread=str(error))
+    return _Ancestor(row, attempts[-1]["source"] if attempts else "")
 
 
 def _again(search: Search, kind: str) -> Contrast | None:

@@ -14,6 +14,7 @@ from bilevel.report.reading import Study, read
 from bilevel.tracking import MlflowTracker, tables
 from bilevel.tracking.store import Store
 from tests.report.discovered import END, run_discovery
+from tests.report.test_page import Nesting
 from tests.tracking.studies import run_search
 
 
@@ -54,6 +55,9 @@ def test_what_was_found_stands_on_the_page(uri: str, tmp_path: Path) -> None:
     assert "class Idles" not in sources
     assert "first = 1" not in sources
     assert "<script" not in section
+    nesting = Nesting()
+    nesting.feed(section)
+    assert nesting.open == []
     assert 'href="#discovery"' in made.page.read_text(encoding="utf-8")
     assert [path.name for path in made.figures if "discovery" in path.name] == [
         "discovery_01.png", "discovery_01.dark.png",

@@ -55,5 +55,9 @@ def name_of(place: int) -> str:
 
 
 def _means(found: Discovery) -> list[tuple[str, Contrast]]:
-    named = {"mean": found.own, "mean, fresh seeds": found.fresh, "mean, held out": found.held_out}
+    named = {
+        "mean, own seeds": found.own,
+        "mean, fresh seeds": found.fresh,
+        "mean, held out": found.held_out,
+    }
     return [(name, one) for name, one in named.items() if one is not None]
