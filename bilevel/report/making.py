@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from bilevel.report.behaviour import avoided, behaviour
 from bilevel.report.comparisons import comparisons
+from bilevel.report.discovery import discoveries
 from bilevel.report.figures import Figure, draw
 from bilevel.report.figures.activations import activations
 from bilevel.report.figures.convergence import convergence
 from bilevel.report.figures.deltas import deltas
+from bilevel.report.figures.gains import gains
 from bilevel.report.figures.measures import measures
 from bilevel.report.inventions import InventionRow, inventions
 from bilevel.report.numbers import SearchRow, arm_rows, rows_of
@@ -58,6 +60,7 @@ def made(study: Study, store: "Store", folder: Path, links: Mapping[str, str]) -
         behaviour=behaviour(study, rows),
         avoided=avoided(study),
         inventions=inventions(study, store),
+        discoveries=discoveries(study, store),
     )
     figures = _figures(found, rows, folder)
     path = folder / "report.html"
@@ -78,6 +81,7 @@ def _figures(found: Findings, rows: tuple[SearchRow, ...], folder: Path) -> list
         convergence(study, rows, said),
         measures(found.behaviour, said),
         activations(study, rows, said),
+        *(gains(one, place, said) for place, one in enumerate(found.discoveries)),
     )
     arms = [arm.arm for arm in found.arms]
     return [draw(drawing, arms, folder) for drawing in drawings if drawing is not None]
@@ -92,6 +96,7 @@ def _csv(found: Findings, rows: tuple[SearchRow, ...], folder: Path) -> tuple[Pa
         "behaviour": found.behaviour,
         "avoided": found.avoided,
         "mechanisms": [InventionRow.of(one) for one in found.inventions],
+        "discovery": [row for one in found.discoveries for row in one.candidates],
         "published": searches,
     }
     return tuple(write_csv(folder / f"{name}.csv", table) for name, table in tables.items())

@@ -13,7 +13,9 @@ from bilevel.config.arms import CLASSICAL, Role, checks, controls, role_of, role
 from bilevel.report import published
 from bilevel.report.behaviour import REFERENCE, Avoided, Behaviour
 from bilevel.report.comparisons import Comparison
+from bilevel.report.discovery import Discovery
 from bilevel.report.figures import Figure
+from bilevel.report.figures.gains import name_of
 from bilevel.report.inventions import InventionReport
 from bilevel.report.numbers import ArmRow
 from bilevel.report.output import (
@@ -48,6 +50,7 @@ class Findings:
     behaviour: tuple[Behaviour, ...]
     avoided: tuple[Avoided, ...]
     inventions: tuple[InventionReport, ...]
+    discoveries: tuple[Discovery, ...]
 
     @property
     def roles(self) -> dict[str, Role]:
@@ -99,6 +102,7 @@ def _template() -> "Template":
     }
     environment.globals |= {
         "group_of": group_of,
+        "gains_figure": name_of,
         "words": _interval_words,
         "seeds_words": seeds_words,
         "published": published,

@@ -30,7 +30,8 @@ class Act:
 
 @dataclass(frozen=True)
 class Tried:
-    """One level-1 trial as it was tracked; `value` is None if it failed."""
+    """One level-1 trial as it was tracked; `value` is None if it failed. `mechanism` is the one
+    that it tried, where mechanisms are what is searched, and `problem` why no gate let it in."""
 
     number: int
     value: float | None
@@ -39,6 +40,12 @@ class Tried:
     retest_of: int | None = None
     origin: str = ""
     acts: tuple[Act, ...] = ()
+    run_id: str = ""
+    parent: int | None = None
+    hypothesis: str = ""
+    mechanism: str = ""
+    problem: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,6 +198,12 @@ def _tried(run: Run) -> Tried:
             int(tags["retest_of"]) if "retest_of" in tags else None,
             tags.get("origin", ""),
             tuple(Act(*row) for row in json.loads(tags.get("acted", "[]"))),
+            run.run_id,
+            int(tags["parent_trial"]) if "parent_trial" in tags else None,
+            tags.get("hypothesis", ""),
+            tags.get("mechanism", ""),
+            tags.get("problem", "") or tags.get("failure", ""),
+            run.metrics,
         )
     except (KeyError, ValueError, TypeError) as error:
         raise TrackingError(

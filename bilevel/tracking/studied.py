@@ -16,12 +16,15 @@ _TAGS = frozenset((
     "level", "trial", "decision", "moves", "retest_of", "origin", "acted", "label",
     "mechanism", "carrier", "state", "domain", "domain_in_prompt", "admitted", "attempts",
     "problem", "mlflow.parentRunId", "fingerprint", "model", "task_settings", "dependent_seeds",
-    "prompts", "stand_in_version", "noise_told", "role", "failure",
+    "prompts", "stand_in_version", "noise_told", "role", "failure", "hypothesis", "parent_trial",
 ))  # fmt: skip
 _METRICS = (
     "value", "val_bpb", "trials", "tokens", "llm_calls", "usd", "modelled_s", "wall_s",
     "first_trial",
     "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/", "credit/",
+    "confirmed/", "held_out_delta", "held_out/",
+    "gain/", "gain_se", "taken", "cells", "stopped_early", "hook_errors", "failed_trials",
+    "over_hook_limit", "clock/hook_s",
 )  # fmt: skip
 _KINDS = ("trial", "outer", "mechanism")
 _log = logging.getLogger(__name__)
