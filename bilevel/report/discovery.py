@@ -94,6 +94,7 @@ class Discovery:
     candidates: tuple[_Candidate, ...]
     lineage: tuple[_Ancestor, ...]
     by_task: Mapping[str, Contrast]
+    held_out_by_task: Mapping[str, Contrast]
     own: Contrast
     fresh: Contrast | None
     held_out: Contrast | None
@@ -163,6 +164,7 @@ def _discovery(search: Search, store: "Store | None") -> Discovery:
         candidates=tuple(rows[one.number] for one in search.trials if one.number > 0),
         lineage=tuple(_ancestor(rows[one.number], one, store) for one in line),
         by_task=_by_task(first, last),
+        held_out_by_task=_held_out_by_task(search),
         own=Contrast(first.value, last.value),
         fresh=_again(search, _FRESH),
         held_out=_again(search, _HELD_OUT),
@@ -224,13 +226,26 @@ def _ancestor(row: _Candidate, trial: Tried, store: "Store | None") -> _Ancestor
 def _again(search: Search, kind: str) -> Contrast | None:
     """Return the means over the fresh seeds at which arm and incumbent both have a value."""
     totals = search.totals
-    names = [name for name in totals if name.startswith(f"{kind}/baseline/")]
+    place = f"{kind}/baseline/"
+    names = [n for n in totals if n.startswith(place) and n.removeprefix(place).isdigit()]
     pairs = {name: name.replace("/baseline/", "/best/") for name in names}
     both = [(totals[name], totals[best]) for name, best in pairs.items() if best in totals]
     if not both:
         return None
     alone, attached = zip(*both, strict=True)
     return Contrast(statistics.fmean(alone), statistics.fmean(attached))
+
+
+def _held_out_by_task(search: Search) -> dict[str, Contrast]:
+    """Return the gains on each task that was held out, at the first fresh seed."""
+    totals, place = search.totals, f"{_HELD_OUT}/baseline/{_BY_TASK}"
+    best = f"{_HELD_OUT}/best/{_BY_TASK}"
+    tasks = [name.removeprefix(place) for name in totals if name.startswith(place)]
+    return {
+        task: Contrast(totals[place + task], totals[best + task])
+        for task in tasks
+        if best + task in totals
+    }
 
 
 def _by_task(first: Tried, trial: Tried) -> dict[str, Contrast]:

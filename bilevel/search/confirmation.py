@@ -72,10 +72,15 @@ class Confirmation:
         return found
 
     def held_out_metrics(self) -> dict[str, float]:
-        """What is tracked of a confirmation on what the task holds out: values and difference."""
-        found = self.noted()
-        names = {name: name.replace("confirmed", HELD_OUT, 1) for name in found}
-        return {names[name]: value for name, value in found.items() if name != names[name]}
+        """What is tracked of a confirmation on what the task holds out: values, difference, and the
+        other metrics at the first seed."""
+        noted = self.noted()
+        names = {name: name.replace("confirmed", HELD_OUT, 1) for name in noted}
+        found = {names[name]: value for name, value in noted.items() if name != names[name]}
+        for whose, outcomes in (("baseline", self.baseline), ("best", self.best)):
+            for outcome in outcomes[:1]:
+                found |= {f"{HELD_OUT}/{whose}/{n}": v for n, v in outcome.metrics.items()}
+        return found
 
     def __str__(self) -> str:
         tried = len(self.baseline)

@@ -24,6 +24,8 @@ END = {
     "held_out_delta": 0.0625,
     "held_out/baseline/0": 0.125,
     "held_out/best/0": 0.1875,
+    "held_out/baseline/gain/noisy": 0.0,
+    "held_out/best/gain/noisy": 0.125,
 }
 
 

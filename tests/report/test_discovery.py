@@ -63,6 +63,7 @@ def test_what_was_found_stands_on_the_page(uri: str, tmp_path: Path) -> None:
         "discovery_01.png", "discovery_01.dark.png",
     ]  # fmt: skip
     assert "mean, held out 0.125 and 0.188; trap 0.100 and 0.700; plateau" in section
+    assert "noisy 0.000 and 0.125" in section  # held out
     _stands_in_the_csv(made)
 
 

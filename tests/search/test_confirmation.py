@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -12,7 +13,8 @@ from bilevel.commands.replay import main as replay
 from bilevel.commands.sync import main as sync
 from bilevel.journal import Journal, read
 from bilevel.randomness import confirmation_seed
-from bilevel.search.confirmation import confirmed
+from bilevel.search.confirmation import HELD_OUT, confirmed
+from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import FailureKind, Outcome, Proposal, Trial
 from bilevel.tracking.records import Run as TrackedRun
@@ -202,3 +204,37 @@ def test_another_value_in_a_journal_is_an_error(
     changed["data"]["value"] = 1.0
     path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     assert replay(asked) == 1
+
+
+class HeldOut(Parabola):
+    """Holds out a parabola whose values are three higher, and tells where each was measured."""
+
+    def __init__(self, shift: float = 0.0) -> None:
+        super().__init__()
+        self._shift = shift
+
+    @property
+    def held_out(self) -> Task:
+        return HeldOut(3.0)
+
+    def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
+        found = super().evaluate(parent, proposal, seed)
+        assert found.value is not None
+        return replace(found, value=found.value + self._shift, metrics={"shift": self._shift})
+
+
+def test_what_a_task_holds_out_is_measured_apart_and_told_by_a_name_of_its_own() -> None:
+    task, journal = HeldOut(), Journal(None)
+    found = best(task, X=1.0)
+    on_it = confirmed(task, found, 1, 2, journal, Serial())
+    apart = confirmed(task.held_out, found, 1, 2, journal, Serial(), HELD_OUT)
+    assert apart.held_out_metrics() == {
+        "held_out_n": 2.0,
+        "held_out_delta": on_it.metrics()["confirmed_delta"],
+        "held_out_sd": 0.0,
+        **{f"held_out/baseline/{n}": on_it.noted()[f"confirmed/baseline/{n}"] + 3 for n in (0, 1)},
+        **{f"held_out/best/{n}": on_it.noted()[f"confirmed/best/{n}"] + 3 for n in (0, 1)},
+        "held_out/baseline/shift": 3.0,
+        "held_out/best/shift": 3.0,
+    }
+    assert journal.has("outcome")

@@ -1,5 +1,7 @@
 """The gain on every task of a suite without a mechanism and with the one that was found."""
 
+from collections.abc import Mapping
+
 from bilevel.report.discovery import Contrast, Discovery
 from bilevel.report.figures.drawing import Canvas, Drawing
 
@@ -11,10 +13,13 @@ def gains(found: Discovery, place: int, title: str) -> Drawing | None:
     kept nothing, so that both gains are one."""
     if not found.kept:
         return None
-    tasks = sorted(found.by_task.items(), key=lambda one: -one[1].difference)
     means = _means(found)
-    rows = [*means, *tasks]
-    heights = [*range(len(means)), *(len(means) + _GAP + n for n in range(len(tasks)))]
+    groups = [means, _sorted(found.by_task), _sorted(found.held_out_by_task)]
+    rows = [row for group in groups for row in group]
+    heights: list[float] = []
+    for group in groups:
+        start = heights[-1] + 1 + _GAP if heights else 0.0
+        heights += [start + place for place in range(len(group))]
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.figure.subplots()
@@ -40,13 +45,17 @@ def gains(found: Discovery, place: int, title: str) -> Drawing | None:
         name_of(place),
         f"{title}: gain by task, {found.arm} seed {found.seed}",
         "Hollow: the arm without a mechanism; filled: with the incumbent attached; dotted where it "
-        "is worse. Above the means over tasks, below the tasks of the training half at the seeds "
-        "of the search, most gained first. Tasks that are held out are tracked as a mean only.",
+        "is worse. Above the means over tasks, then the tasks of the training half at the seeds of "
+        "the search, then those that were held out, at fresh seeds; most gained first.",
         f"Gain without and with {found.incumbent.mechanism}: "
         + "; ".join(f"{name} {one.alone:.3f} and {one.attached:.3f}" for name, one in rows),
         (8.5, 1.7 + 0.27 * len(rows)),
         paint,
     )
+
+
+def _sorted(by_task: Mapping[str, Contrast]) -> list[tuple[str, Contrast]]:
+    return sorted(by_task.items(), key=lambda one: -one[1].difference)
 
 
 def name_of(place: int) -> str:
