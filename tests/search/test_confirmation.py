@@ -230,7 +230,7 @@ def test_what_a_task_holds_out_is_measured_apart_and_told_by_a_name_of_its_own()
     apart = confirmed(task.held_out, found, 1, 2, journal, Serial(), HELD_OUT)
     assert apart.held_out_metrics() == {
         "held_out_n": 2.0,
-        "held_out_delta": on_it.metrics()["confirmed_delta"],
+        "held_out_delta": on_it.noted()["confirmed_delta"],
         "held_out_sd": 0.0,
         **{f"held_out/baseline/{n}": on_it.noted()[f"confirmed/baseline/{n}"] + 3 for n in (0, 1)},
         **{f"held_out/best/{n}": on_it.noted()[f"confirmed/best/{n}"] + 3 for n in (0, 1)},
