@@ -1,5 +1,7 @@
 """What a search of mechanisms has found so far, as whoever writes the next one reads it."""
 
+from collections.abc import Sequence
+
 from bilevel.discovery.cells import Difference, level, means, paired, read, spreads
 from bilevel.llm import prompts
 from bilevel.trace import Trial
@@ -31,6 +33,20 @@ def incumbent(view: View) -> str:
         f"{_gain(level(read(now.outcome.notes)))}, {ahead} against none. {alone} {_cost(now)}\n\n"
         f"{_tasks(now, view.trace[0])}\n\n{prompts.fenced(source, 'python')}"
     )
+
+
+def texts(view: View, trials: Sequence[Trial]) -> str:
+    """Each of these texts, with what it does and how far it goes."""
+    none = read(view.trace[0].outcome.notes)
+    lines = [f"The arm without a mechanism has a gain of {_gain(level(none))}."]
+    for trial in trials:
+        cells = read(trial.outcome.notes)
+        lines.append(
+            f"{named(trial)}: {' '.join(trial.proposal.hypothesis.split())}\nIts gain is "
+            f"{_gain(level(cells))}, {paired(cells, none)} against none. {_cost(trial)}\n\n"
+            f"{prompts.fenced(str(trial.config[MECHANISM]), 'python')}"
+        )
+    return "\n\n".join(lines)
 
 
 def tried(view: View, *, scores: bool) -> str:

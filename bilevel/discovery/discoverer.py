@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from bilevel.admission.lint import DECIDING
-from bilevel.discovery.accounts import MECHANISM, incumbent, tried
+from bilevel.discovery.accounts import MECHANISM, incumbent, texts, tried
+from bilevel.discovery.archive import parents
 from bilevel.errors import ConfigError
 from bilevel.invention import Invention
 from bilevel.levels.context import CONTEXTS, INTERFACE
@@ -25,12 +26,14 @@ from bilevel.space import SearchSpace
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
-SCORES, GATES, NOTHING = "scores", "gates", "nothing"
+SCORES, ARCHIVE, GATES, NOTHING = "scores", "archive", "gates", "nothing"
 _TEXT = {"type": "string", "minLength": 1}
 _SCHEMA = record({"name": _TEXT, "idea": _TEXT, "source": _TEXT})
 _WANTED = {
     SCORES: " Change, replace or combine what stands now, one idea at a time, so that its "
     "measurement tells whether the idea is good.",
+    ARCHIVE: " Combine what is best in the texts above, or change one of them; each does something "
+    "else than the other.",
     GATES: " Write something else than what was tried.",
     NOTHING: "",
 }
@@ -40,10 +43,11 @@ class Discoverer:
     """A proposer for `Suite`: one call that writes a mechanism, then repairs while the gates
     refuse it.
 
-    `reads` is what it is told of the search: `scores` (the incumbent's text, gains a task, paired
-    differences of what was tried), `gates` (what was tried and whether the gates let it through,
-    no score), or `nothing` (independent samples). `repairs` is how often a refused text may be
-    mended, `context` what is shown of the platform. Raises ConfigError.
+    `reads` is what it is told of the search: `scores` (the incumbent's text, gains by task, paired
+    differences of what was tried), `archive` (two texts of different behaviour in the incumbent's
+    place, as in LLaMEA and FunSearch, and the differences), `gates` (what was tried and
+    whether the gates let it through, no score), or `nothing` (independent samples). `repairs` is
+    how often a refused text may be mended, `context` what is shown of the platform. Raises ConfigError.
     """
 
     settings = NO_SETTINGS
@@ -54,7 +58,7 @@ class Discoverer:
         space: SearchSpace,
         *,
         limits: Limits,
-        reads: Annotated[str, *one_of((SCORES, GATES, NOTHING))] = SCORES,
+        reads: Annotated[str, *one_of((SCORES, ARCHIVE, GATES, NOTHING))] = SCORES,
         repairs: Whole = 3,
         temperature: float | None = None,
         context: Annotated[str, *one_of(CONTEXTS)] = INTERFACE,
@@ -103,11 +107,16 @@ class Discoverer:
     def _shown(self, view: View, brief: Brief) -> dict[str, str]:
         reads = self._reads
         notes = f"\n\n{brief.text.strip()}" if brief.text.strip() else ""
-        past = "Not shown." if reads == NOTHING else tried(view, scores=reads == SCORES)
+        scored = reads in (SCORES, ARCHIVE)
+        past = "Not shown." if reads == NOTHING else tried(view, scores=scored)
+        shown = {
+            SCORES: lambda: incumbent(view),
+            ARCHIVE: lambda: texts(view, parents(view.for_("discover/parents"))),
+        }
         return {
             "loop": self._writer.platform["loop"],
             "facts": experiment(view.about, source=False),
-            "incumbent": incumbent(view) if reads == SCORES else "Not shown.",
+            "incumbent": shown.get(reads, lambda: "Not shown.")(),
             "tried": past + notes,
             "carriers": ", ".join(CARRIERS),
             "deciding": ", ".join(DECIDING),

@@ -14,7 +14,12 @@ BESIDE = ("baselines/*.md",)  # prompts of other people's searches
 _RENDERING = (
     *("llm/prompts.py", "llm/tables.py", "loop/behaviour.py"),
     *("proposers/llm.py", "proposers/best_of.py", "levels/tuner.py", "levels/inventor.py"),
-    *("levels/writing.py", "discovery/accounts.py", "discovery/discoverer.py"),
+    *(
+        "levels/writing.py",
+        "discovery/accounts.py",
+        "discovery/archive.py",
+        "discovery/discoverer.py",
+    ),
     *("levels/context.py", "tasks/outline.py"),
 )
 

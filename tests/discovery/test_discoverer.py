@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from bilevel.discovery.accounts import MECHANISM, incumbent, tried
-from bilevel.discovery.discoverer import GATES, NOTHING, SCORES, Discoverer
+from bilevel.discovery.discoverer import ARCHIVE, GATES, NOTHING, SCORES, Discoverer
 from bilevel.discovery.paired import Paired
 from bilevel.discovery.suite import Suite
 from bilevel.errors import ConfigError
@@ -91,7 +91,7 @@ def asked(task: Suite, reads: str, trials: int = 3) -> tuple[Loop, CallLedger]:
     return loop, ledger
 
 
-@pytest.mark.parametrize("reads", [SCORES, GATES, NOTHING])
+@pytest.mark.parametrize("reads", [SCORES, ARCHIVE, GATES, NOTHING])
 def test_it_writes_mechanisms_that_are_admitted_and_judged(task: Suite, reads: str) -> None:
     loop, ledger = asked(task, reads)
     assert len(loop.trace) == 4
