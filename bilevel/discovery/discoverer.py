@@ -47,7 +47,8 @@ class Discoverer:
     differences of what was tried), `archive` (two texts of different behaviour in the incumbent's
     place, as in LLaMEA and FunSearch, and the differences), `gates` (what was tried and
     whether the gates let it through, no score), or `nothing` (independent samples). `repairs` is
-    how often a refused text may be mended, `context` what is shown of the platform. Raises ConfigError.
+    how often a refused text may be mended, `context` what is shown of the platform. Raises
+    ConfigError.
     """
 
     settings = NO_SETTINGS
