@@ -34,6 +34,9 @@ def overrides(arm: str, text: Path) -> list[str]:
     asked = [f"arm={arm}", f"search.trials={TRIALS}", "search.confirm_seeds=1", "tracking=none"]
     if own["name"] == usual["name"]:
         return [*asked, "task=trap"]
+    if arm.startswith("discover"):
+        suite = ["task.suite=classics", "task.repeats=1", "task.trials=4", "task.workers=1"]
+        return [*asked, "search.trials=2", *suite]
     small = ["search.trials=2", "search.confirm_seeds=0", "task.budget_s=0.5"]
     return [*asked, *small, f"task.text={text}", "task.cache=false"]
 

@@ -38,7 +38,10 @@ GROUPS = {
 SCRIPTS = {"autoresearch", "cpu_gpt", "cpu_gpt_code", "script"}  # tasks that run one
 EXTRAS = {"smac": "smac", "bbob": "ioh", "ma_bbob": "ioh"}  # choices and the optional package
 FORMULAS: dict[str, type[Task]] = {"landscape": Landscape, "bbob": Bbob, "ma_bbob": MaBbob}
-EDITORS = {"karpathy"}  # arms whose proposals are code, and not values of parameters
+DISCOVERING = ("discover", "discover_archive", "discover_blind", "discover_iid")
+EDITORS = {"karpathy": "cpu_gpt_code", **dict.fromkeys(DISCOVERING, "suite")}
+"""Arms whose proposals are texts, and not values of parameters, and their tasks."""
+
 MINE = ["task.file=x.py", "+task.parameters.X={type: float, low: 0, high: 1}"]
 CHOICES = [
     (group, choice)
@@ -55,6 +58,9 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 NEEDED = {  # by choices that cannot be run alone
     "task=cpu_gpt_code": ["arm=karpathy"],
+    "task=suite": ["arm=discover"],
+    "inner=discover": ["task=suite"],
+    "acceptance=paired": ["arm=discover"],
     "task=script": [
         f"task.file={digits.__file__}",
         "+task.parameters.HIDDEN={type: int, low: 8, high: 512}",
@@ -71,7 +77,9 @@ def test_every_choice_composes_and_can_be_planned(group: str, choice: str) -> No
     chosen = f"{group}={choice}"
     settings = with_measured_noise(composed(chosen, *NEEDED.get(chosen, [])))
     check({**settings, "dry_run": True})
-    assert plan(settings).others == 11
+    seeds = 1 if "discover" in settings["arm"] else 5
+    halves = 2 if settings["task"]["name"] == "landscapes" else 1
+    assert plan(settings).others == 1 + 2 * halves * seeds
 
 
 @pytest.mark.parametrize("experiment", GROUPS["experiment"])
@@ -91,7 +99,7 @@ def swept() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("experiment", "arm"), swept())
 def test_level_2_is_shown_source_in_the_paper_s_studies_only(experiment: str, arm: str) -> None:
-    task = ["task=cpu_gpt_code"] if arm in EDITORS else []
+    task = [f"task={EDITORS[arm]}"] if arm in EDITORS else []
     settings = composed(f"+experiment={experiment}", f"arm={arm}", *task)
     check({**settings, "dry_run": True})
     inventor = settings["outer"]["levels"].get("inventor")
@@ -124,7 +132,7 @@ def test_what_level_2_is_shown_can_be_set_and_the_control_of_tokens_goes_by_it()
 def test_an_arm_is_named_as_its_file_and_builds_its_loops(arm: str) -> None:
     if arm in EXTRAS:
         pytest.importorskip(EXTRAS[arm])
-    task_of_it = "cpu_gpt_code" if arm in EDITORS else "trap"
+    task_of_it = EDITORS.get(arm, "trap")
     config = with_measured_noise(composed(f"arm={arm}", f"task={task_of_it}"))
     assert config["arm"] == arm
     task = instantiate(config["task"], _convert_="all")
@@ -154,7 +162,7 @@ def test_mechanisms_can_be_made(choice: str) -> None:
         assert isinstance(instantiate(spec), Mechanism)
 
 
-@pytest.mark.parametrize("choice", sorted({*GROUPS["task"]} - SCRIPTS - {*FORMULAS}))
+@pytest.mark.parametrize("choice", sorted({*GROUPS["task"]} - SCRIPTS - {*FORMULAS, "suite"}))
 def test_surrogates_can_be_made(choice: str) -> None:
     task = instantiate(composed(f"task={choice}")["task"], _convert_="all")
     assert isinstance(task, Surrogate)

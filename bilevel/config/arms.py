@@ -12,10 +12,13 @@ import yaml
 from bilevel.config.checks import ROLE
 from bilevel.config.files import CONF
 from bilevel.errors import ConfigError
-from bilevel.settings import Name, Switch, Whole, one_of, settings_of
+from bilevel.settings import Expected, Name, Whole, one_of, settings_of
 
 CLASSICAL = "classical"
 _KINDS = ("mechanism", CLASSICAL)
+
+
+_Edits = Annotated[bool | str, Expected("true, false, or the name of a text that is searched")]
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,13 @@ class Role:
 
     An arm that should come out the same as another one is a check: it is `checked_against` that one
     alone, because each further test would make the others' correction stricter. One that
-    `edits_texts` can search a task whose parameter is a text.
+    `edits_texts` can search a task whose parameter is a text: any one, or the one of that name.
     """
 
     control: Annotated[str, *one_of(_KINDS)] = ""
     place: Whole = 0
     checked_against: Name = ""
-    edits_texts: Switch = False
+    edits_texts: _Edits = False
 
     def to_tag(self) -> str:
         """Returns the role as the tag of a run: JSON of the fields that differ from the

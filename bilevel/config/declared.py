@@ -66,6 +66,7 @@ class _Inner:
     batch: Count
     probation: Count
     as_bilevel: Annotated[Mapping[str, Any], FREE]  # of which the proposer has what it needs
+    tokens_a_call: Annotated[Amount, FREE]  # what a plan expects of its prompts
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from bilevel.trace import Proposal
 TRAINING, HELD_OUT = "training", "held_out"
 HALVES = (TRAINING, HELD_OUT)
 _MEASURED = 3  # fresh seeds, where a task does not know its value without noise
-_FOLDER = CONF / "suite"
+_FOLDER = Path(__file__).with_name("suites")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def read(text: str) -> _Members:
 
 
 def members(suite: str) -> _Members:
-    """The tasks of a suite: a name under conf/suite, or the path of a YAML file of that form.
+    """The tasks of a suite: one that is shipped, by its name, or a YAML file of that form, by path.
 
     Both halves are lists of entries `{task: NAME, setting: value, ...}` where NAME is a file of
     conf/task; a setting `{from: 0, count: 20}` makes twenty tasks of one entry, `best_known` is the

@@ -157,7 +157,8 @@ def _proposer(config: Mapping[str, Any], task: Task) -> Proposer:
     proposer: Proposer = instantiate(config["inner"]["proposer"])(task.space)
     texts = [p.name for p in task.space.active if isinstance(p, Text)]
     if texts and not getattr(proposer, "edits_texts", False):
-        editors = [f"arm={arm}" for arm, role in roles().items() if role.edits_texts]
+        able = [True, *texts]
+        editors = [f"arm={arm}" for arm, role in roles().items() if role.edits_texts in able]
         raise ConfigError(
             f"arm={config['arm']} proposes values of parameters, and task={task.name} is searched "
             f"by editing {', '.join(texts)}: choose {' or '.join(editors)}, or a task with "

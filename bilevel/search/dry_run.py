@@ -55,9 +55,9 @@ class Plan:
 
 def plan(settings: Mapping[str, Any]) -> Plan:
     search, task, llm = settings["search"], settings["task"], settings["llm"]
-    runs = search["trials"] + 1 + 2 * search["confirm_seeds"]
     asking = bool(llm.get("_target_"))
-    source = _about_tokens(settings)
+    source, halves = _read(settings)
+    runs = search["trials"] + 1 + 2 * halves * search["confirm_seeds"]
     calls, tokens_in, tokens_out = _asked(settings, source) if asking else (0, 0, 0)
     prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
     modelled = task.get("budget_s")
@@ -87,7 +87,8 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     baseline, proposer = settings["baseline"], settings["inner"].get("proposer") or {}
     prompt, reply = _CALL_TOKENS
     about = _ABOUT_TOKENS if source is None else source
-    prompt = baseline.get("tokens_a_call", prompt + about)
+    inner = settings["inner"].get("tokens_a_call", prompt + about)
+    prompt = baseline.get("tokens_a_call", inner)
     extra = proposer.get("extra_tokens_a_trial", 0) * trials
     calls = round(trials * baseline.get("calls_a_trial", 1)) + extra // (prompt + reply)
     tunings = sessions = 0
@@ -105,12 +106,13 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     return calls + tunings + sessions, tokens_in, tokens_out
 
 
-def _about_tokens(settings: Mapping[str, Any]) -> int | None:
-    """Returns the tokens of the task's description, or None where the task is not given. Builds the
-    search as a run would, so that it raises whatever building raises."""
+def _read(settings: Mapping[str, Any]) -> tuple[int | None, int]:
+    """Returns the tokens of the task's description, or None where the task is not given, and on how
+    many tasks the best is confirmed. Builds the search as a run would, so that it raises whatever
+    building raises."""
     own = settings["baseline"]["proposer"]  # which does not show what is edited
     if not_given(settings):
-        return 0 if own else None
+        return (0 if own else None), 1
     with contextlib.ExitStack() as stack:
         task: Task = instantiate(settings["task"], _convert_="all")
         stack.callback(task.close)
@@ -118,4 +120,4 @@ def _about_tokens(settings: Mapping[str, Any]) -> int | None:
             stack.callback(loop.pipeline.close)
         about = task.describe()
         told = (about.facts, *about.meanings.values(), *([] if own else [about.source]))
-        return sum(map(text_tokens, told))
+        return sum(map(text_tokens, told)), 1 + (task.held_out is not None)

@@ -29,7 +29,7 @@ def test_the_controls_come_in_their_places() -> None:
 def test_the_role_of_an_arm_is_what_it_does(arm: str) -> None:
     settings = composed(CONF, [f"arm={arm}", "task=trap"])
     proposer = get_class(settings["inner"]["proposer"]["_target_"])
-    assert roles()[arm].edits_texts == getattr(proposer, "edits_texts", False)
+    assert bool(roles()[arm].edits_texts) == getattr(proposer, "edits_texts", False)
     if settings["llm"]["name"] == "none":
         assert roles()[arm].control == "classical"
 

@@ -3,14 +3,14 @@ from typing import Any
 
 import pytest
 
-from bilevel.config.files import CONF
+from bilevel.discovery import members as suites
 from bilevel.discovery.members import HELD_OUT, TRAINING, Member, members, read, written
 from bilevel.errors import ConfigError
 from bilevel.tasks.base import Task
 from bilevel.tasks.surrogate import Surrogate
 from bilevel.trace import Outcome, Proposal, Trial
 
-LISTED = sorted(path.stem for path in (CONF / "suite").glob("*.yaml"))
+LISTED = sorted(path.stem for path in (Path(suites.__file__).with_name("suites")).glob("*.yaml"))
 
 
 @pytest.mark.parametrize("suite", LISTED)
