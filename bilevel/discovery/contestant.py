@@ -15,6 +15,7 @@ from bilevel.config.overrides import composed
 from bilevel.errors import BudgetExhausted
 from bilevel.invention import Admission
 from bilevel.journal import Journal
+from bilevel.llm import versions
 from bilevel.llm.ledger import CallLedger
 from bilevel.llm.session import Session
 from bilevel.loop.activations import Effect
@@ -98,6 +99,14 @@ class Contestant:
     @property
     def has_model(self) -> bool:
         return self.settings["llm"]["_target_"] is not None
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions of prompts and stand-in; none for an arm without a model."""
+        if not self.has_model:
+            return {}
+        with contextlib.closing(instantiate(self.settings["llm"])) as client:
+            return versions.today(client)
 
     def searched(
         self, task: Task, seed: int, mechanism: Mechanism | None = None, hook_limit_s: float = 0.0

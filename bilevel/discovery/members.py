@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -77,11 +76,23 @@ class Member:
         return {"settings": dict(self.settings), "best_known": self.best_known}
 
 
-@lru_cache(maxsize=512)
+_MADE: dict[str, Task] = {}
+"""The tasks that this process has made, by their settings."""
+
+
 def _made(settings: str) -> Task:
-    task: Task = instantiate(json.loads(settings), _convert_="all")
-    task.ready()
-    return task
+    if settings not in _MADE:
+        task: Task = instantiate(json.loads(settings), _convert_="all")
+        task.ready()
+        _MADE[settings] = task
+    return _MADE[settings]
+
+
+def close_tasks() -> None:
+    """Closes every task that this process has made; one that is needed again is made anew."""
+    while _MADE:
+        _, task = _MADE.popitem()
+        task.close()
 
 
 _Members = Mapping[str, Sequence[Member]]

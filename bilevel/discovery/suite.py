@@ -83,6 +83,10 @@ class Suite(Task):
     def material(self) -> dict[str, str]:
         return {"members_text": suites.written(self._halves), "inner_text": self.contestant.text()}
 
+    def world(self) -> dict[str, str]:
+        """The version of what the arm is asked, and of the stand-in if that answers it."""
+        return {f"{k} of {self.contestant.title}": v for k, v in self.contestant.versions.items()}
+
     def describe(self) -> About:
         """The protocol, as whoever writes mechanisms is told it."""
         count, held = len(self.members), len(self._halves[HELD_OUT])
@@ -129,8 +133,7 @@ class Suite(Task):
         return self._reference
 
     def close(self) -> None:
-        for member in [*self._halves[TRAINING], *self._halves[HELD_OUT]]:
-            member.task().close()
+        suites.close_tasks()
 
     @cached_property
     def _reference(self) -> View:

@@ -154,3 +154,10 @@ def test_who_wrote_a_text_has_asked_the_gates_already(task: Suite) -> None:
 def test_cells_are_journalled_as_they_are(none: Outcome) -> None:
     back = Outcome.from_json(none.to_json())
     assert back.notes[CELLS] == written(read(none.notes))
+
+
+def test_a_search_is_not_continued_with_another_stand_in_below(task: Suite) -> None:
+    assert task.world() == {}  # nobody is asked
+    told = suite(inner="level1", llm="scripted").world()
+    assert {name.partition(" of ")[2] for name in told} == {"level1 with scripted"}
+    assert {name.partition(" of ")[0] for name in told} >= {"prompts", "stand_in"}
