@@ -30,8 +30,8 @@ WRITTEN = frozenset(
     [
         *("attached", "attempt", "avoid", "before", "bottleneck", "core_idea", "critique"),
         *("direction", "elites", "error", "evidence", "failed", "failure", "feasible", "first"),
-        *("guidance", "history", "hypothesis", "idea", "ideas", "lessons", "notes"),
-        *("problem", "remembered", "second", "settings", "specification", "trials"),
+        *("guidance", "history", "hypothesis", "idea", "ideas", "incumbent", "lessons", "notes"),
+        *("problem", "remembered", "second", "settings", "specification", "trials", "tried"),
     ]
 )
 """The placeholders for text that a mechanism, a script or a model wrote, or that may quote one."""

@@ -51,7 +51,7 @@ OF_THE_PLATFORM = frozenset(
             "trials_left",
             "trials_run",
         ),
-        *("view", "view_outline", "output"),
+        *("view", "view_outline", "output", "wanted"),
         *("advice",),
     ]
 )

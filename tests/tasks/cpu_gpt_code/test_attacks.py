@@ -8,6 +8,7 @@ import pytest
 
 from bilevel.sandbox.worker_handle import missing
 from bilevel.tasks.cpu_gpt.corpus import Corpus
+from bilevel.trace import FailureKind
 from tests.tasks.cpu_gpt_code.attacks import ATTACKS, Attack
 from tests.tasks.cpu_gpt_code.conftest import judged
 
@@ -32,7 +33,9 @@ def test_the_script_that_is_attacked_with(tmp_path: Path, corpus: Corpus) -> Non
 def test_a_cheat_gains_nothing(name: str, tmp_path: Path, corpus: Corpus) -> None:
     attack = ATTACKS[name]
     found = judged(tmp_path, corpus, attack.script, budget_s=attack.budget_s)
-    if attack.told is None:
+    if attack.told is None and found.kind is FailureKind.TIMEOUT:
+        assert "more processor time" in found.reason  # dearer than its price, on some processors
+    elif attack.told is None:
         assert found.kind is None, found.reason
         assert steps(found.output) <= HONEST
     else:
