@@ -74,13 +74,9 @@ def _line(view: View, trial: Trial, scores: bool) -> str:
 
 
 def _cost(trial: Trial) -> str:
-    """Who decided, what went wrong, and what its hooks took."""
+    """Who decided, and what went wrong; no time, which is another one whenever it is measured."""
     found, cells = trial.outcome.metrics, read(trial.outcome.notes)
-    seconds = trial.outcome.clock.get("hook_s", 0.0) / max(1, len(cells))
-    said = [
-        f"It decided {found['taken']:.0%} of the trials",
-        f"hooks take {seconds:.2f} s a search",
-    ]
+    said = [f"It decided {found['taken']:.0%} of the trials"]
     if found["failed_trials"]:
         said.append(f"{found['failed_trials'] / len(cells):.1f} trials a search had no value")
     if found["hook_errors"]:
