@@ -64,7 +64,9 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the programs of an environment that has the wheel, and what it needs."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
-    output_of(str(folder / "bin" / "pip"), "install", "--quiet", str(wheel), folder=folder)
+    output_of(
+        str(folder / "bin" / "pip"), "install", "--quiet", "--no-compile", str(wheel), folder=folder
+    )
     return folder / "bin"
 
 

@@ -91,7 +91,10 @@ def asked(task: Suite, reads: str, trials: int = 3) -> tuple[Loop, CallLedger]:
     return loop, ledger
 
 
-@pytest.mark.parametrize("reads", [SCORES, ARCHIVE, GATES, NOTHING])
+@pytest.mark.parametrize(
+    "reads",
+    [SCORES, GATES, *(pytest.param(r, marks=pytest.mark.nightly) for r in (ARCHIVE, NOTHING))],
+)
 def test_it_writes_mechanisms_that_are_admitted_and_judged(task: Suite, reads: str) -> None:
     loop, ledger = asked(task, reads)
     assert len(loop.trace) == 4
