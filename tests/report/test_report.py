@@ -161,7 +161,7 @@ def test_seeds_that_share_a_memory_are_told_beside_their_numbers(uri: str, tmp_p
 def test_arms_are_compared_by_the_role_they_were_tracked_with(uri: str, tmp_path: Path) -> None:
     """An older search, that has none, by what the file of its arm says."""
     tracker = MlflowTracker(uri)
-    mine = Role("classical", 12).to_tag()
+    mine = Role("classical", 99).to_tag()
     for arm, role in (("level1", ""), ("mine", mine), ("tabu", "{}"), ("sham", "{}")):
         for seed in (1, 2):
             tracker.start(info(arm, seed, role=role))
