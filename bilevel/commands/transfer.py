@@ -45,6 +45,7 @@ _DEFAULTS = {
     "hook_limit_s": "30",
     "results": "mlruns",
 }
+_NUMBERS = ("repeats", "trials", "seed", "workers", "hook_limit_s")
 _USAGE = "python -m bilevel transfer mechanism=NAME [suite=landscapes] [half=held_out] ..."
 
 
@@ -53,7 +54,7 @@ def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     given = {**_DEFAULTS, **options(arguments, _DEFAULTS, ["mechanism"], _USAGE)}
     if given["half"] not in HALVES:
         raise BadInput(f"half={given['half']}: expected one of {', '.join(HALVES)}")
-    number = {n: _number(n, given[n]) for n in ("repeats", "trials", "seed", "workers")}
+    number = {n: _number(n, given[n]) for n in _NUMBERS}
     found = members(given["suite"])[given["half"]]
     limits: Limits = instantiate(composed(CONF, ["task=trap", "arm=random"])["sandbox"])
     alone = Contestant.named(given["arm"], given["llm"], number["trials"])
@@ -67,7 +68,7 @@ def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     places = [(member, repeat) for repeat in range(number["repeats"]) for member in found]
     bar = tqdm(arms.items(), unit="arm", disable=not sys.stderr.isatty())
     for title, (contestant, beside) in bar:
-        how = Measuring(contestant, limits, float(given["hook_limit_s"]), number["workers"])
+        how = Measuring(contestant, limits, number["hook_limit_s"], number["workers"])
         cells[title] = [cell for cell, _ in how.cells(places, number["seed"], beside)]
     made_with = {name: given[name] for name in _DEFAULTS if name not in ("results", "workers")}
     made = Transfer(cells, made_with)

@@ -81,6 +81,8 @@ def _cost(trial: Trial) -> str:
         said.append(f"{found['failed_trials'] / len(cells):.1f} trials a search had no value")
     if found["hook_errors"]:
         said.append(f"{found['hook_errors']:.0f} hook calls raised")
+    if found.get("cut_short"):
+        said.append(f"{found['cut_short']:.0f} searches ended early, at a cap of their model")
     if found["over_hook_limit"]:
         said.append(f"{found['over_hook_limit']:.0f} searches went on without it: too slow")
     return ", ".join(said) + "."

@@ -24,7 +24,8 @@ class Cell:
 
     `taken` is the share of its trials that would have been others without the mechanism, `failed`
     counts trials without a value, `errors` hook calls that raised; `stopped` tells that the
-    mechanism was detached because its hooks took longer than they may.
+    mechanism was detached because its hooks took longer than they may, `cut_short` that a cap of
+    its model ended the search before its trials were spent.
     """
 
     task: str
@@ -34,6 +35,7 @@ class Cell:
     failed: int = 0
     errors: int = 0
     stopped: bool = False
+    cut_short: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

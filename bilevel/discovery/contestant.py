@@ -60,6 +60,11 @@ class Searched:
     calls: int
     usd: float
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether a cap of its model ended it before its trials were spent."""
+        return not self.loop.done
+
     def errors(self, name: str) -> int:
         """How many hook calls of the mechanism raised."""
         return sum(row.effect is Effect.ERROR for row in self.loop.pipeline.ledger.rows(name))
@@ -116,7 +121,7 @@ class Contestant:
         begun = _Begun(self, task, seed, hook_limit_s)
         if mechanism is not None:
             begun.loops[0].pipeline.attach(mechanism, trial=0)
-        paid = contextlib.suppress(BudgetExhausted)  # it comes as far as its model is paid for
+        paid = contextlib.suppress(BudgetExhausted)  # `cut_short` tells it
         with threadpool_limits(1), _quiet(), contextlib.closing(begun), paid:
             begun.loops[-1].run()
         return begun.searched()

@@ -63,6 +63,7 @@ def _measured(
         failed=sum(trial.value is None for trial in trials),
         errors=found.errors(name) if name else 0,
         stopped=found.stopped,
+        cut_short=found.cut_short,
     )
     cost = {
         "hook_s": found.hook_s,

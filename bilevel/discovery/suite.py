@@ -156,10 +156,11 @@ class Suite(Task):
             yield how.cells([(member, repeat) for member in self.members], seed, attached)
 
     def _is_behind(self, cells: Sequence[Cell], rival: Sequence[Cell]) -> bool:
-        looks = self.repeats - 1
-        if not self._race or not rival or not looks:
+        """After the last block there is nothing left to stop."""
+        is_whole = len(cells) == self.repeats * len(self.members)
+        if not self._race or not rival or is_whole:
             return False
-        return paired(cells, rival).p_behind <= self._race / looks
+        return paired(cells, rival).p_behind <= self._race / (self.repeats - 1)
 
     def _outcome(
         self,
@@ -177,6 +178,7 @@ class Suite(Task):
             "taken": sum(cell.taken for cell in cells) / len(cells),
             "failed_trials": float(sum(cell.failed for cell in cells)),
             "hook_errors": float(sum(cell.errors for cell in cells)),
+            "cut_short": float(sum(cell.cut_short for cell in cells)),
             "over_hook_limit": float(sum(cell.stopped for cell in cells)),
             **{f"gain/{task}": mean for task, mean in means(cells).items()},
         }

@@ -41,6 +41,7 @@ def test_a_generated_one_passes_the_gates_first(tmp_path: Path) -> None:
         (["mechanism=gone.py"], "there is no such file"),
         (["mechanism=tabu", "half=other"], "expected one of training, held_out"),
         (["mechanism=tabu", "repeats=many"], "repeats=many"),
+        (["mechanism=tabu", "hook_limit_s=soon"], "hook_limit_s=soon"),
         ([], "mechanism=... is missing"),
     ],
 )

@@ -39,6 +39,7 @@ def test_a_budget_of_its_model_ends_its_search_and_nobody_else_s() -> None:
     found = capped.searched(TRAP.task(), 3)
     assert found.calls == 3
     assert 1 < len(found.loop.trace) < 7
+    assert found.cut_short
 
 
 def test_a_curated_mechanism_comes_from_its_configuration() -> None:
@@ -53,6 +54,7 @@ def test_a_generated_one_runs_in_the_sandbox_and_its_time_is_told() -> None:
     )
     assert found.hook_s > 0
     assert not found.stopped
+    assert not found.cut_short
     assert found.errors("steps_on") == 0
 
 

@@ -161,3 +161,11 @@ def test_a_search_is_not_continued_with_another_stand_in_below(task: Suite) -> N
     told = suite(inner="level1", llm="scripted").world()
     assert {name.partition(" of ")[2] for name in told} == {"level1 with scripted"}
     assert {name.partition(" of ")[0] for name in told} >= {"prompts", "stand_in"}
+
+
+def test_after_the_last_block_nothing_is_stopped(task: Suite, none: Outcome) -> None:
+    """Another look would add to the chance of stopping one that is not behind."""
+    racing, good = suite(race=0.99), tried(task, GOOD)
+    whole, rival = read(tried(task, HARMFUL).notes), read(good.notes)
+    assert racing._is_behind(whole[:2], rival)
+    assert not racing._is_behind(whole, rival)
