@@ -8,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.kills import CASES, LAST, Case, Kill, Searches, compare
+from tests.nightly import but_nightly
+
+NIGHTLY = ("level 1.5", "level 2", "recorded replies", "a process a trial")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,7 @@ def kills(case: Case) -> st.SearchStrategy[list[Kill]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", but_nightly(CASES, NIGHTLY))
 def test_a_killed_search_ends_with_the_journal_of_an_unbroken_one(
     name: str, warm: Searches, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -19,7 +19,7 @@ from bilevel.tracking.records import Run
 from bilevel.tracking.store import Store
 from tests.kills import Kill, Searches, journal
 
-ARMS = ("bilevel_judged", pytest.param("bilevel", marks=pytest.mark.slow))
+ARMS = ("bilevel_judged", pytest.param("bilevel", marks=pytest.mark.nightly))
 COMMON = ("study=s", "task=trap", "seed=2", "search.trials=12")  # a text is refused first
 KILLS = [
     Kill("call", 14, 0.9),  # an answer of the session, which nobody has heard

@@ -34,8 +34,16 @@ def shell(printed: str, folder: Path) -> str:
     ("overrides", "store"),
     [
         (("results=" + quoted(ODD),), f"{ODD}/mlflow.db"),
-        (("results=elsewhere", "tracking.traces=false"), "elsewhere/mlflow.db"),
-        (("tracking.uri=" + quoted("sqlite:///my stores/50%.db"),), "my stores/50%.db"),
+        pytest.param(
+            ("results=elsewhere", "tracking.traces=false"),
+            "elsewhere/mlflow.db",
+            marks=pytest.mark.nightly,
+        ),
+        pytest.param(
+            ("tracking.uri=" + quoted("sqlite:///my stores/50%.db"),),
+            "my stores/50%.db",
+            marks=pytest.mark.nightly,
+        ),
     ],
 )
 def test_what_is_printed_after_a_lost_store_writes_the_search_into_it(

@@ -110,7 +110,7 @@ def test_a_store_that_does_not_answer_leaves_the_search_untracked_and_says_so(
     assert entries(tmp_path / "mlruns") == unbroken
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_four_sweeps_at_once_on_no_database_track_everything(tmp_path: Path) -> None:
     sweeps = [
         subprocess.Popen(

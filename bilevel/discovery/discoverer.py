@@ -18,7 +18,7 @@ from bilevel.levels.writing import Writer
 from bilevel.llm.reply import MAX_HYPOTHESIS
 from bilevel.llm.schemas import record
 from bilevel.llm.tables import experiment
-from bilevel.loop.rules import ALTERNATE
+from bilevel.loop.rules import TAKE_TURNS
 from bilevel.mechanism import CARRIERS
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.settings import Whole, one_of
@@ -71,7 +71,7 @@ class Discoverer:
             limits,
             repairs=repairs,
             temperature=temperature,
-            turn=ALTERNATE,
+            turn=TAKE_TURNS,
             context=context,
             system="discover_system",
         )

@@ -10,12 +10,17 @@ from bilevel.invention import Admission, Attempt
 from bilevel.levels.context import platform
 from bilevel.llm import prompts
 from bilevel.llm.schemas import record
-from bilevel.loop.rules import ALTERNATE, PROPOSER
+from bilevel.loop.rules import ALTERNATE, PROPOSER, TAKE_TURNS
 from bilevel.randomness import digest
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.view import Answer, View
 
 _TURNS: Mapping[str, str] = {
+    TAKE_TURNS: "Candidates that mechanisms return from `propose` have a turn of their own: of the "
+    "rounds in which mechanisms propose, every other one is theirs (the mechanism with the fewest "
+    "turns first), and the proposer is not asked there unless they leave too few after `review`. "
+    "In the others they stand behind the proposer's, and a round that tries one candidate leaves "
+    "them out unless a `review` puts them first.",
     ALTERNATE: "Candidates that mechanisms return from `propose` have a turn of their own: of the "
     "rounds in which mechanisms propose, every other one begins with theirs (the mechanism with "
     "the fewest turns first). In the others they stand behind the proposer's, and a round that "

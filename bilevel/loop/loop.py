@@ -178,21 +178,24 @@ class Loop:
     def _ask(self, view: View, batch: int) -> Round:
         """Returns the candidates that survive review; the proposer is asked again with the reasons
         for those that were dropped."""
-        brief = self.pipeline.brief(view, Brief(trials=view.trace))
+        brief = asked = self.pipeline.brief(view, Brief(trials=view.trace))
         made = Round(view.space, view.base, batch)
         kept: list[Proposal] = []
-        dropped: list[Proposal] = []
         fruitless = 0
-        while len(kept) < batch and fruitless < ASKS:
-            asked = brief.add(_reasons(dropped)) if dropped else brief
-            own = self._proposer.propose(view.for_(f"propose/{len(made.turns)}"), asked)
-            fresh = [("", c) for c in own] if made.turns else self.pipeline.fresh(view, own)
+
+        def ask() -> Sequence[Proposal]:
+            return self._proposer.propose(view.for_(f"propose/{len(made.turns)}"), asked)
+
+        for fresh in self.pipeline.fresh(view, ask):
             candidates = kept + [candidate for _, candidate in fresh]
             reviews = self.pipeline.review(view, candidates, batch)
-            made.turns.append(Turn(tuple(fresh), reviews))
+            made.turns.append(Turn(fresh, reviews))
             before = len(kept)
             kept, dropped = made.left()
             fruitless += len(kept) <= before
+            if len(kept) >= batch or fruitless >= ASKS:
+                break
+            asked = brief.add(_reasons(dropped)) if dropped else brief
         return made
 
     def _tried(self, view: View, made: Round) -> list[Trial]:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from bilevel.credit import shared
 from bilevel.journal import Journal
@@ -24,7 +24,7 @@ from bilevel.loop.hook_answers import (
 )
 from bilevel.loop.hook_calls import HookCalls
 from bilevel.loop.rounds import Cause, Fresh, Review, Round, Turns, left
-from bilevel.loop.rules import HOOK, Rules
+from bilevel.loop.rules import HOOK, TAKE_TURNS, Rules
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Proposal, Trace, Trial
 from bilevel.view import Brief, Standing, View
@@ -158,9 +158,21 @@ class Pipeline:
             brief = self._calls.call(mechanism, "brief", view, call, judge) or given
         return brief
 
-    def fresh(self, view: View, own: Sequence[Proposal]) -> Fresh:
-        """Returns the candidates of the proposer and of mechanisms in the order of this round."""
-        return self._turns.ordered(own, self.propose(view))
+    def fresh(self, view: View, ask: Callable[[], Sequence[Proposal]]) -> Iterator[Fresh]:
+        """Yields the new candidates of each asking of a round in their order, without end. `ask`
+        asks the proposer; where it is a mechanism's turn, by `Rules.turn`, the first asking may be
+        of that mechanism alone."""
+        if self.rules.turn == TAKE_TURNS:
+            first, others = self._turns.split(self.propose(view))
+            if first:
+                yield first
+            yield (*_proposers(ask()), *others)
+        else:
+            own = _proposers(ask())
+            first, others = self._turns.split(self.propose(view))
+            yield (*first, *own, *others)
+        while True:
+            yield _proposers(ask())
 
     def propose(self, view: View) -> list[Proposal]:
         """Returns the mechanisms' own candidates; their effect is noted later, by `tried`."""
@@ -279,3 +291,7 @@ class Pipeline:
                 did, name = listed([proposal]), proposal.origin
                 row = HookCall(view.trial, name, "propose", Effect.DECISION, did, "nothing")
                 self.ledger.add(row)
+
+
+def _proposers(candidates: Sequence[Proposal]) -> Fresh:
+    return tuple(("", candidate) for candidate in candidates)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bilevel.loop.rules import ALTERNATE
+from bilevel.loop.rules import ALTERNATE, TAKE_TURNS
 from bilevel.space import Config, SearchSpace, canonical
 from bilevel.trace import Proposal
 
@@ -25,26 +25,28 @@ def nobody(name: str, hook: str) -> bool:
 
 
 class Turns:
-    """Orders the candidates of a round by `Rules.turn`."""
+    """Tells which mechanism's turn it is, by `Rules.turn`."""
 
     def __init__(self, rule: str) -> None:
-        self._alternate = rule == ALTERNATE
+        self._alternate = rule in (TAKE_TURNS, ALTERNATE)
         self._rounds = 0  # in which mechanisms proposed
         self._had: Counter[str] = Counter()  # turns, by mechanism
 
-    def ordered(self, own: Sequence[Proposal], extra: Sequence[Proposal]) -> Fresh:
-        """Returns the candidates in order, each with its mechanism's name ("" for the
-        proposer's)."""
-        proposers, others = [("", c) for c in own], [(c.origin, c) for c in extra]
-        begin: list[tuple[str, Proposal]] = []
-        if self._alternate and others:
-            self._rounds += 1
-            if self._rounds % 2 == 1:
-                first = min((name for name, _ in others), key=lambda name: self._had[name])
-                self._had[first] += 1
-                begin = [one for one in others if one[0] == first]
-                others = [one for one in others if one[0] != first]
-        return (*begin, *proposers, *others)
+    def split(self, proposed: Sequence[Proposal]) -> tuple[Fresh, Fresh]:
+        """Returns what mechanisms proposed in two parts: the candidates of the one whose turn it
+        is, and the others."""
+        theirs = tuple((candidate.origin, candidate) for candidate in proposed)
+        if not self._alternate or not theirs:
+            return (), theirs
+        self._rounds += 1
+        if self._rounds % 2 == 0:
+            return (), theirs
+        first = min((name for name, _ in theirs), key=lambda name: self._had[name])
+        self._had[first] += 1
+        return (
+            tuple(one for one in theirs if one[0] == first),
+            tuple(one for one in theirs if one[0] != first),
+        )
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Annotated
 from bilevel.settings import one_of
 
 OUTCOME, HOOK = "outcome", "hook"
-ALTERNATE, PROPOSER = "alternate", "proposer"
-LIVE, TURN = (OUTCOME, HOOK), (ALTERNATE, PROPOSER)
+TAKE_TURNS, ALTERNATE, PROPOSER = "take_turns", "alternate", "proposer"
+LIVE, TURN = (OUTCOME, HOOK), (TAKE_TURNS, ALTERNATE, PROPOSER)
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,11 @@ class Rules:
     """`live`: a hook call counts as a decision if the round came out otherwise than it would have
     without it (`outcome`), or if it changed what it was given (`hook`, until November 2026).
 
-    `turn`: of the rounds in which mechanisms propose, every other one begins with theirs, the
-    first with whoever had the fewest turns (`alternate`); or they stand behind the proposer's
-    (`proposer`, until November 2026).
+    `turn`: of the rounds in which mechanisms propose, every other one is theirs, the first of
+    whoever had the fewest turns. There the proposer is asked only for places that they leave
+    (`take_turns`), or always, its candidates behind theirs (`alternate`). Or theirs stand behind
+    the proposer's in all rounds (`proposer`). The last two were the rule until November 2026.
     """
 
     live: Annotated[str, *one_of(LIVE)] = OUTCOME
-    turn: Annotated[str, *one_of(TURN)] = ALTERNATE
+    turn: Annotated[str, *one_of(TURN)] = TAKE_TURNS

@@ -121,7 +121,7 @@ def test_a_level_is_described_by_its_group() -> None:
         ("llm.max_usd=-1", "llm.max_usd=-1: expected a positive number or null"),
         ("sandbox.layer=paper", "sandbox.layer='paper': expected one of confined, sandlock"),
         ("sandbox.asks=-1", "sandbox.asks=-1: expected a whole number of at least 0"),
-        ("rules.turn=mine", "rules.turn='mine': expected one of alternate, proposer"),
+        ("rules.turn=mine", "rules.turn='mine': expected one of take_turns, alternate, proposer"),
         ("executor.workers=0", "executor.workers=0: expected a whole number of at least 1"),
         ("study='a b'", "study='a b': expected at most 100 letters, digits"),
         ("without=tabu", "without='tabu': expected a list of names"),

@@ -10,6 +10,7 @@ from bilevel.loop.activations import COIN, Effect
 from bilevel.loop.attachments import Attachments
 from bilevel.loop.loop import Loop
 from bilevel.loop.pipeline import Pipeline
+from bilevel.loop.rules import ALTERNATE, Rules
 from bilevel.mechanism import HOOKS, Mechanism
 from bilevel.trace import Proposal, Trial
 from bilevel.view import Brief, View
@@ -220,7 +221,7 @@ def coins(ran: Loop) -> list[tuple[int, str]]:
 
 
 def test_with_a_coin_it_acts_in_some_rounds_and_observes_in_all() -> None:
-    ran = loop(*DOWN)
+    ran = loop(*DOWN, pipeline=Pipeline(rules=Rules(turn=ALTERNATE)))
     ran.pipeline.attach(Closes(), trial=0, coin=even)
     ran.run()
     assert coins(ran) == [(0, "on"), *((t, "off" if t % 2 else "on") for t in range(1, 6))]

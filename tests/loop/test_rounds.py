@@ -11,10 +11,10 @@ from bilevel.loop.activations import Effect, Liveness
 from bilevel.loop.loop import Loop
 from bilevel.loop.pipeline import Pipeline
 from bilevel.loop.rounds import Review, Round, Turn, left
-from bilevel.loop.rules import HOOK, PROPOSER, Rules
+from bilevel.loop.rules import ALTERNATE, HOOK, PROPOSER, Rules
 from bilevel.mechanism import Mechanism
 from bilevel.trace import Proposal
-from bilevel.view import View
+from bilevel.view import Brief, View
 from tests.helpers import SPACE, Listed, loop
 
 DOWN: list[dict[str, object]] = [{"X": x} for x in (4.0, 3.0, 2.0, 1.0, 0.5, 0.25)]
@@ -134,13 +134,45 @@ def test_a_verdict_counts_only_where_the_others_would_have_said_otherwise() -> N
 
 def test_what_a_mechanism_proposes_has_its_turn_without_a_review() -> None:
     """With one candidate a round it waited behind the proposer's and was never tried."""
-    ran = loop(*DOWN, mechanisms=[proposing("pushes", 2.0)])
-    ran.run()
-    origins = [t.proposal.origin for t in ran.trace[1:]]
-    assert origins == ["pushes", "listed"] * 3
-    assert [t.caused_by for t in ran.trace[1:]] == [("pushes",), ()] * 3
-    assert ran.trace[1].displaced == {"X": 4.0}
-    assert ran.pipeline.liveness("pushes", trial=6) is Liveness.LIVE
+    for rules, displaced in ((Rules(), None), (Rules(turn=ALTERNATE), {"X": 4.0})):
+        ran = loop(*DOWN, pipeline=Pipeline([proposing("pushes", 2.0)], rules=rules))
+        ran.run()
+        origins = [t.proposal.origin for t in ran.trace[1:]]
+        assert origins == ["pushes", "listed"] * 3
+        assert [t.caused_by for t in ran.trace[1:]] == [("pushes",), ()] * 3
+        assert ran.trace[1].displaced == displaced
+        assert ran.pipeline.liveness("pushes", trial=6) is Liveness.LIVE
+
+
+def test_where_a_mechanism_has_its_turn_the_proposer_is_asked_only_for_what_it_leaves() -> None:
+    class Asked(Listed):
+        def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
+            asked.append((view.trial, brief.text))
+            return super().propose(view, brief)
+
+    def searched(*mechanisms: Mechanism, batch: int = 1) -> list[str]:
+        asked.clear()
+        ran = loop(*DOWN, mechanisms=mechanisms, proposer=Asked(*DOWN), batch=batch)
+        ran.run()
+        return [t.proposal.origin for t in ran.trace[1:]]
+
+    asked: list[tuple[int, str]] = []
+    assert searched(proposing("pushes", 2.0)) == ["pushes", "listed"] * 3
+    assert [trial for trial, _ in asked] == [2, 4, 6]
+    spoils = doing(
+        "spoils",
+        review=lambda self, view, cs: [
+            c.reject("too far") if c.origin == "pushes" else c for c in cs
+        ],
+    )
+    assert searched(proposing("pushes", 2.0), spoils) == ["listed"] * 6
+    assert [trial for trial, _ in asked] == [1, 2, 3, 4, 5, 6]
+    assert ["too far" in text for _, text in asked] == [True, False] * 3
+    assert searched(proposing("pushes", 2.0), batch=2) == [
+        *("pushes", "listed"),
+        *("listed", "pushes"),
+        *("pushes", "listed"),
+    ]
 
 
 def test_mechanisms_share_the_turns_evenly() -> None:
@@ -157,7 +189,7 @@ def test_under_the_older_rule_they_wait_behind_the_proposers() -> None:
 
 def test_proposing_what_the_proposer_proposes_is_no_decision() -> None:
     echoes = doing("echoes", propose=lambda self, view: [Proposal(dict(DOWN[view.trial - 1]))])
-    ran = loop(*DOWN, mechanisms=[echoes])
+    ran = loop(*DOWN, pipeline=Pipeline([echoes], rules=Rules(turn=ALTERNATE)))
     ran.run()
     assert effects(ran, "echoes") == {"propose.none": 6}
     assert not any(t.caused_by for t in ran.trace)

@@ -52,7 +52,10 @@ def held_by_another(uri: str) -> Iterator[None]:
 @pytest.mark.slow  # mlflow waits 20 s for a lock
 @pytest.mark.parametrize(
     ("make", "what"),
-    [(MlflowTracker, "trial trial/1/1"), (BulkTracker, "the trials of the search")],
+    [
+        (MlflowTracker, "trial trial/1/1"),
+        pytest.param(BulkTracker, "the trials of the search", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_locked_database_stops_tracking_once_and_the_next_run_fills_the_gap(
     uri: str, make: Make, what: str, caplog: pytest.LogCaptureFixture
@@ -150,7 +153,9 @@ def small_disk(tmp_path: Path, migrated: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-@pytest.mark.parametrize("make", [MlflowTracker, BulkTracker])
+@pytest.mark.parametrize(
+    "make", [pytest.param(MlflowTracker, marks=pytest.mark.nightly), BulkTracker]
+)
 def test_a_full_disk_is_told_once_and_the_next_run_fills_the_gap(
     small_disk: Path, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,11 +9,24 @@ import pytest
 from bilevel.sandbox.worker_handle import missing
 from bilevel.tasks.cpu_gpt.corpus import Corpus
 from bilevel.trace import FailureKind
+from tests.nightly import but_nightly
 from tests.tasks.cpu_gpt_code.attacks import ATTACKS, Attack
 from tests.tasks.cpu_gpt_code.conftest import judged
 
 pytestmark = [pytest.mark.usefixtures("walled"), pytest.mark.slow]
 HONEST = 9  # steps that the budget has without a cheat
+NIGHTLY = (  # each has a sibling in CI, but for the first
+    "products in numpy",
+    "a trilinear form in place of a product",
+    "two products in one of complex numbers",
+    "a product in place, at the price of bytes",
+    "the fused kernel of attention",
+    "a mode that answers for shapes",
+    "a finaliser, run while the counter counts",
+    "the book asked by the script itself",
+    "what the frames below hold",
+    "what functions by name enclose",
+)
 
 
 def steps(output: str) -> int:
@@ -29,7 +42,7 @@ def test_the_script_that_is_attacked_with(tmp_path: Path, corpus: Corpus) -> Non
     assert found.clock["unedited_cpu_s_per_modelled_s"] > 0.1
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", but_nightly(ATTACKS, NIGHTLY))
 def test_a_cheat_gains_nothing(name: str, tmp_path: Path, corpus: Corpus) -> None:
     attack = ATTACKS[name]
     found = judged(tmp_path, corpus, attack.script, budget_s=attack.budget_s)
