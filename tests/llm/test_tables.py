@@ -7,6 +7,8 @@ import pytest
 
 from bilevel.credit import Credit
 from bilevel.llm.tables import acting, parameter_list, trial_table
+from bilevel.loop.pipeline import Pipeline
+from bilevel.loop.rules import ALTERNATE, Rules
 from bilevel.mechanism import Mechanism
 from bilevel.parameters import Tuple
 from bilevel.space import SearchSpace
@@ -33,13 +35,14 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_a_mechanism_s_trial_says_whose_it_was_and_what_it_displaced() -> None:
-    made = loop({"X": 4.0}, mechanisms=[First()])
-    made.run()
-    header, _, trial = rows(trial_table(made.trace[:], made.view()))
-    told = dict(zip(header, trial, strict=True))
-    assert told["built on"] == "0"
-    assert told["proposed by"] == "first"
-    assert told["note"] == "in place of X 5.0 -> 4.0"
+    for rules, note in ((Rules(turn=ALTERNATE), "in place of X 5.0 -> 4.0"), (Rules(), None)):
+        made = loop({"X": 4.0}, pipeline=Pipeline([First()], rules=rules))
+        made.run()
+        header, _, trial = rows(trial_table(made.trace[:], made.view()))
+        told = dict(zip(header, trial, strict=True))
+        assert told["built on"] == "0"
+        assert told["proposed by"] == "first"
+        assert told.get("note") == note
 
 
 def test_a_trial_that_another_mechanism_brought_about_names_it() -> None:
