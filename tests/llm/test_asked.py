@@ -178,7 +178,8 @@ def test_a_research_session_reads_the_interface_and_what_becomes_of_its_mechanis
     for told in ("class View:", "class Trial:", "class SearchSpace:", "it replaces none", "a turn"):
         assert told in specify, told
     for prompt in titled(searches["trap"], "Write the mechanism"):
-        assert "every other one is theirs" in prompt and "is not asked there" in prompt
+        assert "every other one is theirs" in prompt
+        assert "is not asked there" in prompt
 
 
 def test_a_parent_other_than_the_incumbent_is_seen(
