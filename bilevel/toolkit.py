@@ -182,6 +182,22 @@ def failed(view: View) -> list[Config]:
     return [config for config, loss in runs(view) if loss is None]
 
 
+def best_and_latest(
+    shown: Sequence[tuple[Config, float | None]], most: int
+) -> list[tuple[Config, float | None]]:
+    """At most so many of `runs`, in order: the best ones and the latest, half of each. What is
+    fitted to runs takes time by a power of their number, and a search may have hundreds.
+    >>> best_and_latest(runs(view), 2)
+    [({'RATE': 0.2}, 0.8), ({'RATE': 0.9}, None)]
+    """
+    count = len(shown)
+    if count <= most:
+        return list(shown)
+    losses = [math.inf if loss is None else loss for _, loss in shown]
+    best = sorted(range(count), key=lambda n: losses[n])[: most - most // 2]
+    return [shown[n] for n in sorted({*best, *range(count - most // 2, count)})]
+
+
 def tried(view: View) -> set[str]:
     """The configurations of all trials, each as its `canonical` text.
     >>> sorted(tried(view))

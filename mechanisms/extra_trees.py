@@ -8,13 +8,23 @@ from scipy.stats import norm
 
 from bilevel.mechanism import Mechanism
 from bilevel.space import Config, canonical
-from bilevel.toolkit import changes_to, mine_first, open_parameters, point, runs, step, tried
+from bilevel.toolkit import (
+    best_and_latest,
+    changes_to,
+    mine_first,
+    open_parameters,
+    point,
+    runs,
+    step,
+    tried,
+)
 from bilevel.trace import Proposal, Trial, elites
 from bilevel.view import View
 
 _Array = Any
 _TREES = 60
 _LEAF = 2  # runs that are not split further
+_MOST = 60  # runs that trees are grown on
 _TRIES = 6  # random cuts that a split chooses from
 _SOWN = 7  # trials before the forest is asked
 _POOL = 5  # the best runs that offspring come from
@@ -102,7 +112,7 @@ def _offspring(parameters: Sequence[Any], best: Sequence[Trial], rng: Any) -> Co
 
 
 def _improvement(view: View, parameters: Any, configs: Sequence[Config], rng: Any) -> _Array:
-    shown = runs(view)
+    shown = best_and_latest(runs(view), _MOST)
     raw = np.array([np.nan if v is None else v for _, v in shown])
     low, spread = np.nanmin(raw), float(np.nanmedian(raw) - np.nanmin(raw)) or 1.0
     y = np.log1p((raw - low) / spread)

@@ -1,6 +1,5 @@
 """Kriging ensemble: several Gaussian processes, weighted by their skill, pick every trial."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,12 +9,20 @@ from scipy.stats import norm
 from bilevel.mechanism import Mechanism
 from bilevel.parameters import Choice
 from bilevel.space import Config, canonical
-from bilevel.toolkit import changes_to, mine_first, open_parameters, runs, step, tried, unit
+from bilevel.toolkit import (
+    best_and_latest,
+    changes_to,
+    mine_first,
+    open_parameters,
+    runs,
+    step,
+    tried,
+    unit,
+)
 from bilevel.trace import Proposal
 from bilevel.view import View
 
 _Array = Any
-_Runs = Sequence[tuple[Config, float | None]]
 _LENGTHS = (0.25, 0.5, 1.0)  # of a range
 _SHARES = (0.0, 0.25, 1.0)  # of the kernel that is a product over parameters: interactions
 _NOISES = (0.01, 0.1, 0.4)  # variance, against a signal of one
@@ -44,7 +51,7 @@ class KrigingEnsemble(Mechanism):
         shown = runs(view)
         if not parameters or not any(value is not None for _, value in shown):
             return ()
-        model = _Ensemble(parameters, _kept(shown))
+        model = _Ensemble(parameters, best_and_latest(shown, _MOST))
         seen = tried(view)
         rng = np.random.default_rng(view.rng.randrange(2**32))
         size = 0.35 if view.trial <= _EARLY else 0.5
@@ -69,15 +76,6 @@ class KrigingEnsemble(Mechanism):
 
     def review(self, view: View, candidates: Sequence[Proposal]) -> Sequence[Proposal]:
         return mine_first(self.name, candidates)
-
-
-def _kept(shown: _Runs) -> _Runs:
-    """The best and the latest, half of each, in order: a fit takes time by the cube of them."""
-    if len(shown) <= _MOST:
-        return shown
-    losses = [math.inf if loss is None else loss for _, loss in shown]
-    best = sorted(range(len(shown)), key=lambda n: losses[n])[: _MOST // 2]
-    return [shown[n] for n in sorted({*best, *range(len(shown) - _MOST // 2, len(shown))})]
 
 
 class _Ensemble:
