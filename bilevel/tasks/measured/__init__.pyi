@@ -1,0 +1,2 @@
+from . import design as design
+from . import records as records
