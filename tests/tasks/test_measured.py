@@ -50,7 +50,7 @@ def test_half_fill_the_space_and_the_others_lie_where_searches_go() -> None:
         assert 1 <= sum(m.config[n] != v for n, v in SPACE.baseline.items()) <= 3
     middle = {why: sorted(value(m.config) for m in group) for why, group in by.items()}
     best, fill = (middle[why][len(middle[why]) // 2] for why in (NEAR_BEST, FILL))
-    assert best < fill / 2
+    assert best < 0.6 * fill  # the early ones among the first hundred lie near what was best then
     logs = [m.config["RATE"] < 0.01 for m in by[FILL]]  # type: ignore[operator]
     assert 0.4 < sum(logs) / len(logs) < 0.6
     for m in found:
