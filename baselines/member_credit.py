@@ -54,9 +54,7 @@ def _improved(trace: Trace, objective: Objective) -> set[int]:
     return found
 
 
-def order(
-    credits: Mapping[str, MemberCredit], prior: MemberCredit, rng: Random
-) -> Sequence[str]:
+def order(credits: Mapping[str, MemberCredit], prior: MemberCredit, rng: Random) -> Sequence[str]:
     """The members by a draw each from the posterior of its chance of a new best, the largest first.
 
     Thompson sampling with discounted Beta posteriors: Raj and Kalyani, "Taming non-stationary

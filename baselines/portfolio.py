@@ -98,9 +98,7 @@ class Portfolio:
         return member.propose(own, brief)
 
 
-def _made(
-    samplers: Mapping[str, Mapping[str, Any]], space: SearchSpace
-) -> dict[str, Proposer]:
+def _made(samplers: Mapping[str, Mapping[str, Any]], space: SearchSpace) -> dict[str, Proposer]:
     found: dict[str, Proposer] = {}
     for name, described in samplers.items():
         make: Callable[[SearchSpace], Proposer] = described["proposer"]
