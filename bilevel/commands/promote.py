@@ -76,13 +76,18 @@ def _proofs(found: Written, given: Mapping[str, str]) -> list[str]:
     proofs = kept_of(results, digest_of(found.invention.source), HELD_OUT)
     if proofs:
         return [proof.told() for proof in proofs]
-    wanted = {key: given[key] for key in _REQUIRED}
-    wanted |= {key: found.settings["task"].get(key, usual) for key, usual in _MEASURED.items()}
-    if given["results"] != _DEFAULTS["results"]:
-        wanted["results"] = given["results"]
+    task = found.settings["task"]
+    wanted = {
+        **{key: given[key] for key in _REQUIRED},
+        "seed": found.search.seed,
+        **{key: task.get(key, usual) for key, usual in _MEASURED.items()},
+        "results": given["results"],
+    }
+    left_out = ("llm", "none"), ("results", _DEFAULTS["results"])  # as a transfer has them anyway
+    command = line("transfer", {k: v for k, v in wanted.items() if (k, v) not in left_out})
     raise BadInput(
         f"mechanism={found.invention.name}: {results / FOLDER} holds no transfer of this very text "
-        f"to a {HELD_OUT} half; measure it first: {line('transfer', wanted)}"
+        f"to a {HELD_OUT} half; measure it first: {command}"
     )
 
 
