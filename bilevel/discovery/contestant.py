@@ -84,8 +84,7 @@ class Contestant:
         """The arm of this name with a budget of `trials` a search; `mechanism` is a file of
         conf/mechanisms that is attached to it."""
         chosen = [f"mechanisms={mechanism}"] if mechanism else []
-        one = [f"arm={arm}", f"search.trials={trials}", "task=trap"]
-        made = composed(CONF, [*one, *_model(arm, llm), *chosen, *overrides])
+        made = settings_of_arm(arm, llm, trials, [*chosen, *overrides])
         return cls({part: made[part] for part in _PARTS})
 
     @classmethod
@@ -173,6 +172,14 @@ class _Begun:
             calls=spent.calls,
             usd=spent.usd,
         )
+
+
+def settings_of_arm(
+    arm: str, llm: str, trials: int, overrides: Sequence[str] = ()
+) -> Mapping[str, Any]:
+    """All settings of a search by this arm; a contestant keeps those that decide what it does."""
+    one = [f"arm={arm}", f"search.trials={trials}", "task=trap"]
+    return composed(CONF, [*one, *_model(arm, llm), *overrides])
 
 
 def _model(arm: str, llm: str) -> list[str]:
