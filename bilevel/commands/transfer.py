@@ -65,8 +65,8 @@ _COLUMNS = (
 )
 _OWN = (
     f"The mechanism took at least {OWN_METHOD:.0%} of the trials: it is a search method of its "
-    "own, ranked among classical searches. What it gains is not the model's below; ranks of arms "
-    "with a model are among these."
+    "own, ranked among classical searches, and what it gains is not the model's below. The other "
+    "arms are ranked among themselves."
 )
 
 

@@ -67,7 +67,7 @@ class Transfer:
 
     def rows(self) -> list[Row]:
         """The mechanism, and the other arms by their gain. A mechanism that is a search method of
-        its own has a group with the classical searches, and the arms with a model another one;
+        its own has a group with the classical searches, and the other arms have another one;
         else all are one group. p values are two-sided, of a paired t-test over tasks, corrected
         for the number of arms (Holm)."""
         first, *others = self.cells
