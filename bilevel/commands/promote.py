@@ -2,8 +2,11 @@
 
 `python -m bilevel promote study=NAME arm=ARM seed=N mechanism=NAME [results=DIR] [to=DIR]
 [conf=DIR]` executes the search again from its journal, takes the text of a mechanism that was
-admitted, and writes `mechanisms/NAME.py`, whose docstring tells what the search knows of it, and
-`conf/mechanisms/NAME.yaml`. A promoted mechanism runs unconfined: somebody has to read it first.
+admitted (by level 2, or in a search of mechanisms), and writes `mechanisms/NAME.py`, whose
+docstring tells what the search knows of it, and `conf/mechanisms/NAME.yaml`. It asks for a proof
+on tasks that nobody searched: a transfer of this very text to a held-out half, whatever it came
+to, which the docstring tells too. A promoted mechanism runs unconfined: somebody has to read it
+first.
 """
 
 import ast
@@ -13,19 +16,17 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bilevel import syntax
 from bilevel.admission.lint import linted
 from bilevel.config.command_line import command
-from bilevel.config.files import CONF
-from bilevel.config.options import options, words
+from bilevel.config.options import line, options, words
+from bilevel.discovery.members import HELD_OUT
+from bilevel.discovery.provenance import provenance
+from bilevel.discovery.transfer import FOLDER, kept_of
+from bilevel.discovery.written import Written, digest_of, written
 from bilevel.errors import BadInput
-from bilevel.invention import Invention
-from bilevel.journal import read
-from bilevel.llm import prompts
-from bilevel.search.from_journal import journal_of, replay_exactly, settings_from_journal
-from bilevel.tracking import MechanismRecord, NullTracker, SearchInfo, TrialRecord
+from bilevel.search.from_journal import journal_of
 
 _USAGE = (
     "python -m bilevel promote study=NAME arm=ARM seed=N mechanism=NAME [results=DIR] "
@@ -38,30 +39,9 @@ _DEFAULTS = {
     "to": "mechanisms",
     "conf": "conf/mechanisms",
 }
+_MEASURED = {"suite": "landscapes", "inner": "level1", "llm": "scripted"}
+"""How a transfer measures, unless the task of the search says otherwise."""
 WIDTH = 100
-_STAND_IN = (
-    "The model was the scripted stand-in: the text is one of its templates, and no evidence of "
-    "what a language model would write."
-)
-
-
-class _Witness(NullTracker):
-    """A tracker that keeps what an execution records of its mechanisms."""
-
-    def __init__(self) -> None:
-        self.search: SearchInfo | None = None
-        self.sessions: dict[str, TrialRecord] = {}
-        self.records: dict[str, MechanismRecord] = {}
-
-    def start(self, info: SearchInfo) -> None:
-        self.search = info
-
-    def trial(self, record: TrialRecord) -> None:
-        if record.trial.proposal.mechanism:
-            self.sessions[record.trial.proposal.mechanism.name] = record
-
-    def mechanisms(self, records: Sequence[MechanismRecord]) -> None:
-        self.records = {record.name: record for record in records}
 
 
 @dataclass(frozen=True)
@@ -76,15 +56,12 @@ def _promoted(arguments: Sequence[str]) -> _Promoted:
     """Promotes the mechanism that the arguments name. Raises BadInput; then nothing is written."""
     given = {**_DEFAULTS, **options(arguments, (*_REQUIRED, *_DEFAULTS), _REQUIRED, _USAGE)}
     path = journal_of(Path(given["results"]), given["study"], given["arm"], given["seed"])
-    witness, name = _Witness(), given["mechanism"]
-    complete = replay_exactly(settings_from_journal(path, CONF), path, witness).complete
-    session = _chosen(witness, name)
+    name = given["mechanism"]
+    found = written(path, name)
     to, conf = Path(given["to"]), Path(given["conf"])
     _check(name, to, conf)
-    model = next(entry["data"] for entry in read(path) if entry["key"] == "model")
-    said = _account(witness, session, model, complete)
-    source = _invention(session).source
-    text = _with_docstring(source, [*_described(session), *said])
+    source = found.invention.source
+    text = _with_docstring(source, [*provenance(found), *_proofs(found, given)])
     kind = linted(syntax.parse(source)).kind
     config = f"{name}:\n  _target_: {_module(to)}.{name}.{kind}\n"
     made = _Promoted(to / f"{name}.py", conf / f"{name}.yaml")
@@ -92,23 +69,26 @@ def _promoted(arguments: Sequence[str]) -> _Promoted:
     return made
 
 
-def _chosen(witness: _Witness, name: str) -> TrialRecord:
-    """Returns the session that invented the mechanism. Raises BadInput that names those that can be
-    promoted."""
-    made = {name: _invention(session) for name, session in witness.sessions.items()}
-    admitted = ", ".join(n for n, m in made.items() if m.admitted) or "none"
-    if name not in made:
-        raise BadInput(f"mechanism={name}: this search invented and admitted: {admitted}")
-    if not made[name].admitted:
-        problem = made[name].problem
-        raise BadInput(f"mechanism={name} was not admitted ({problem}); admitted: {admitted}")
-    return witness.sessions[name]
-
-
-def _invention(session: TrialRecord) -> Invention:
-    made = session.trial.proposal.mechanism
-    assert made is not None  # a witness keeps no other sessions
-    return made
+def _proofs(found: Written, given: Mapping[str, str]) -> list[str]:
+    """What every transfer of this text to a held-out half came to. Raises BadInput, with the
+    command that makes one, where there is none."""
+    results = Path(given["results"])
+    proofs = kept_of(results, digest_of(found.invention.source), HELD_OUT)
+    if proofs:
+        return [proof.told() for proof in proofs]
+    task = found.settings["task"]
+    wanted = {
+        **{key: given[key] for key in _REQUIRED},
+        "seed": found.search.seed,
+        **{key: task.get(key, usual) for key, usual in _MEASURED.items()},
+        "results": given["results"],
+    }
+    left_out = ("llm", "none"), ("results", _DEFAULTS["results"])  # as a transfer has them anyway
+    command = line("transfer", {k: v for k, v in wanted.items() if (k, v) not in left_out})
+    raise BadInput(
+        f"mechanism={found.invention.name}: {results / FOLDER} holds no transfer of this very text "
+        f"to a {HELD_OUT} half; measure it first: {command}"
+    )
 
 
 def _check(name: str, to: Path, conf: Path) -> None:
@@ -145,54 +125,6 @@ def _write(files: Mapping[Path, str]) -> None:
         for file in written:
             file.unlink()
         raise BadInput(f"{file} cannot be written: {error.strerror}") from None
-
-
-def _described(session: TrialRecord) -> list[str]:
-    """Returns the text's own docstring, or else the specification of its behaviour."""
-    made = _invention(session)
-    own = ast.get_docstring(syntax.parse(made.source))
-    return own.split("\n\n") if own else [f"{made.name}: {made.behaviour}"]
-
-
-def _account(
-    witness: _Witness, session: TrialRecord, model: Mapping[str, Any], complete: bool
-) -> list[str]:
-    """Returns what the search recorded of the mechanism, one paragraph each."""
-    assert witness.search is not None  # told before the first trial
-    search, trial = witness.search, session.trial
-    made, first = _invention(session), int(trial.outcome.metrics["first_trial"])
-    suggested = "suggested" if made.domain_in_prompt else "did not suggest"
-    unfinished = "" if complete else " The search had not ended."
-    paragraphs = [
-        f"Written by {model['model']} ({model['name']}) in study={search.study} "
-        f"arm={search.arm} seed={search.seed} on task {search.task}, in session {trial.number} of "
-        f"level {session.level:g}, after trial {first - 1}.{unfinished}",
-        _STAND_IN if search.stand_in else "",
-        f"Domain: {made.domain} (the prompt {suggested} it). Carrier: {made.carrier}. Texts "
-        f"until one was admitted: {len(made.attempts)}.",
-        f"Bottleneck, as the model saw it: {made.bottleneck}",
-        f"Behaviour, as specified: {made.behaviour}",
-        f"Prompts, by digest: {_prompts(session)}.",
-        _activity(witness.records.get(made.name)),
-        f"Judgement of {trial.outcome.notes.get('judgement', '').strip()}; {trial.decision} "
-        "(one segment of one search: no evidence).",
-    ]
-    judged = "judgement" in trial.outcome.notes
-    return [paragraph for paragraph in paragraphs[: None if judged else -1] if paragraph]
-
-
-def _prompts(session: TrialRecord) -> str:
-    asked = [call for call in session.calls if not call.key.endswith("/repair")]
-    digests = [prompts.digest(*(m["content"] for m in call.messages)) for call in asked]
-    names = [call.purpose.rpartition("/")[2] for call in asked]
-    return ", ".join(f"{name} {digest}" for name, digest in zip(names, digests, strict=True))
-
-
-def _activity(record: MechanismRecord | None) -> str:
-    if record is None:
-        return "It was not attached in that search."
-    counts = ", ".join(f"{label} {count}" for label, count in record.counts.items()) or "none"
-    return f"As long as it was attached it was {record.state}; hook calls by effect: {counts}."
 
 
 def _with_docstring(source: str, paragraphs: Sequence[str]) -> str:

@@ -1,12 +1,15 @@
 """Measures a mechanism on the tasks of a suite, beside other arms, paired by task and seed.
 
-`python -m bilevel transfer mechanism=NAME [suite=landscapes] [half=held_out] [arm=level1]
-[against=restart,tpe,cmaes,centaur] [llm=scripted] [repeats=3] [trials=30] [seed=1] [workers=2]`.
+`python -m bilevel transfer mechanism=NAME [suite=landscapes] [half=held_out] [inner=level1]
+[against=restart,tpe,cmaes,centaur] [llm=scripted] [repeats=3] [trials=30] [seed=1] [workers=2]`
+takes a file of conf/mechanisms, or the path of a Python file with a generated one; with
+`study=STUDY arm=ARM seed=N` one that the model of that search wrote. What a model wrote has to
+pass the gates first and runs in the sandbox.
 
-NAME is a file of conf/mechanisms, or the path of a Python file with a generated one, which has to
-pass the gates first and runs in the sandbox. The gain of a search is the share of the way from the
-task's baseline to its best known value, without noise. What is measured is kept under
-results=mlruns, in transfer/.
+`inner` is the arm that searches the tasks, with the mechanism and without. The gain of a search is
+the share of the way from the task's baseline to its best known value, without noise. What is
+measured is kept under results=mlruns, in transfer/, with the digest of the mechanism's text:
+`promote` asks for it.
 """
 
 import sys
@@ -18,6 +21,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from bilevel.admission import admit
+from bilevel.config.arms import CLASSICAL, role_of
 from bilevel.config.command_line import command, console
 from bilevel.config.files import CONF, choices
 from bilevel.config.options import options
@@ -26,16 +30,20 @@ from bilevel.discovery.cells import Cell
 from bilevel.discovery.contestant import Attached, Contestant, half_searched
 from bilevel.discovery.measuring import Measuring
 from bilevel.discovery.members import HALVES, HELD_OUT, Member, members
-from bilevel.discovery.transfer import Row, Transfer
+from bilevel.discovery.transfer import DIGEST, FOLDER, OWN_METHOD, HookTime, Row, Transfer
+from bilevel.discovery.written import digest_of, written
 from bilevel.errors import BadInput
 from bilevel.sandbox.worker_handle import Limits
+from bilevel.search.from_journal import journal_of
 from bilevel.statistics.estimates import Interval
 
 _DEFAULTS = {
     "mechanism": "",
+    "study": "",
+    "arm": "",
     "suite": "landscapes",
     "half": HELD_OUT,
-    "arm": "level1",
+    "inner": "level1",
     "against": "restart,tpe,cmaes,centaur",
     "llm": "scripted",
     "repeats": "3",
@@ -46,7 +54,20 @@ _DEFAULTS = {
     "results": "mlruns",
 }
 _NUMBERS = ("repeats", "trials", "seed", "workers", "hook_limit_s")
-_USAGE = "python -m bilevel transfer mechanism=NAME [suite=landscapes] [half=held_out] ..."
+_USAGE = (
+    "python -m bilevel transfer [study=STUDY arm=ARM seed=N] mechanism=NAME [suite=landscapes] "
+    "[half=held_out] ..."
+)
+
+_COLUMNS = (
+    *("gain", "95 % interval", "rank", "trials taken", "ms a hook call"),
+    *("lead over it", "95 % interval", "p (Holm)"),
+)
+_OWN = (
+    f"The mechanism took at least {OWN_METHOD:.0%} of the trials: it is a search method of its "
+    "own, ranked among classical searches, and what it gains is not the model's below. The other "
+    "arms are ranked among themselves."
+)
 
 
 def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
@@ -57,51 +78,79 @@ def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     number = {n: _number(n, given[n]) for n in _NUMBERS}
     found = members(given["suite"])[given["half"]]
     limits: Limits = instantiate(composed(CONF, ["task=trap", "arm=random"])["sandbox"])
-    alone = Contestant.named(given["arm"], given["llm"], number["trials"])
-    with_it, attached = _with(given, number["trials"], alone, found, limits)
+    alone = Contestant.named(given["inner"], given["llm"], number["trials"])
+    source = _text(given)
+    with_it, attached = _with(given, number["trials"], alone, source, found, limits)
     arms = {f"{alone.title} + {_short(given['mechanism'])}": (with_it, attached)}
     arms[alone.title] = (alone, None)
+    classical = []
     for arm in filter(None, given["against"].split(",")):
         other = Contestant.named(arm, given["llm"], number["trials"])
         arms[other.title] = (other, None)
+        classical += [other.title] if role_of(arm).control == CLASSICAL else []
     cells: dict[str, list[Cell]] = {}
+    hooks: dict[str, HookTime] = {}
     places = [(member, repeat) for repeat in range(number["repeats"]) for member in found]
     bar = tqdm(arms.items(), unit="arm", disable=not sys.stderr.isatty())
     for title, (contestant, beside) in bar:
         how = Measuring(contestant, limits, number["hook_limit_s"], number["workers"])
-        cells[title] = [cell for cell, _ in how.cells(places, number["seed"], beside)]
+        measured = how.cells(places, number["seed"], beside)
+        cells[title] = [cell for cell, _ in measured]
+        calls, seconds = (sum(cost[n] for _, cost in measured) for n in ("hook_calls", "hook_s"))
+        hooks[title] = HookTime(round(calls), seconds)
     made_with = {name: given[name] for name in _DEFAULTS if name not in ("results", "workers")}
-    made = Transfer(cells, made_with)
-    path = (
-        Path(given["results"])
-        / "transfer"
-        / (f"{_short(given['mechanism'])}-{Path(given['suite']).stem}-{given['half']}.json")
-    )
+    made = Transfer(cells, {**made_with, DIGEST: digest_of(source)}, hooks, tuple(classical))
+    path = Path(given["results"]) / FOLDER / f"{_file_name(made, attached)}.json"
     made.save(path)
     return made, path
+
+
+def _file_name(made: Transfer, attached: Attached | None) -> str:
+    """Texts that a model wrote may share a name: theirs has the beginning of the digest too."""
+    with_ = made.made_with
+    text = f"-{with_[DIGEST][:8]}" if attached else ""
+    return f"{_short(with_['mechanism'])}{text}-{Path(with_['suite']).stem}-{with_['half']}"
+
+
+def _text(given: Mapping[str, str]) -> str:
+    """The mechanism's text: out of a search, a file's, or that of a curated one."""
+    name = given["mechanism"]
+    if bool(given["study"]) != bool(given["arm"]):
+        raise BadInput(
+            f"study={given['study']} arm={given['arm']}: together with seed=N they name the search "
+            "whose model wrote the mechanism; the arm that searches the tasks is inner=level1"
+        )
+    if given["study"]:
+        at = given["study"], given["arm"], given["seed"]
+        return written(journal_of(Path(given["results"]), *at), name).invention.source
+    if name.endswith(".py"):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise BadInput(f"mechanism={name}: there is no such file")
+        return path.read_text()
+    known = [n for n in choices("mechanisms", [CONF]) if n != "none"]
+    if name not in known:
+        raise BadInput(
+            f"mechanism={name}: expected one of {', '.join(known)}, or the path of a .py file, or "
+            "one of a search with study=... arm=... seed=..."
+        )
+    made = composed(CONF, ["task=trap", "arm=random", f"mechanisms={name}"])["mechanisms"]
+    return "\n".join(instantiate(spec).source() for spec in made.values())
 
 
 def _with(
     given: Mapping[str, str],
     trials: int,
     alone: Contestant,
+    source: str,
     found: Sequence[Member],
     limits: Limits,
 ) -> tuple[Contestant, Attached | None]:
     """The arm with the mechanism: a curated one by its configuration, a generated one in the
     sandbox."""
     name = given["mechanism"]
-    if not name.endswith(".py"):
-        known = [n for n in choices("mechanisms", [CONF]) if n != "none"]
-        if name not in known:
-            raise BadInput(
-                f"mechanism={name}: expected one of {', '.join(known)}, or the path of a .py file"
-            )
-        return Contestant.named(given["arm"], given["llm"], trials, mechanism=name), None
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise BadInput(f"mechanism={name}: there is no such file")
-    source = path.read_text()
+    if not given["study"] and not name.endswith(".py"):
+        return Contestant.named(given["inner"], given["llm"], trials, mechanism=name), None
     admission = admit(source, half_searched(found[0].task(), trials), limits)
     if not admission.admitted:
         raise BadInput(f"mechanism={name} is not admitted: {admission.problem}")
@@ -109,8 +158,9 @@ def _with(
 
 
 def _number(name: str, given: str) -> int:
-    if not given.isdigit() or int(given) < 1:
-        raise BadInput(f"{name}={given}: expected a whole number of at least 1")
+    least = 0 if name == "seed" else 1
+    if not given.isdigit() or int(given) < least:
+        raise BadInput(f"{name}={given}: expected a whole number of at least {least}")
     return int(given)
 
 
@@ -119,19 +169,22 @@ def _short(mechanism: str) -> str:
 
 
 def table(made: Transfer) -> Table:
-    """Gains with 95 % intervals over tasks, ranks, and the mechanism's lead over each other arm."""
+    """Gains with 95 % intervals over tasks, ranks, what a mechanism took and cost, and its lead
+    over each other arm."""
     rows = made.rows()
     with_ = made.made_with
     tasks = len(rows[0].gain.by_task)
     drawn = Table(
         title=f"{rows[0].title} on {with_['suite']}, {with_['half']}: {tasks} tasks, "
-        f"{with_['repeats']} seeds, {with_['trials']} trials"
+        f"{with_['repeats']} seeds, {with_['trials']} trials",
+        caption=_OWN if made.is_own_method else None,
     )
     drawn.add_column("arm")
-    for name in ("gain", "95 % interval", "rank", "lead over it", "95 % interval", "p (Holm)"):
+    for name in _COLUMNS:
         drawn.add_column(name, justify="right")
-    for row in rows:
-        drawn.add_row(row.title, *_cells_of(row))
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        ends = following is not None and following.group != row.group
+        drawn.add_row(row.title, *_cells_of(row), end_section=ends)
     return drawn
 
 
@@ -139,7 +192,9 @@ def _cells_of(row: Row) -> list[str]:
     lead = ["", "", ""]
     if row.ahead is not None and row.p_holm is not None:
         lead = [f"{row.ahead.mean:+.3f}", _told(row.ahead_interval, "+"), f"{row.p_holm:.2g}"]
-    return [f"{row.gain.mean:.3f}", _told(row.gain_interval, ""), f"{row.rank:.2f}", *lead]
+    cost = [f"{row.taken:.0%}", f"{row.hook_ms:.1f}"] if row.hook_ms is not None else ["", ""]
+    gain = [f"{row.gain.mean:.3f}", _told(row.gain_interval, "")]
+    return [*gain, f"{row.rank:.2f}", *cost, *lead]
 
 
 def _told(found: Interval | None, sign: str) -> str:

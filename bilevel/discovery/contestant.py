@@ -18,7 +18,7 @@ from bilevel.journal import Journal
 from bilevel.llm import versions
 from bilevel.llm.ledger import CallLedger
 from bilevel.llm.session import Session
-from bilevel.loop.activations import Effect
+from bilevel.loop.activations import COIN, Effect
 from bilevel.loop.loop import Loop
 from bilevel.mechanism import Mechanism
 from bilevel.sandbox.confined_mechanism import proxy
@@ -55,6 +55,7 @@ class Searched:
 
     loop: Loop
     hook_s: float
+    hook_calls: int
     stopped: bool
     tokens: int
     calls: int
@@ -83,8 +84,7 @@ class Contestant:
         """The arm of this name with a budget of `trials` a search; `mechanism` is a file of
         conf/mechanisms that is attached to it."""
         chosen = [f"mechanisms={mechanism}"] if mechanism else []
-        one = [f"arm={arm}", f"search.trials={trials}", "task=trap"]
-        made = composed(CONF, [*one, *_model(arm, llm), *chosen, *overrides])
+        made = settings_of_arm(arm, llm, trials, [*chosen, *overrides])
         return cls({part: made[part] for part in _PARTS})
 
     @classmethod
@@ -132,7 +132,8 @@ class _Begun:
 
     def __init__(self, by: Contestant, task: Task, seed: int, hook_limit_s: float) -> None:
         self._ledger, self._stack = CallLedger(), contextlib.ExitStack()
-        self._limit_s, self._hook_s, self._stopped = hook_limit_s, 0.0, False
+        self._limit_s, self._stopped = hook_limit_s, False
+        self._hook_s, self._hook_calls = 0.0, 0
         settings = {**by.settings, "seed": seed}
         journal, asker = Journal(None), nobody
         if by.has_model:
@@ -147,7 +148,9 @@ class _Begun:
     def _timed(self, loop: Loop, trial: Trial) -> None:
         if loop is not self.loops[0]:
             return
-        self._hook_s += sum(row.seconds for row in loop.pipeline.ledger.of_trial(trial.number))
+        called = [r for r in loop.pipeline.ledger.of_trial(trial.number) if r.hook != COIN]
+        self._hook_calls += len(called)
+        self._hook_s += sum(row.seconds for row in called)
         if self._limit_s and self._hook_s > self._limit_s and not self._stopped:
             self._stopped = True
             for mechanism in loop.pipeline.attached:
@@ -161,8 +164,22 @@ class _Begun:
     def searched(self) -> Searched:
         spent = self._ledger.total
         return Searched(
-            self.loops[0], self._hook_s, self._stopped, spent.tokens, spent.calls, spent.usd
+            loop=self.loops[0],
+            hook_s=self._hook_s,
+            hook_calls=self._hook_calls,
+            stopped=self._stopped,
+            tokens=spent.tokens,
+            calls=spent.calls,
+            usd=spent.usd,
         )
+
+
+def settings_of_arm(
+    arm: str, llm: str, trials: int, overrides: Sequence[str] = ()
+) -> Mapping[str, Any]:
+    """All settings of a search by this arm; a contestant keeps those that decide what it does."""
+    one = [f"arm={arm}", f"search.trials={trials}", "task=trap"]
+    return composed(CONF, [*one, *_model(arm, llm), *overrides])
 
 
 def _model(arm: str, llm: str) -> list[str]:

@@ -12,7 +12,7 @@ from bilevel.randomness import digest
 from bilevel.sandbox.worker_handle import Limits
 
 _Measured = tuple[Cell, Mapping[str, float]]
-"""A cell and what it cost: hook_s, tokens, calls, usd."""
+"""A cell and what it cost: hook_s, hook_calls, tokens, calls, usd."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def _measured(
     )
     cost = {
         "hook_s": found.hook_s,
+        "hook_calls": found.hook_calls,
         "tokens": found.tokens,
         "calls": found.calls,
         "usd": found.usd,

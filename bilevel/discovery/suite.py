@@ -9,7 +9,7 @@ from bilevel.admission import admit
 from bilevel.discovery import members as suites
 from bilevel.discovery.accounts import MECHANISM
 from bilevel.discovery.cells import CELLS, Cell, level, means, paired, read, written
-from bilevel.discovery.contestant import Attached, Contestant, half_searched
+from bilevel.discovery.contestant import Attached, Contestant, half_searched, settings_of_arm
 from bilevel.discovery.measuring import Measuring
 from bilevel.discovery.members import HELD_OUT, TRAINING, Member
 from bilevel.invention import Admission
@@ -17,7 +17,7 @@ from bilevel.parameters import Text as FreeText
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.settings import FREE, Amount, Count, Seconds, Text
 from bilevel.space import SearchSpace
-from bilevel.tasks.base import Task
+from bilevel.tasks.base import InnerSearches, Task
 from bilevel.trace import FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import About, View
 
@@ -71,6 +71,7 @@ class Suite(Task):
             if inner_text is None
             else Contestant.from_text(inner_text)
         )
+        self._arm = inner, llm
         self._admissions: dict[str, Admission] = {}
 
     @property
@@ -126,6 +127,11 @@ class Suite(Task):
             if stopped:
                 break
         return self._outcome(cells, rival, spent, stopped)
+
+    def inner_searches(self) -> InnerSearches:
+        """Those of a candidate that is neither refused nor stopped early."""
+        settings = settings_of_arm(*self._arm, self.trials)
+        return InnerSearches(settings, [member.task() for member in self.members], self.repeats)
 
     def below(self) -> View:
         """A search of the first task without a mechanism and without a model, half way: what the

@@ -16,6 +16,7 @@ from bilevel.report.figures.gains import gains
 from bilevel.report.figures.measures import measures
 from bilevel.report.inventions import InventionRow, inventions
 from bilevel.report.numbers import SearchRow, arm_rows, rows_of
+from bilevel.report.origins import origins
 from bilevel.report.output import title, write_csv
 from bilevel.report.page import Findings, page
 from bilevel.report.published import published
@@ -58,6 +59,7 @@ def made(study: Study, store: "Store", folder: Path, links: Mapping[str, str]) -
         comparisons=comparisons(rows, study.objective),
         strongest=strongest(rows, study.objective),
         behaviour=behaviour(study, rows),
+        origins=origins(study),
         avoided=avoided(study),
         inventions=inventions(study, store),
         discoveries=discoveries(study, store),
@@ -94,6 +96,7 @@ def _csv(found: Findings, rows: tuple[SearchRow, ...], folder: Path) -> tuple[Pa
         "searches": rows,
         "comparisons": found.comparisons,
         "behaviour": found.behaviour,
+        "origins": found.origins,
         "avoided": found.avoided,
         "mechanisms": [InventionRow.of(one) for one in found.inventions],
         "discovery": [row for one in found.discoveries for row in one.candidates],

@@ -18,6 +18,7 @@ from bilevel.report.figures import Figure
 from bilevel.report.figures.gains import name_of
 from bilevel.report.inventions import InventionReport
 from bilevel.report.numbers import ArmRow
+from bilevel.report.origins import Origin
 from bilevel.report.output import (
     banded,
     mechanism_states,
@@ -48,6 +49,7 @@ class Findings:
     comparisons: tuple[Comparison, ...]
     strongest: Strongest | None
     behaviour: tuple[Behaviour, ...]
+    origins: tuple[Origin, ...]
     avoided: tuple[Avoided, ...]
     inventions: tuple[InventionReport, ...]
     discoveries: tuple[Discovery, ...]

@@ -1,4 +1,5 @@
 from . import build as build
+from . import confirmation as confirmation
 from . import difference as difference
 from . import dry_run as dry_run
 from . import execution as execution

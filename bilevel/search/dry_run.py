@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 from hydra.utils import instantiate
@@ -53,13 +53,27 @@ class Plan:
         )
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """How often a model is asked, in how many tokens, and for how many US dollars."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float = 0.0
+
+    def __add__(self, other: "_Asked") -> "_Asked":
+        return _Asked(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def times(self, count: int) -> "_Asked":
+        return _Asked(*(count * number for number in astuple(self)))
+
+
 def plan(settings: Mapping[str, Any]) -> Plan:
     search, task, llm = settings["search"], settings["task"], settings["llm"]
-    asking = bool(llm.get("_target_"))
-    source, halves = _read(settings)
+    source, halves, inner = _read(settings)
     runs = search["trials"] + 1 + 2 * halves * search["confirm_seeds"]
-    calls, tokens_in, tokens_out = _asked(settings, source) if asking else (0, 0, 0)
-    prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
+    asked = _asked(settings, source) + inner
     modelled = task.get("budget_s")
     return Plan(
         search=f"{identify(settings).search} task={task['name']} llm={llm['name']}",
@@ -67,11 +81,8 @@ def plan(settings: Mapping[str, Any]) -> Plan:
         others=runs - search["trials"],
         modelled_h=runs * (modelled or 0) / 3600,
         limit_h=0 if modelled else runs * task.get("limit_s", 0) / 3600,
-        calls=calls,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        usd=(tokens_in * prices[0] + tokens_out * prices[1]) / 1e6,
-        guessed=asking and source is None,
+        guessed=bool(llm.get("_target_")) and source is None,
+        **asdict(asked),
     )
 
 
@@ -81,8 +92,11 @@ def together(plans: Sequence[Plan]) -> Plan:
     return Plan(search=f"{len(plans)} searches", **sums)
 
 
-def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, int]:
-    """Returns the number of model calls, and the tokens of their prompts and of their replies."""
+def _asked(settings: Mapping[str, Any], source: int | None) -> _Asked:
+    """Returns what one search asks its model, whose prompts tell this many tokens of the task."""
+    llm = settings["llm"]
+    if not llm.get("_target_"):
+        return _Asked()
     trials = steps = settings["search"]["trials"]
     baseline, proposer = settings["baseline"], settings["inner"].get("proposer") or {}
     prompt, reply = _CALL_TOKENS
@@ -103,21 +117,42 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     tuning = (_TUNER_TOKENS[0] + about, _TUNER_TOKENS[1])
     kinds = ((calls, (prompt, reply)), (tunings, tuning), (sessions, session))
     tokens_in, tokens_out = (sum(count * tokens[way] for count, tokens in kinds) for way in (0, 1))
-    return calls + tunings + sessions, tokens_in, tokens_out
+    prices = [llm.get(f"price_per_mtok_{way}", 0.0) for way in ("in", "out")]
+    usd = (tokens_in * prices[0] + tokens_out * prices[1]) / 1e6
+    return _Asked(calls + tunings + sessions, tokens_in, tokens_out, usd)
 
 
-def _read(settings: Mapping[str, Any]) -> tuple[int | None, int]:
-    """Returns the tokens of the task's description, or None where the task is not given, and on how
-    many tasks the best is confirmed. Builds the search as a run would, so that it raises whatever
-    building raises."""
-    own = settings["baseline"]["proposer"]  # which does not show what is edited
+def _read(settings: Mapping[str, Any]) -> tuple[int | None, int, _Asked]:
+    """Returns the tokens of the task's description, or None where the task is not given; on how
+    many tasks the best is confirmed; and what the searches ask that evaluating runs. Builds the
+    search as a run would, so that it raises whatever building raises."""
     if not_given(settings):
-        return (0 if own else None), 1
+        return (0 if settings["baseline"]["proposer"] else None), 1, _Asked()
     with contextlib.ExitStack() as stack:
         task: Task = instantiate(settings["task"], _convert_="all")
         stack.callback(task.close)
         for loop in levels(settings, task, journal=Journal(None), asker=nobody, observers=()):
             stack.callback(loop.pipeline.close)
-        about = task.describe()
-        told = (about.facts, *about.meanings.values(), *([] if own else [about.source]))
-        return sum(map(text_tokens, told)), 1 + (task.held_out is not None)
+        again = 2 * settings["search"]["confirm_seeds"]
+        inner = _inside(task, settings["search"]["trials"] + 1 + again)
+        if task.held_out is None:
+            return _described(settings, task), 1, inner
+        return _described(settings, task), 2, inner + _inside(task.held_out, again)
+
+
+def _inside(task: Task, evaluations: int) -> _Asked:
+    """Returns what the searches ask that so many evaluations of a task run, at most."""
+    inner = task.inner_searches()
+    if inner is None:
+        return _Asked()
+    each = (_asked(inner.settings, _described(inner.settings, one)) for one in inner.tasks)
+    return sum(each, _Asked()).times(evaluations * inner.repeats)
+
+
+def _described(settings: Mapping[str, Any], task: Task) -> int:
+    """Returns the tokens of a task's description, as the proposer of these settings shows it:
+    somebody else's does not show what is edited."""
+    about = task.describe()
+    own = settings["baseline"]["proposer"]
+    told = (about.facts, *about.meanings.values(), *([] if own else [about.source]))
+    return sum(map(text_tokens, told))

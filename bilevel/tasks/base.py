@@ -1,12 +1,23 @@
 """What a loop searches over: a space, an objective, and the two verbs evaluate and settle."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from bilevel.space import Config, SearchSpace
 from bilevel.trace import Objective, Outcome, Proposal, Trial
 from bilevel.view import About, View
+
+
+@dataclass(frozen=True)
+class InnerSearches:
+    """The searches that one evaluation runs, where evaluating is searching: with these settings,
+    each of `tasks` at `repeats` seeds."""
+
+    settings: Mapping[str, Any]
+    tasks: "Sequence[Task]"
+    repeats: int
 
 
 class Task(ABC):
@@ -91,6 +102,11 @@ class Task(ABC):
 
     def below(self) -> View | None:
         """Return the view of the loop that this task runs; None if it runs none."""
+        return None
+
+    def inner_searches(self) -> InnerSearches | None:
+        """Return what one evaluation searches, at most, for a plan of what that costs; None where
+        it searches nothing."""
         return None
 
     def exhausted(self) -> bool:

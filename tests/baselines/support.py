@@ -29,6 +29,7 @@ ARMS = (
     "tpe",
     "cmaes",
     "gp",
+    "portfolio",
     "centaur",
     "iid_llm",
     "sequential_llm",

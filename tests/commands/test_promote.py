@@ -2,9 +2,11 @@
 
 import ast
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pytest
 import yaml
 
 from bilevel.commands.promote import WIDTH, _with_docstring, _without_docstring, main
+from bilevel.commands.transfer import transfer
+from bilevel.discovery.transfer import Transfer
 from bilevel.journal import read
 from tests.kills import ROOT, Searches
 
@@ -42,6 +46,28 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def measured(
+    project: Path,
+    invented: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Transfer:
+    """The transfer that `promote` asked for, with its own command, but a small one."""
+    monkeypatch.chdir(project)
+    assert main([*NAMED, f"mechanism={invented['name']}"]) == 2
+    refused = capsys.readouterr().err
+    assert "holds no transfer of this very text to a held_out half" in refused
+    wanted = shlex.split(refused.partition("measure it first: ")[2])
+    assert wanted[:4] == ["python", "-m", "bilevel", "transfer"]
+    small = ["suite=classics", "inner=random", "llm=none", "repeats=1", "trials=5", "against=tpe"]
+    made, path = transfer([*wanted[4:], *small, "workers=1"])
+    replace(made, made_with={**made.made_with, "half": "training"}).save(path)
+    assert main([*NAMED, f"mechanism={invented['name']}"]) == 2  # it proves nothing
+    made.save(path)
+    return made
+
+
 @pytest.fixture(scope="module")
 def invented(project: Path) -> dict[str, Any]:
     path = project / "mlruns" / "searches" / "s" / "bilevel_judged-seed2" / "journal.jsonl"
@@ -52,7 +78,7 @@ def invented(project: Path) -> dict[str, Any]:
 
 
 def test_promoted_it_is_in_the_library_and_a_search_can_have_it(
-    project: Path, invented: dict[str, Any]
+    project: Path, invented: dict[str, Any], measured: Transfer
 ) -> None:
     name = invented["name"]
     done = python(project, "bilevel", "promote", *NAMED, f"mechanism={name}")
@@ -80,6 +106,7 @@ def test_promoted_it_is_in_the_library_and_a_search_can_have_it(
         "coin.none 2",
         "(one segment of one search: no evidence)",
         f"Judgement of {name}: ",
+        " ".join(measured.told().split()),
     ):
         assert expected in told
     own = ast.get_docstring(ast.parse(invented["source"]))

@@ -1,10 +1,12 @@
+import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from bilevel.discovery.cells import Cell
-from bilevel.discovery.transfer import Transfer
+from bilevel.discovery.transfer import HookTime, Transfer
 from bilevel.errors import BadInput
 
 
@@ -55,9 +57,54 @@ def test_ranks_are_means_over_tasks_and_equal_arms_share_theirs() -> None:
     assert [row.rank for row in twice.rows()] == [1.5, 1.5]
 
 
+def took(share: float) -> Transfer:
+    """A mechanism that took this share of the trials, beside its arm, a control and a sampler."""
+    mine = [replace(cell, taken=share) for cell in MADE.cells["mine"]]
+    others = {t: MADE.cells[c] for t, c in (("alone", "worse"), ("sham", "worse"), ("tpe", "same"))}
+    made_with = {"suite": "s", "half": "held_out", "repeats": 2, "trials": 30}
+    time = {"mine": HookTime(4, 0.05)}
+    return Transfer({"mine": mine, **others}, made_with, time, ["tpe"])
+
+
+def test_what_takes_nearly_all_trials_is_ranked_among_classical_searches() -> None:
+    beside, own = took(0.89), took(0.9)
+    assert {row.group for row in beside.rows()} == {0}
+    assert [(row.title, row.group) for row in own.rows()] == [
+        *(("mine", 0), ("tpe", 0), ("alone", 1), ("sham", 1))
+    ]
+    assert [row.rank for row in own.rows()[2:]] == [1.5, 1.5]
+    assert [row.ahead for row in own.rows()[2:]] == [
+        row.ahead for row in beside.rows() if row.title in ("alone", "sham")
+    ]
+    assert "a search method of its own" in own.told()
+    assert "a search method of its own" not in beside.told()
+
+
+def test_it_is_told_with_what_it_cost() -> None:
+    told = took(0.5).told()
+    for said in (
+        "Transfer to s, held_out (12 tasks, 2 seeds, 30 trials a search): a gain of 0.36",
+        "ahead of alone by +0.31",
+        "(Holm, 3 arms)",
+        "It took 50% of the trials. A hook call took 12.5 ms.",
+    ):
+        assert said in told
+    assert "not shown to gain anything" not in told
+    alike = Transfer({"mine": drawn(0.3, 1), "alone": drawn(0.3, 2)}, took(0.5).made_with)
+    assert "It is not shown to gain anything." in alike.told()
+
+
 def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "transfer" / "mine.json"
-    MADE.save(path)
+    for made in (MADE, took(0.9)):
+        made.save(path)
+        assert Transfer.load(path).rows() == made.rows()
+
+
+def test_one_that_was_kept_before_costs_were_measured_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    cells = {title: [cell.to_json() for cell in found] for title, found in MADE.cells.items()}
+    path.write_text(json.dumps({"made_with": {}, "cells": cells}))
     assert Transfer.load(path).rows() == MADE.rows()
 
 

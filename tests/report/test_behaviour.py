@@ -7,6 +7,7 @@ import pytest
 from bilevel.report.behaviour import UNTOLD, Avoided, avoided, behaviour, leader
 from bilevel.report.figures.activations import shares
 from bilevel.report.numbers import rows_of
+from bilevel.report.origins import Origin, origins
 from bilevel.report.reading import Act, Attached, Search, Study, Tried
 from tests.report.test_numbers import DOWN, OTHER, SEARCH, UP, tried
 
@@ -70,6 +71,25 @@ def test_trials_that_do_not_tell_who_acted_credit_nobody() -> None:
         study(*LEVEL1, search("tabu", 1, tried(1, 1.0, "keep", NEW), attached=silent))
     )
     assert found.led_by == f"{UNTOLD} 1"
+
+
+def by(origin: str, *one: object) -> Tried:
+    return replace(tried(*one), origin=origin)  # type: ignore[arg-type]
+
+
+def test_who_proposed_and_by_how_much_it_bettered_the_best() -> None:
+    lucky = replace(tried(6, 1.0, "discard"), origin="retest", retest_of=5)
+    mixed = (
+        search("mixed", 1, by("a", 1, 1.0, "keep"), by("b", 2, None, "fail"),
+               by("b", 3, 0.7, "keep"), by("a", 4, 0.8, "keep"), by("a", 5, 0.1, "keep"), lucky),
+        search("mixed", 2, by("a", 1, 1.2, "discard")),
+    )  # fmt: skip
+    alone = search("alone", 1, by("a", 1, 1.0, "keep"))
+    b, a = origins(study(*mixed, alone))
+    assert (b.gain, b.share) == pytest.approx((0.15, 0.75))
+    assert b == Origin("mixed", "b", 2, 1, 1, b.gain, b.share)
+    assert (a.gain, a.share) == pytest.approx((0.05, 0.25))
+    assert a == Origin("mixed", "a", 4, 3, 0, a.gain, a.share)
 
 
 def test_without_level1_nothing_is_avoided() -> None:

@@ -102,3 +102,25 @@ def test_a_sweep_is_the_sum_of_its_searches() -> None:
     two = together([plan(composed("arm=level1")), plan(composed("arm=tpe"))])
     assert str(two).startswith("2 searches: 60 trials, 22 for baselines and confirming, ")
     assert two.calls == 30
+
+
+def test_what_the_searches_of_a_suite_ask_is_counted() -> None:
+    """Of 2 tasks at 3 seeds: a baseline, 4 candidates, and both confirmed; and the half held out
+    at the fresh seeds."""
+    usual = ("arm=discover", "task.suite=classics", "task.repeats=3", "task.trials=30")
+    shorter = ("search.trials=4", "search.confirm_seeds=1")
+    alone = plan(composed(*usual, *shorter, "task.inner=random", "task.llm=none"))
+    asked = plan(composed(*usual, *shorter, "task.inner=level1"))
+    assert asked.calls - alone.calls == 30 * 2 * 3 * (5 + 2 + 2)
+    level1 = plan(composed("arm=level1", "task=trap")), plan(composed("arm=level1", "task=noisy"))
+    each = [made.tokens_in + made.tokens_out for made in level1]
+    spent = asked.tokens_in + asked.tokens_out - alone.tokens_in - alone.tokens_out
+    assert spent == pytest.approx(3 * (7 * 2 * each[0] + 2 * 2 * each[1]), rel=0.05)
+    centaur = plan(composed(*usual, *shorter, "task.inner=centaur"))
+    assert centaur.calls - alone.calls == 10 * 2 * 3 * (5 + 2 + 2)
+
+
+def test_a_suite_s_searches_cost_what_their_own_model_costs() -> None:
+    usual = ("arm=discover", "task.suite=classics", "task.repeats=1", "search.trials=1")
+    dear = plan(composed(*usual, "task.llm=deepseek", "llm=scripted"))
+    assert dear.usd > 0 == plan(composed(*usual)).usd

@@ -196,8 +196,13 @@ def test_noise_can_be_set_and_belongs_to_configuration_and_seed() -> None:
     assert exact.evaluate(None, Proposal({}), 7).value == exact.exact(exact.space.baseline)
 
 
-def test_what_is_told_says_nothing_of_the_structure() -> None:
-    (told,) = {made(*which).describe().facts for which in FAMILY}
+def test_what_is_told_says_nothing_of_the_structure_but_that_some_may_crash() -> None:
+    tasks = [made(*which) for which in FAMILY]
+    crashing, (told,) = (
+        {task.describe().facts for task in tasks if ("cliff" in task.traits) == cliffs}
+        for cliffs in (True, False)
+    )
+    assert crashing == {f"{told} Some configurations may crash."}
     assert not any(word in told for word in ("ridge", "cliff", "trap", "crash", "noise", "effect"))
     choices = [p for w in FAMILY for p in made(*w).space.parameters if isinstance(p, Choice)]
     assert all(set(choice.choices) <= set("ABCDE") for choice in choices)

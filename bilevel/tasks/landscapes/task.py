@@ -70,10 +70,11 @@ class Landscape(Task):
         )
 
     def describe(self) -> About:
+        crashes = " Some configurations may crash." if self._drawn.cliffs else ""
         return About(
             "A formula answers in place of a training run: nothing is trained, and a run costs "
             "nothing. The names of the parameters and of the metric are neutral: they mean "
-            "nothing. Equal configurations have equal values."
+            f"nothing. Equal configurations have equal values.{crashes}"
         )
 
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
