@@ -2,11 +2,11 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import cache
 from statistics import fmean, pstdev
-from typing import Any
+from typing import Any, Self
 
 from threadpoolctl import ThreadpoolController
 
@@ -14,7 +14,7 @@ from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Subset
 from bilevel.randomness import keyed
 from bilevel.space import Config, SearchSpace, canonical
 from bilevel.tasks.base import Task
-from bilevel.trace import Failure, FailureKind, Outcome, Proposal, Trial
+from bilevel.trace import Failure, FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import View
 
 _WINDOW = 300  # of the latest trials; the cost grows with its cube
@@ -34,16 +34,29 @@ class Fitted(Task):
     name = "fitted"
     _edges: Sequence[tuple[int, float]] = ()
 
-    def __init__(self, view: View) -> None:
-        self.space, self.objective = view.space, view.objective
-        self._render = view.render
-        self._seed = view.seed
-        told = [t for t in view.trace if not _invalid(t) and t.duplicate_of is None][-_WINDOW:]
-        self._near = [(encoded(view.space, t.config), t.outcome.failure) for t in told]
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: Objective,
+        trials: Iterable[Trial],
+        *,
+        seed: int = 0,
+        render: Callable[[Config], str] | None = None,
+    ) -> None:
+        self.space, self.objective = space, objective
+        self._render = render or super().render
+        self._seed = seed
+        told = [t for t in trials if tells(t)][-_WINDOW:]
+        self._near = [(encoded(space, t.config), t.outcome.failure) for t in told]
         valued = [(at, t.value) for (at, _), t in zip(self._near, told, strict=True)]
         self._mean, self.noise_sd = _regression(
             [(at, value) for at, value in valued if value is not None]
         )
+
+    @classmethod
+    def of(cls, view: View) -> Self:
+        """Returns the one that is fitted to the trace of a loop."""
+        return cls(view.space, view.objective, view.trace, seed=view.seed, render=view.render)
 
     def crashing(self) -> "Fitted":
         """Returns the same task with regions that crash: for every dimension of the encoding one
@@ -57,16 +70,22 @@ class Fitted(Task):
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
         config = self.configured(parent, proposal)
         if config != self.space.baseline:
-            failure = self._failure(config)
+            failure = self.failure(config)
             if failure is not None:
                 return Outcome(None, failure)
-        mean = self._mean(encoded(self.space, config))
-        return Outcome(mean + keyed(seed, canonical(config)).gauss(0.0, self.noise_sd))
+        return Outcome(
+            self.exact(config) + keyed(seed, canonical(config)).gauss(0.0, self.noise_sd)
+        )
+
+    def exact(self, config: Config) -> float:
+        """The prediction, whether or not the configuration fails."""
+        return self._mean(encoded(self.space, config))
 
     def render(self, config: Config) -> str:
         return self._render(config)
 
-    def _failure(self, config: Config) -> Failure | None:
+    def failure(self, config: Config) -> Failure | None:
+        """How this configuration fails, if it does; of the baseline it is not asked."""
         at = encoded(self.space, config)
         base = encoded(self.space, self.space.baseline)
         for number, side in self._edges:
@@ -78,9 +97,11 @@ class Fitted(Task):
         return min(self._near, key=lambda known: math.dist(known[0], at))[1]
 
 
-def _invalid(trial: Trial) -> bool:
+def tells(trial: Trial) -> bool:
+    """Returns whether a trial tells something of its configuration that no other one tells."""
     failure = trial.outcome.failure
-    return failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
+    invalid = failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
+    return not invalid and trial.duplicate_of is None
 
 
 def encoded(space: SearchSpace, config: Config) -> list[float]:

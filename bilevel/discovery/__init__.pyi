@@ -5,4 +5,5 @@ from . import members as members
 from . import transfer as transfer
 from .discoverer import Discoverer as Discoverer
 from .paired import Paired as Paired
+from .screened import Screened as Screened
 from .suite import Suite as Suite

@@ -14,7 +14,8 @@ from bilevel.invention import Admission, GateVerdict
 from bilevel.journal import Journal, projection, read
 from bilevel.levels import writing
 from bilevel.levels.attaching import Attaching
-from bilevel.levels.inventor import Inventor, suggested
+from bilevel.levels.diagnosing import suggested
+from bilevel.levels.inventor import Inventor
 from bilevel.levels.segment import Segment
 from bilevel.llm.scripted.families import FAMILIES
 from bilevel.loop import loop as loops
