@@ -21,10 +21,17 @@ _WINDOW = 300  # of the latest trials; the cost grows with its cube
 REACH = 0.25  # of the measured range: how far beyond it a prediction may lie
 
 
+_Known = tuple[list[float], float]
+_Mean = Callable[[list[float]], float]
+Regression = Callable[[Sequence[_Known]], tuple[_Mean, float]]
+"""From encoded configurations with their values to what is predicted, and the standard deviation of
+the noise around it."""
+
+
 class Fitted(Task):
-    """A Gaussian process of the values on the configuration scaled to the unit cube, with estimated
-    noise. Predictions are clipped a little beyond the measured range; a configuration whose nearest
-    neighbour failed fails the same way.
+    """A regression of the values on the configuration scaled to the unit cube, with noise; a
+    configuration whose nearest neighbour failed fails the same way. Without another `regression` it
+    is a Gaussian process that estimates the noise, clipped a little beyond the measured range.
 
     With fewer than two different values it is flat and without noise. The baseline never fails.
     """
@@ -42,6 +49,7 @@ class Fitted(Task):
         *,
         seed: int = 0,
         render: Callable[[Config], str] | None = None,
+        regression: Regression | None = None,
     ) -> None:
         self.space, self.objective = space, objective
         self._render = render or super().render
@@ -49,7 +57,7 @@ class Fitted(Task):
         told = [t for t in trials if tells(t)][-_WINDOW:]
         self._near = [(encoded(space, t.config), t.outcome.failure) for t in told]
         valued = [(at, t.value) for (at, _), t in zip(self._near, told, strict=True)]
-        self._mean, self.noise_sd = _regression(
+        self._mean, self.noise_sd = (regression or _process)(
             [(at, value) for at, value in valued if value is not None]
         )
 
@@ -136,10 +144,7 @@ def _share(low: float, high: float, value: float, log: bool = False) -> float:
     return (value - low) / (high - low) if high > low else 0.0
 
 
-def _regression(
-    known: Sequence[tuple[list[float], float]],
-) -> tuple[Callable[[list[float]], float], float]:
-    """Returns the predicted mean, and the standard deviation of the noise around it."""
+def _process(known: Sequence[_Known]) -> tuple[_Mean, float]:
     values = [value for _, value in known]
     if len(set(values)) < 2:
         flat = values[0] if values else 0.0
