@@ -13,7 +13,7 @@ from bilevel.parameters import Text
 from bilevel.randomness import keyed
 from bilevel.sandbox.wire import pack, unpack
 from bilevel.space import Config, SearchSpace
-from bilevel.trace import Proposal, Trial
+from bilevel.trace import Outcome, Proposal, Trial
 from bilevel.view import View
 
 _DRAWN = 300  # configurations, for the best that a surrogate has
@@ -88,8 +88,9 @@ def _telling(view: View) -> list[Trial]:
 
 
 def _plain(trial: Trial) -> Trial:
-    """Returns a trial without whose it was."""
-    return replace(trial, proposal=Proposal({}), caused_by=(), displaced=None)
+    """Returns a trial without whose it was and what was noted of it."""
+    outcome = Outcome(trial.value, trial.outcome.failure)
+    return replace(trial, proposal=Proposal({}), outcome=outcome, caused_by=(), displaced=None)
 
 
 @lru_cache(maxsize=8)
