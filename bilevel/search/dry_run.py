@@ -99,9 +99,10 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> tuple[int, int, i
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
         if spec.get("attaching"):
-            proposer, candidates = spec["proposer"], spec.get("screening", {}).get("candidates", 1)
-            sessions += _SESSION_CALLS[proposer["session"]] * candidates * max(0, steps - 1)
-            session = _SESSION_TOKENS[proposer["session"]][proposer["context"]]
+            candidates = spec.get("screening", {}).get("candidates", 1)
+            asked = spec["proposer"].get("session", "diagnose")
+            sessions += _SESSION_CALLS[asked] * candidates * max(0, steps - 1)
+            session = _SESSION_TOKENS[asked][spec["proposer"]["context"]]
         elif "temperature" in spec["proposer"]:
             tunings += max(0, steps - 1)
     tuning = (_TUNER_TOKENS[0] + about, _TUNER_TOKENS[1])
