@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from bilevel.frozen import frozen
+
 
 @dataclass(frozen=True)
 class GateVerdict:
@@ -148,6 +150,12 @@ class Score:
     errors: int = 0
     stopped: int = 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_task", frozen(self.by_task))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "by_task": dict(self.by_task)}
+
     def metrics(self) -> dict[str, float]:
         """Returns the numbers by name; one that is not known is left out."""
         found = {"gain": self.gain, "gain_se": self.se, "taken": self.taken}
@@ -175,7 +183,7 @@ class Candidate:
     chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        score = None if self.score is None else {**asdict(self.score)}
+        score = None if self.score is None else self.score.to_json()
         return {"made": self.made.to_json(), "score": score, "chosen": self.chosen}
 
 
