@@ -23,7 +23,7 @@ from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
 ONE_ERROR = "above one standard error"
-RULES: Mapping[str, Callable[[Score], bool]] = {
+_RULES: Mapping[str, Callable[[Score], bool]] = {
     ONE_ERROR: lambda score: score.se is not None and score.gain > score.se
 }
 """When the best candidate is proposed, by the name of the rule; a changed one gets a new name."""
@@ -59,12 +59,12 @@ class Screened:
         surrogates: Whole,
         fitted_from: Count,
         hook_limit_s: Seconds,
-        rule: Annotated[str, *one_of(RULES)] = ONE_ERROR,
+        rule: Annotated[str, *one_of(_RULES)] = ONE_ERROR,
         shuffled: Switch = False,
         workers: Annotated[Count, FREE] = 2,
     ) -> None:
-        if rule not in RULES:
-            raise ConfigError(f"rule={rule!r}: expected one of {', '.join(RULES)}")
+        if rule not in _RULES:
+            raise ConfigError(f"rule={rule!r}: expected one of {', '.join(_RULES)}")
         self._inventor, self._limits = inventor, limits
         self._candidates, self._rule, self._shuffled = candidates, rule, shuffled
         self._suite, self._inner, self._trials, self._repeats = suite, inner, trials, repeats
@@ -91,7 +91,7 @@ class Screened:
         best = max(scores, key=lambda name: scores[name].gain, default="")
         chosen = None
         problem = "no gate let any of them in"
-        if best and RULES[self._rule](scores[best]):
+        if best and _RULES[self._rule](scores[best]):
             chosen = next(one for one in admitted if one.name == best)
         elif best:
             problem = f"the best, {best}, is not {self._rule} ({scores[best]})"

@@ -22,8 +22,8 @@ from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
 _ORIGIN = "inventor"
-DIAGNOSE, FREELY = "diagnose", "free"
-FRAMINGS: Mapping[str, type[Framing]] = {DIAGNOSE: Diagnosing, FREELY: AskingFreely}
+_DIAGNOSE, _FREELY = "diagnose", "free"
+FRAMINGS: Mapping[str, type[Framing]] = {_DIAGNOSE: Diagnosing, _FREELY: AskingFreely}
 _JOINS = (
     "A mechanism that is admitted joins those attached, in this order, for the rest of the search; "
     "it replaces none."
@@ -48,7 +48,7 @@ class Inventor:
         self,
         *,
         limits: Limits,
-        session: Annotated[str, *one_of(FRAMINGS)] = DIAGNOSE,
+        session: Annotated[str, *one_of(FRAMINGS)] = _DIAGNOSE,
         domains: Sequence[str] = (),
         repairs: int = 3,
         history_shown: int = 60,

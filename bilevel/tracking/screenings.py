@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from bilevel.invention import Invention
 from bilevel.tracking.keys import file_name
 
-SCORE = "screening/"
-GAIN = "/gain"
+_SCORE = "screening/"
+_GAIN = "/gain"
 
 
 def metrics(session: Invention | None) -> dict[str, float]:
@@ -17,7 +17,7 @@ def metrics(session: Invention | None) -> dict[str, float]:
         return {}
     scored = [(label, one.score) for label, one in session.screening.labelled() if one.score]
     found = {
-        f"{SCORE}{label}/{name}": value
+        f"{_SCORE}{label}/{name}": value
         for label, score in scored
         for name, value in score.metrics().items()
     }
@@ -31,9 +31,9 @@ def metrics(session: Invention | None) -> dict[str, float]:
 def gains(found: Mapping[str, float]) -> dict[str, float]:
     """Returns label -> gain of the candidates, from the metrics of a run."""
     return {
-        name.removeprefix(SCORE).removesuffix(GAIN): value
+        name.removeprefix(_SCORE).removesuffix(_GAIN): value
         for name, value in found.items()
-        if name.startswith(SCORE) and name.endswith(GAIN)
+        if name.startswith(_SCORE) and name.endswith(_GAIN)
     }
 
 
