@@ -18,7 +18,7 @@ from bilevel.invention import Candidate, Invention, Score, Screening
 from bilevel.levels.inventor import Inventor, proposed
 from bilevel.randomness import digest
 from bilevel.sandbox.worker_handle import Limits
-from bilevel.settings import FREE, Count, Seconds, Switch, Text, Whole, one_of
+from bilevel.settings import FREE, Count, Seconds, Switch, Text, Whole, Words, one_of
 from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
@@ -33,12 +33,12 @@ class Screened:
     """A proposer of level 2 around an inventor: it has `candidates` mechanisms written, one session
     each, and proposes the one with the highest score if `rule` lets it, or none with the reason.
 
-    A score is the mean paired gain over none of searches that the arm `inner`, which may ask no
-    model, makes of the training half of `suite`, and of `surrogates` fitted to the trace of the
-    search itself once `fitted_from` of its trials have a value: `trials` a search, `repeats` seeds
-    a task. `hook_limit_s` is what the hooks of a mechanism may take in one search; beyond it is
-    detached for the rest of that search. Scores are measured once and journaled. `workers` searches
-    are run at a time, which decides nothing.
+    A score is the mean paired gain over none of searches that the arm `inner` (with the overrides
+    `inner_settings`), which may ask no model, makes of the training half of `suite`, and of
+    `surrogates` fitted to the trace of the search itself once `fitted_from` of its trials have a
+    value: `trials` a search, `repeats` seeds a task. `hook_limit_s` is what the hooks of a
+    mechanism may take in one search; beyond it is detached for the rest of that search. Scores are
+    measured once and journaled. `workers` searches are run at a time, which decides nothing.
 
     With `shuffled`, for a control, the gains of the candidates and of none change places before
     they are shown and before they decide. Raises ConfigError.
@@ -59,6 +59,7 @@ class Screened:
         surrogates: Whole,
         fitted_from: Count,
         hook_limit_s: Seconds,
+        inner_settings: Words = (),
         rule: Annotated[str, *one_of(_RULES)] = ONE_ERROR,
         shuffled: Switch = False,
         workers: Annotated[Count, FREE] = 2,
@@ -67,7 +68,8 @@ class Screened:
             raise ConfigError(f"rule={rule!r}: expected one of {', '.join(_RULES)}")
         self._inventor, self._limits = inventor, limits
         self._candidates, self._rule, self._shuffled = candidates, rule, shuffled
-        self._suite, self._inner, self._trials, self._repeats = suite, inner, trials, repeats
+        self._suite, self._inner, self._inner_settings = suite, inner, tuple(inner_settings)
+        self._trials, self._repeats = trials, repeats
         self._surrogates, self._fitted_from = surrogates, fitted_from
         self._hook_limit_s, self._workers = hook_limit_s, workers
 
@@ -124,16 +126,18 @@ class Screened:
         attached = [Attached.admitted(one.source, one.attempts[-1].admission) for one in admitted]
         found = [how.cells(places, seed, one) for one in (None, *attached)]
         own = f" and {len(fitted)} surrogates of this search" if fitted else ""
+        by = " with ".join([self._contestant.title, *self._inner_settings])
         return {
             "judge": f"{len(self._members)} tasks of {self._suite}{own}, {self._repeats} seeds "
-            f"each, searches of {self._trials} trials for which {self._contestant.title} proposes",
+            f"each, searches of {self._trials} trials for which {by} proposes",
             "cells": [[cell.to_json() for cell, _ in cells] for cells in found],
             "clock": {"hook_s": sum(cost["hook_s"] for cells in found for _, cost in cells)},
         }
 
     @cached_property
     def _contestant(self) -> Contestant:
-        made = Contestant.named(self._inner, "scripted", self._trials)
+        settings = self._inner_settings
+        made = Contestant.named(self._inner, "scripted", self._trials, overrides=settings)
         if made.has_model:
             raise ConfigError(
                 f"screening.inner={self._inner} asks a model, whose calls would be outside of this "

@@ -180,6 +180,10 @@ def test_each_is_told_of_those_before_it_and_has_its_own_place_in_the_journal(vi
     [
         ({"inner": "level1"}, "inner=level1 asks a model"),
         ({"suite": "nowhere"}, "suite=nowhere: expected a file"),
+        (
+            {"inner_settings": ["baseline.proposer.chan=2"]},
+            "did you mean baseline.proposer.changes",
+        ),
         ({"rule": "always"}, "rule='always': expected one of above one standard error"),
     ],
 )
