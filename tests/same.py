@@ -32,6 +32,9 @@ def overrides(arm: str, text: Path) -> list[str]:
     """A short search of an arm: on a landscape, or a smaller run of the task that it brings."""
     own, usual = (composed(CONF, made)["task"] for made in ([f"arm={arm}"], []))
     asked = [f"arm={arm}", f"search.trials={TRIALS}", "search.confirm_seeds=1", "tracking=none"]
+    if arm.startswith("bilevel_screened"):
+        screening = ["candidates=2", "suite=classics", "trials=4", "repeats=1", "workers=1"]
+        asked += [f"outer.levels.inventor.screening.{small}" for small in screening]
     if own["name"] == usual["name"]:
         return [*asked, "task=trap"]
     if arm.startswith("discover"):

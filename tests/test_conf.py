@@ -11,16 +11,18 @@ from hydra.utils import instantiate
 
 from bilevel.commands.run import help_text
 from bilevel.config.checks import check
-from bilevel.config.declared import Outer
+from bilevel.config.declared import Level, Outer
 from bilevel.config.files import CONF
 from bilevel.config.overrides import plain
 from bilevel.errors import ConfigError
 from bilevel.journal import Journal
 from bilevel.levels.context import CONTEXTS
+from bilevel.levels.inventor import FRAMINGS
 from bilevel.mechanism import Mechanism
 from bilevel.sandbox.worker_handle import LAYERS, Limits
 from bilevel.search.build import levels
 from bilevel.search.dry_run import plan
+from bilevel.search.identity import identify
 from bilevel.search.seed_noise import with_measured_noise
 from bilevel.settings import settings_of
 from bilevel.tasks import Bbob, CpuGptCode, Landscape, MaBbob, constants
@@ -123,9 +125,36 @@ def test_what_level_2_is_shown_can_be_set_and_the_control_of_tokens_goes_by_it()
     for arm, key in (("level1", "outer"), ("level2", "outer.levels.inventor.proposer")):
         with pytest.raises(ConfigError, match=told):
             check(composed(f"arm={arm}", f"{key}.context=code"))
-    said = settings_of(Outer)["context"]
-    assert said.expected == f"one of {', '.join(CONTEXTS)}"
-    assert all(said.allows(context) for context in CONTEXTS)
+    for said, known in ((settings_of(Outer)["context"], CONTEXTS),
+                        (settings_of(Level)["session"], FRAMINGS)):  # fmt: skip
+        assert said.expected == f"one of {', '.join(known)}"
+        assert all(said.allows(one) for one in known)
+
+
+def test_how_a_mechanism_is_asked_for_can_be_set_and_decides() -> None:
+    free, usual = (
+        identify(composed("arm=level2", *more)).deciding
+        for more in (["outer.levels.inventor.session=free"], [])
+    )
+    keys = {key for key in usual if free[key] != usual[key]}
+    assert keys == {"outer.levels.inventor.proposer.session"}
+    with pytest.raises(ConfigError, match="session='x': expected one of diagnose, free"):
+        check(composed("arm=level2", "outer.levels.inventor.session=x"))
+
+
+def test_how_many_searches_of_a_screening_run_at_a_time_decides_nothing() -> None:
+    key = "outer.levels.inventor.screening"
+    found = [
+        identify(composed("arm=bilevel_screened", f"{key}.{setting}")).fingerprint
+        for setting in ("workers=1", "workers=3", "trials=5")
+    ]
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_arm_of_a_screening_may_ask_no_model() -> None:
+    config = composed("arm=bilevel_screened", "outer.levels.inventor.screening.inner=level1")
+    with pytest.raises(ConfigError, match="choose an arm without one"):
+        levels(config, Surrogate("trap"), journal=Journal(None), asker=nobody, observers=[])
 
 
 @pytest.mark.parametrize("arm", GROUPS["arm"])

@@ -58,11 +58,17 @@ def test_an_old_search_comes_out_again_from_its_journal(file: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("arm", ["level1_5", "bilevel", "sham"])
-def test_level_2_was_shown_source_before_that_was_a_setting(arm: str, tmp_path: Path) -> None:
+def test_level_2_was_shown_source_and_asked_in_four_calls_before_those_were_settings(
+    arm: str, tmp_path: Path
+) -> None:
     path = unpacked(JOURNALS / "a2dd99f" / f"{arm}-seed1.jsonl.gz", tmp_path)
     made = settings_from_journal(path, CONF, [f"results={tmp_path}"])["outer"]["levels"]
-    shown = {name: spec["proposer"].get("context") for name, spec in made.items()}
-    assert shown == {"tuner": None, **({} if arm == "level1_5" else {"inventor": "source"})}
+    shown = {
+        name: tuple(spec["proposer"].get(setting) for setting in ("context", "session"))
+        for name, spec in made.items()
+    }
+    inventor = {} if arm == "level1_5" else {"inventor": ("source", "diagnose")}
+    assert shown == {"tuner": (None, None), **inventor}
 
 
 def test_every_arm_of_the_first_version_is_here() -> None:

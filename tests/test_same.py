@@ -14,8 +14,8 @@ DEPENDENT = "evoscientist_study"  # learns from the searches of its study that r
 REFUSED_AT_FIRST = ["arm=bilevel", "task=trap", "seed=1", "search.confirm_seeds=0", "tracking=none"]
 """Thirty trials in which the model writes a mechanism that draws from a global generator."""
 EVERY_MAKE = (
-    *("bilevel_judged", "centaur", "claw_multibatch", "curated", "discover", "evoscientist_study"),
-    *("gp", "karpathy", "level1_5", "optuna"),
+    *("bilevel_judged", "bilevel_screened_sham", "centaur", "claw_multibatch", "curated"),
+    *("discover", "evoscientist_study", "gp", "karpathy", "level1_5", "optuna"),
 )
 Searches = list[list[str]]
 

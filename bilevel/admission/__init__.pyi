@@ -1,3 +1,4 @@
+from . import fitted as fitted
 from . import hook_errors as hook_errors
 from . import lint as lint
 from . import names as names

@@ -2,11 +2,11 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import cache
 from statistics import fmean, pstdev
-from typing import Any
+from typing import Any, Self
 
 from threadpoolctl import ThreadpoolController
 
@@ -14,17 +14,24 @@ from bilevel.parameters import Choice, Float, Int, Parameter, PowerOfTwo, Subset
 from bilevel.randomness import keyed
 from bilevel.space import Config, SearchSpace, canonical
 from bilevel.tasks.base import Task
-from bilevel.trace import Failure, FailureKind, Outcome, Proposal, Trial
+from bilevel.trace import Failure, FailureKind, Objective, Outcome, Proposal, Trial
 from bilevel.view import View
 
 _WINDOW = 300  # of the latest trials; the cost grows with its cube
 REACH = 0.25  # of the measured range: how far beyond it a prediction may lie
 
 
+_Known = tuple[list[float], float]
+_Mean = Callable[[list[float]], float]
+Regression = Callable[[Sequence[_Known]], tuple[_Mean, float]]
+"""From encoded configurations with their values to what is predicted, and the standard deviation of
+the noise around it."""
+
+
 class Fitted(Task):
-    """A Gaussian process of the values on the configuration scaled to the unit cube, with estimated
-    noise. Predictions are clipped a little beyond the measured range; a configuration whose nearest
-    neighbour failed fails the same way.
+    """A regression of the values on the configuration scaled to the unit cube, with noise; a
+    configuration whose nearest neighbour failed fails the same way. Without another `regression` it
+    is a Gaussian process that estimates the noise, clipped a little beyond the measured range.
 
     With fewer than two different values it is flat and without noise. The baseline never fails.
     """
@@ -34,16 +41,30 @@ class Fitted(Task):
     name = "fitted"
     _edges: Sequence[tuple[int, float]] = ()
 
-    def __init__(self, view: View) -> None:
-        self.space, self.objective = view.space, view.objective
-        self._render = view.render
-        self._seed = view.seed
-        told = [t for t in view.trace if not _invalid(t) and t.duplicate_of is None][-_WINDOW:]
-        self._near = [(encoded(view.space, t.config), t.outcome.failure) for t in told]
+    def __init__(
+        self,
+        space: SearchSpace,
+        objective: Objective,
+        trials: Iterable[Trial],
+        *,
+        seed: int = 0,
+        render: Callable[[Config], str] | None = None,
+        regression: Regression | None = None,
+    ) -> None:
+        self.space, self.objective = space, objective
+        self._render = render or super().render
+        self._seed = seed
+        told = [t for t in trials if tells(t)][-_WINDOW:]
+        self._near = [(encoded(space, t.config), t.outcome.failure) for t in told]
         valued = [(at, t.value) for (at, _), t in zip(self._near, told, strict=True)]
-        self._mean, self.noise_sd = _regression(
+        self._mean, self.noise_sd = (regression or _process)(
             [(at, value) for at, value in valued if value is not None]
         )
+
+    @classmethod
+    def of(cls, view: View) -> Self:
+        """Returns the one that is fitted to the trace of a loop."""
+        return cls(view.space, view.objective, view.trace, seed=view.seed, render=view.render)
 
     def crashing(self) -> "Fitted":
         """Returns the same task with regions that crash: for every dimension of the encoding one
@@ -57,16 +78,22 @@ class Fitted(Task):
     def evaluate(self, parent: Trial | None, proposal: Proposal, seed: int) -> Outcome:
         config = self.configured(parent, proposal)
         if config != self.space.baseline:
-            failure = self._failure(config)
+            failure = self.failure(config)
             if failure is not None:
                 return Outcome(None, failure)
-        mean = self._mean(encoded(self.space, config))
-        return Outcome(mean + keyed(seed, canonical(config)).gauss(0.0, self.noise_sd))
+        return Outcome(
+            self.exact(config) + keyed(seed, canonical(config)).gauss(0.0, self.noise_sd)
+        )
+
+    def exact(self, config: Config) -> float:
+        """The prediction, whether or not the configuration fails."""
+        return self._mean(encoded(self.space, config))
 
     def render(self, config: Config) -> str:
         return self._render(config)
 
-    def _failure(self, config: Config) -> Failure | None:
+    def failure(self, config: Config) -> Failure | None:
+        """How this configuration fails, if it does; of the baseline it is not asked."""
         at = encoded(self.space, config)
         base = encoded(self.space, self.space.baseline)
         for number, side in self._edges:
@@ -78,9 +105,11 @@ class Fitted(Task):
         return min(self._near, key=lambda known: math.dist(known[0], at))[1]
 
 
-def _invalid(trial: Trial) -> bool:
+def tells(trial: Trial) -> bool:
+    """Returns whether a trial tells something of its configuration that no other one tells."""
     failure = trial.outcome.failure
-    return failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
+    invalid = failure is not None and failure.kind is FailureKind.INVALID_PROPOSAL
+    return not invalid and trial.duplicate_of is None
 
 
 def encoded(space: SearchSpace, config: Config) -> list[float]:
@@ -115,10 +144,7 @@ def _share(low: float, high: float, value: float, log: bool = False) -> float:
     return (value - low) / (high - low) if high > low else 0.0
 
 
-def _regression(
-    known: Sequence[tuple[list[float], float]],
-) -> tuple[Callable[[list[float]], float], float]:
-    """Returns the predicted mean, and the standard deviation of the noise around it."""
+def _process(known: Sequence[_Known]) -> tuple[_Mean, float]:
     values = [value for _, value in known]
     if len(set(values)) < 2:
         flat = values[0] if values else 0.0

@@ -56,7 +56,7 @@ def admit(source: str, view: View, limits: Limits, taken: Collection[str] = ()) 
             )
             twins = Twins(source, imported)
             through(f"made in the sandbox ({limits.layer})")
-            task = Fitted(view)
+            task = Fitted.of(view)
             through(contract(source, twins, situations(view, task)))
             through(rehearsed(source, twins, view, task))
         except Refused as refusal:

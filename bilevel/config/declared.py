@@ -79,10 +79,12 @@ class Outer:
 
 @dataclass(frozen=True)
 class Level:
-    """The settings of one level above the first."""
+    """The settings of one level above the first; how its author of mechanisms is asked is its
+    proposer's."""
 
     level: AboveOne
     every: Count
+    session: Annotated[str, *one_of(("diagnose", "free")), FREE]
 
 
 @dataclass(frozen=True)

@@ -7,4 +7,5 @@ from . import transfer as transfer
 from . import written as written
 from .discoverer import Discoverer as Discoverer
 from .paired import Paired as Paired
+from .screened import Screened as Screened
 from .suite import Suite as Suite

@@ -1,25 +1,20 @@
 """The proposer of a search of mechanisms: it asks a model for the best general one it can write.
 
-Asked freely, told the protocol, where the inventor of level 2 is asked in four calls for a small
-mechanism that mends what one trace shows.
+Asked freely, as a session of level 2 may be; there one search is at stake, here a suite of tasks.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
-from bilevel.admission.lint import DECIDING
 from bilevel.discovery.accounts import MECHANISM, incumbent, texts, tried
 from bilevel.discovery.archive import parents
 from bilevel.errors import ConfigError
-from bilevel.invention import Invention
+from bilevel.levels.asking_freely import system, written_freely
 from bilevel.levels.context import CONTEXTS, INTERFACE
-from bilevel.levels.inventor import NAME
 from bilevel.levels.writing import Writer
 from bilevel.llm.reply import MAX_HYPOTHESIS
-from bilevel.llm.schemas import record
 from bilevel.llm.tables import experiment
 from bilevel.loop.rules import TAKE_TURNS
-from bilevel.mechanism import CARRIERS
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.settings import Whole, one_of
 from bilevel.space import SearchSpace
@@ -27,8 +22,7 @@ from bilevel.trace import Proposal
 from bilevel.view import NO_SETTINGS, Brief, View
 
 SCORES, ARCHIVE, GATES, NOTHING = "scores", "archive", "gates", "nothing"
-_TEXT = {"type": "string", "minLength": 1}
-_SCHEMA = record({"name": _TEXT, "idea": _TEXT, "source": _TEXT})
+_ORIGIN = "discoverer"
 _WANTED = {
     SCORES: " Change, replace or combine what stands now, one idea at a time, so that its "
     "measurement tells whether the idea is good.",
@@ -73,37 +67,18 @@ class Discoverer:
             temperature=temperature,
             turn=TAKE_TURNS,
             context=context,
-            system="discover_system",
+            system=system("measurements on many tasks that you have not seen"),
         )
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:
         """One text, admitted or not: one that is not makes a failed trial with the gate's reason.
         It replaces the text of whatever it builds on."""
-        values = {**self._writer.interface(""), **self._shown(view, brief)}
-        _, answer = self._writer.ask(view, "discover", _SCHEMA, values, _checked)
-        if answer.problem:
-            return [Proposal({}, origin="discoverer", prompt=answer.prompt, problem=answer.problem)]
-        said = answer.value
-        idea = " ".join(said["idea"].split())
-        specification = f"name: {said['name']}\nidea: {idea}"
-        text = self._writer.mended(view, self._writer.interface(specification), said["source"], ())
-        admission = text.attempts[-1].admission
-        made = Invention(
-            name=admission.name or said["name"],
-            carrier=admission.carrier,
-            behaviour=idea,
-            attempts=text.attempts,
-            problem=text.problem,
-        )
-        return [
-            Proposal(
-                {MECHANISM: made.source},
-                idea[:MAX_HYPOTHESIS],
-                "discoverer",
-                answer.prompt,
-                mechanism=made,
-            )
-        ]
+        values = self._shown(view, brief)
+        answer, made = written_freely(self._writer, view, "discover", values)
+        if made is None:
+            return [Proposal({}, origin=_ORIGIN, prompt=answer.prompt, problem=answer.problem)]
+        changes, idea = {MECHANISM: made.source}, made.behaviour[:MAX_HYPOTHESIS]
+        return [Proposal(changes, idea, _ORIGIN, answer.prompt, mechanism=made)]
 
     def _shown(self, view: View, brief: Brief) -> dict[str, str]:
         reads = self._reads
@@ -115,18 +90,8 @@ class Discoverer:
             ARCHIVE: lambda: texts(view, parents(view.for_("discover/parents"))),
         }
         return {
-            "loop": self._writer.platform["loop"],
             "facts": experiment(view.about, source=False),
             "incumbent": shown.get(reads, lambda: "Not shown.")(),
             "tried": past + notes,
-            "carriers": ", ".join(CARRIERS),
-            "deciding": ", ".join(DECIDING),
             "wanted": _WANTED[reads],
         }
-
-
-def _checked(reply: Any) -> Any:
-    """Raises ValueError for what a schema cannot say."""
-    if not NAME.fullmatch(reply["name"]):
-        raise ValueError(f"name {reply['name']!r}: 3 to 40 of a-z, 0-9 and _, a letter first")
-    return reply

@@ -2,14 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from joblib import Parallel, delayed
 
 from bilevel.discovery.cells import PLACES, Cell
 from bilevel.discovery.contestant import Attached, Contestant
-from bilevel.discovery.members import Member
 from bilevel.randomness import digest
 from bilevel.sandbox.worker_handle import Limits
+from bilevel.space import Config
+from bilevel.tasks.base import Task
+
+
+class Judge(Protocol):
+    """A task that cells are searches of; a member of a suite is one."""
+
+    @property
+    def name(self) -> str: ...
+
+    def task(self) -> Task:
+        """The task, made once a process."""
+        ...
+
+    def gain(self, config: Config, seed: int) -> float:
+        """The share of the way from the baseline to the best that a configuration goes."""
+        ...
+
 
 _Measured = tuple[Cell, Mapping[str, float]]
 """A cell and what it cost: hook_s, hook_calls, tokens, calls, usd."""
@@ -26,7 +44,7 @@ class Measuring:
     workers: int
 
     def cells(
-        self, places: Sequence[tuple[Member, int]], seed: int, attached: Attached | None = None
+        self, places: Sequence[tuple[Judge, int]], seed: int, attached: Attached | None = None
     ) -> list[_Measured]:
         """The cells of these (task, repeat), in order. The seed of a search is drawn from the
         task, the repeat and `seed`, whatever the mechanism: cells are paired."""
@@ -40,7 +58,7 @@ class Measuring:
 
 def _measured(
     arm: str,
-    member: Member,
+    member: Judge,
     repeat: int,
     seed: int,
     attached: Attached | None,

@@ -1,3 +1,4 @@
+from . import asking_freely as asking_freely
 from . import context as context
 from . import inventor as inventor
 from . import segment as segment

@@ -1,5 +1,6 @@
 """Has a language model write a mechanism's text, and mend it until the gates let it through."""
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ _TURNS: Mapping[str, str] = {
     PROPOSER: "Candidates that mechanisms return from `propose` stand behind the proposer's: a "
     "round that tries one candidate leaves them out unless a `review` puts them first.",
 }
+_NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _GENERATE = record({"source": {"type": "string", "minLength": 1}})
 
 
@@ -42,7 +44,8 @@ class Text:
 class Writer:
     """Asks the search's model for a mechanism. `repairs` is how often a refused text may be mended;
     `turn` (one of `loop.rules`) is what prompts say of whose candidates are tried, and has to fit
-    how the loop takes turns; `context` is one of `levels.context.CONTEXTS`. Raises ConfigError."""
+    how the loop takes turns; `context` is one of `levels.context.CONTEXTS`; `system` is what the
+    model is told that it is. Raises ConfigError."""
 
     def __init__(
         self,
@@ -52,14 +55,14 @@ class Writer:
         temperature: float | None,
         turn: str,
         context: str,
-        system: str = "research_system",
+        system: str,
     ) -> None:
         self.platform = platform(context)
         self.hooks = f"{self.platform['hooks']}\n\n{_TURNS[turn]}"
         self._limits = limits
         self._repairs = repairs
         self._temperature = temperature
-        self._system = prompts.render(system)
+        self._system = system
 
     def ask(
         self,
@@ -133,3 +136,13 @@ def specified(specification: Mapping[str, Any]) -> str:
     """The specification as a prompt has it, a line a field."""
     listed = {**specification, "hooks": ", ".join(specification["hooks"])}
     return "\n".join(f"{key}: {' '.join(str(value).split())}" for key, value in listed.items())
+
+
+def check_name(reply: Any, taken: Collection[str]) -> Any:
+    """Returns the reply. Raises ValueError where its `name` is no name or taken already."""
+    name = reply["name"]
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"name {name!r}: 3 to 40 of a-z, 0-9 and _, a letter first")
+    if name in taken:
+        raise ValueError(f"name {name!r} is taken; choose another one")
+    return reply

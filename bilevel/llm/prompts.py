@@ -13,14 +13,16 @@ _PACKAGE = Path(__file__).parents[1]
 BESIDE = ("baselines/*.md",)  # prompts of other people's searches
 _RENDERING = (
     *("llm/prompts.py", "llm/tables.py", "loop/behaviour.py"),
-    *("proposers/llm.py", "proposers/best_of.py", "levels/tuner.py", "levels/inventor.py"),
+    *("proposers/llm.py", "proposers/best_of.py"),
     *(
-        "levels/writing.py",
-        "discovery/accounts.py",
-        "discovery/archive.py",
-        "discovery/discoverer.py",
+        f"levels/{name}.py"
+        for name in (
+            *("account", "asking_freely", "context", "diagnosing", "framing", "inventor", "tuner"),
+            "writing",
+        )
     ),
-    *("levels/context.py", "tasks/outline.py"),
+    *(f"discovery/{name}.py" for name in ("accounts", "archive", "discoverer")),
+    "tasks/outline.py",
 )
 
 

@@ -30,9 +30,21 @@ class _SourceText:
 
 
 @dataclass(frozen=True)
+class _CandidateScore:
+    """One of several mechanisms that a session wrote; without a score where no gate let it in."""
+
+    name: str
+    source: str
+    behaviour: str
+    chosen: bool
+    score: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
 class InventionReport:
     """One level-2 session and the fate of its mechanism; its texts are empty where they are not
-    shown."""
+    shown. `candidates` were scored by `judge` where it wrote several, and one, or none, chosen by
+    `rule`."""
 
     arm: str
     seed: int
@@ -45,6 +57,10 @@ class InventionReport:
     behaviour: str = ""
     ledger: tuple[Mapping[str, Any], ...] = ()
     unread: str = ""
+    candidates: tuple[_CandidateScore, ...] = ()
+    judge: str = ""
+    rule: str = ""
+    shuffled: bool = False
 
     @property
     def acted(self) -> str:
@@ -67,7 +83,7 @@ class InventionReport:
 class InventionRow:
     """One session as a table row: the number of trials its mechanism caused, how many were kept,
     their mean change of the metric against their parents; the same for the proposer's trials
-    meanwhile."""
+    meanwhile. Where it wrote several candidates, how many, and the gains of those with a score."""
 
     arm: str
     seed: int
@@ -86,6 +102,8 @@ class InventionRow:
     proposers_mean_change: float | None
     acted: str
     problem: str
+    candidates: int
+    gains: str
 
     @classmethod
     def of(cls, one: InventionReport) -> "InventionRow":
@@ -93,6 +111,8 @@ class InventionRow:
         return cls(
             one.arm, one.seed, made.number, made.mechanism, made.domain, made.domain_in_prompt,
             made.admitted, made.attempts, one.state, acted=one.acted, problem=made.problem,
+            candidates=made.candidates,
+            gains="; ".join(f"{label} {gain:+.4f}" for label, gain in made.gains.items()),
             **{name: one.credit.get(name) for name in _TOLD},
         )  # fmt: skip
 
@@ -134,7 +154,26 @@ def _read(store: "Store", session: SessionRow, attached: Attached | None) -> dic
         "bottleneck": made["bottleneck"],
         "behaviour": made["behaviour"],
         "ledger": tuple(acting[:_ROWS]),
+        **_screened(made.get("screening")),
     }
+
+
+def _screened(screening: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the candidates of a session that screened several, and how they were judged."""
+    if screening is None:
+        return {}
+    candidates = [
+        _CandidateScore(
+            one["made"]["name"],
+            one["made"]["source"],
+            one["made"]["behaviour"],
+            one["chosen"],
+            one["score"],
+        )
+        for one in screening["candidates"]
+    ]
+    judged = {name: screening[name] for name in ("judge", "rule", "shuffled")}
+    return {"candidates": tuple(candidates), **judged}
 
 
 def _came_to(credit: Mapping[str, float], whose: str) -> str:

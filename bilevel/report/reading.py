@@ -10,6 +10,7 @@ from bilevel.trace import Objective
 from bilevel.tracking.content import FORMERLY, VALUE
 from bilevel.tracking.location import local_path, resolve, shown
 from bilevel.tracking.records import Run
+from bilevel.tracking.screenings import gains
 
 if TYPE_CHECKING:
     from bilevel.tracking.store import Store
@@ -51,7 +52,8 @@ class Tried:
 @dataclass(frozen=True)
 class SessionRow:
     """One level-2 session and its result; its texts are an artifact of its run. Its mechanism
-    acts from `first_trial` on."""
+    acts from `first_trial` on; `gains` are those of its candidates, by label, where it screened
+    several."""
 
     run_id: str
     number: int
@@ -62,6 +64,8 @@ class SessionRow:
     attempts: int
     problem: str
     first_trial: int | None
+    candidates: int = 1
+    gains: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -223,16 +227,18 @@ def _sessions(runs: Sequence[Run]) -> list[SessionRow]:
         SessionRow(
             run_id=run.run_id,
             number=int(run.tags["trial"]),
-            mechanism=run.tags["mechanism"],
+            mechanism=run.tags.get("mechanism", ""),
             domain=run.tags.get("domain", ""),
             domain_in_prompt=run.tags.get("domain_in_prompt") == "true",
             admitted=run.tags.get("admitted") == "true",
             attempts=int(run.tags.get("attempts", 0)),
             problem=run.tags.get("problem", ""),
             first_trial=_whole(run.metrics.get("first_trial")),
+            candidates=int(run.metrics.get("candidates", 1)),
+            gains=gains(run.metrics),
         )
         for run in runs
-        if "mechanism" in run.tags
+        if {"mechanism", "admitted"} & run.tags.keys()  # one that made nothing has no name
     ]
 
 

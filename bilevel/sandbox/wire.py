@@ -13,7 +13,15 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from bilevel.invention import Admission, Attempt, GateVerdict, Invention
+from bilevel.invention import (
+    Admission,
+    Attempt,
+    Candidate,
+    GateVerdict,
+    Invention,
+    Score,
+    Screening,
+)
 from bilevel.parameters import Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple
 from bilevel.space import SearchSpace
 from bilevel.trace import Decision, Failure, FailureKind, Objective, Outcome, Proposal, Trial
@@ -23,7 +31,7 @@ _Packed = Any
 _RECORDS: tuple[type[Any], ...] = (
     *(Choice, Float, Int, PowerOfTwo, Subset, Text, Tuple, SearchSpace),
     *(Failure, Objective, Outcome, Proposal, Trial, Answer, Brief, About),
-    *(Invention, Attempt, Admission, GateVerdict),
+    *(Invention, Attempt, Admission, GateVerdict, Screening, Candidate, Score),
 )
 _ENUMS: tuple[type[Enum], ...] = (Decision, FailureKind)
 _FIELDS = {

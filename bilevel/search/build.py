@@ -111,11 +111,17 @@ def levels(
     for spec in outer:
         attaching = spec.get("attaching") and instantiate(spec["attaching"])(limits)
         proposer = instantiate(spec["proposer"])
+        if attaching:
+            proposer = proposer(limits=limits)
+        if spec.get("screening"):
+            proposer = instantiate(spec["screening"])(proposer, limits=limits)
+            if not journal.sealed:
+                proposer.ready()
         loops.append(
             Loop(
                 level=spec["level"],
                 task=Segment(loops[-1], spec["every"], attaching),
-                proposer=proposer(limits=limits) if attaching else proposer,
+                proposer=proposer,
                 pipeline=Pipeline(
                     probation=config["inner"]["probation"], rules=Rules(**config["rules"])
                 ),

@@ -15,12 +15,15 @@ from bilevel.search.identity import identify
 from bilevel.tasks.base import Task
 from bilevel.view import nobody
 
-_SESSION_CALLS = 4  # explore, critique, specify, generate
+_SESSION_CALLS = {"diagnose": 4, "free": 1}  # by how a mechanism is asked for
 # Prompts and replies, measured on trap and cpu_gpt with the scripted stand-in. Levels 1 and 1.5
 # also show what the task tells of itself, whose length is its own.
 _CALL_TOKENS = (1340, 80)
 _TUNER_TOKENS = (1450, 140)
-_SESSION_TOKENS = {"interface": (4000, 500), "source": (6200, 500)}  # a call of level 2, by context
+_SESSION_TOKENS = {
+    "diagnose": {"interface": (4000, 500), "source": (6200, 500)},
+    "free": {"interface": (8500, 600), "source": (16600, 600)},
+}  # a call of level 2, by how it asks and by context
 _ABOUT_TOKENS = 3130  # of cpu_gpt's, for a task that cannot be made here
 
 
@@ -110,8 +113,10 @@ def _asked(settings: Mapping[str, Any], source: int | None) -> _Asked:
     for spec in settings["outer"]["levels"].values():
         steps = -(-steps // spec["every"])
         if spec.get("attaching"):
-            sessions += _SESSION_CALLS * max(0, steps - 1)
-            session = _SESSION_TOKENS[spec["proposer"]["context"]]
+            candidates = spec.get("screening", {}).get("candidates", 1)
+            asked = spec["proposer"].get("session", "diagnose")
+            sessions += _SESSION_CALLS[asked] * candidates * max(0, steps - 1)
+            session = _SESSION_TOKENS[asked][spec["proposer"]["context"]]
         elif "temperature" in spec["proposer"]:
             tunings += max(0, steps - 1)
     tuning = (_TUNER_TOKENS[0] + about, _TUNER_TOKENS[1])

@@ -19,7 +19,11 @@ _BEFORE = {
 }
 """What decided a search that was begun before these settings were there."""
 _INVENTOR = "outer.levels.inventor.proposer"
-_BEFORE_OF_AN_INVENTOR = {f"{_INVENTOR}.context": "source"}
+_BEFORE_OF_AN_INVENTOR = {
+    f"{_INVENTOR}.context": "source",
+    f"{_INVENTOR}.session": "diagnose",
+    f"{_INVENTOR}.protocol": "",
+}
 """The same, where there is a level 2."""
 
 

@@ -29,7 +29,9 @@ What is written, for scripts that read it:
                    the configuration as params; value, delta (value - baseline), cost/*, clock/*;
                    trial.json, calls/*.md, the diff; every model call as a trace of the run
                    a level-2 session also: mechanism, domain, domain_in_prompt, admitted, attempts,
-                   problem; research.json, attempts/*.py with every gate's verdict, judgement.txt
+                   problem; research.json, attempts/*.py with every gate's verdict, judgement.txt;
+                   of several candidates: candidates, candidates_scored, screening/2_NAME/gain,
+                   gain_se, taken and so on; candidates/2_NAME/ with its texts and score.json
                    kind=mechanism: mechanism, carrier, state, its source and its ledger; a dead one
                    has the status FAILED, which MLflow paints red
     study run      kind=study: the last report of the study; confirmed_delta/ARM and delta/ARM, its

@@ -2,6 +2,7 @@ from . import content as content
 from . import finished as finished
 from . import location as location
 from . import records as records
+from . import screenings as screenings
 from . import store as store
 from . import studied as studied
 from . import study_run as study_run

@@ -11,6 +11,7 @@ from bilevel.journal import projection
 from bilevel.parameters import Value
 from bilevel.space import canonical
 from bilevel.trace import Objective, Trial
+from bilevel.tracking import screenings
 from bilevel.tracking.keys import file_name, key, renamed
 from bilevel.tracking.records import CallRecord, MechanismRecord, SearchInfo, TrialRecord
 from bilevel.tracking.settings_tag import tag_text
@@ -152,7 +153,7 @@ def trial_metrics(record: TrialRecord, objective: Objective) -> _Metrics:
 def _metrics(record: TrialRecord, objective: Objective) -> _Metrics:
     """Return the trial's metrics (measured, cost/*, clock/*, tokens), finite or not."""
     trial = record.trial
-    found: _Metrics = dict(trial.outcome.metrics)
+    found: _Metrics = {**trial.outcome.metrics, **screenings.metrics(trial.proposal.mechanism)}
     found |= {f"cost/{name}": amount for name, amount in trial.outcome.cost.items()}
     found |= {f"clock/{name}": amount for name, amount in trial.outcome.clock.items()}
     if record.calls:
@@ -201,10 +202,18 @@ def trial_files(record: TrialRecord) -> dict[str, str]:
 
 def _research_files(mechanism: Invention | None) -> dict[str, str]:
     """Return the files of a level-2 session: every text it wrote, with the verdict of every
-    gate."""
+    gate, and of several candidates each one's."""
     if not mechanism:
         return {}
-    files = {"research.json": json.dumps(mechanism.to_json(), indent=1)}
+    return {
+        "research.json": json.dumps(mechanism.to_json(), indent=1),
+        **_texts(mechanism),
+        **screenings.files(mechanism, _texts),
+    }
+
+
+def _texts(mechanism: Invention) -> dict[str, str]:
+    files = {}
     for number, attempt in enumerate(mechanism.attempts, start=1):
         files[f"attempts/{number:02d}.py"] = attempt.source
         verdicts = map(_verdict, attempt.admission.verdicts)

@@ -24,7 +24,7 @@ _METRICS = (
     "confirmed_delta", "confirmed_sd", "confirmed_n", "seed_reaches", "hook/", "credit/",
     "confirmed/", "held_out_delta", "held_out/",
     "gain/", "gain_se", "taken", "cells", "stopped_early", "hook_errors", "failed_trials",
-    "over_hook_limit", "clock/hook_s",
+    "over_hook_limit", "clock/hook_s", "candidates", "screening/",
 )  # fmt: skip
 _KINDS = ("trial", "outer", "mechanism")
 _log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ def view() -> View:
 
 @pytest.fixture(scope="session")
 def task(view: View) -> Fitted:
-    return Fitted(view)
+    return Fitted.of(view)
 
 
 @pytest.fixture(scope="session")

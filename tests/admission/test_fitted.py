@@ -45,14 +45,14 @@ def test_it_stays_near_the_measured_range(view: View, task: Fitted) -> None:
 
 
 def test_it_is_the_same_again_and_has_noise_by_seed(view: View, task: Fitted) -> None:
-    again, known = Fitted(view), view.trace[3]
+    again, known = Fitted.of(view), view.trace[3]
     assert at(again, known) == at(task, known)
     assert at(task, known) != task.evaluate(known, Proposal({}), 2)
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_with_one_trial_it_is_flat(view: View, count: int) -> None:
-    task = Fitted(replace(view, trace=Trace(view.trace[:count])))
+    task = Fitted.of(replace(view, trace=Trace(view.trace[:count])))
     flat = view.trace[0].value if count else 0.0
     for known in view.trace:
         assert at(task, known).value == flat
@@ -63,7 +63,7 @@ def test_what_lies_nearest_to_a_failure_fails_the_same_way() -> None:
         EVERY_KIND, 2, {"LAYERS": 1}, None, before=None, failure=FailureKind.OUT_OF_MEMORY
     )
     invalid = trial(EVERY_KIND, 3, {}, None, failure=FailureKind.INVALID_PROPOSAL)
-    task = Fitted(viewed([*walk(2), crashed, invalid]))
+    task = Fitted.of(viewed([*walk(2), crashed, invalid]))
     near = task.evaluate(None, Proposal({"LAYERS": 1, "RATE": 0.11}), 1)
     assert near.failure == crashed.outcome.failure
     assert task.evaluate(None, Proposal({}), 1).value is not None
@@ -116,7 +116,7 @@ def test_the_number_of_threads_decides_nothing(
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            made = Fitted(long)
+            made = Fitted.of(long)
         found.append((made.noise_sd, [at(made, known).value for known in view.trace]))
     assert found[0] == found[1]
 

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from bilevel import mechanism, parameters, space, trace, view
+from bilevel.errors import ConfigError
 from bilevel.invention import Admission, GateVerdict
 from bilevel.journal import Journal, projection, read
 from bilevel.levels import writing
 from bilevel.levels.attaching import Attaching
-from bilevel.levels.inventor import Inventor, suggested
+from bilevel.levels.diagnosing import suggested
+from bilevel.levels.inventor import Inventor
 from bilevel.levels.segment import Segment
 from bilevel.llm.scripted.families import FAMILIES
 from bilevel.loop import loop as loops
@@ -470,3 +472,67 @@ def test_everything_that_is_sent_is_text_that_names_no_place_of_this_machine(gat
     searched(app)
     for text in contents(app.requests):
         assert str(Path(__file__).parents[2]) not in text
+
+
+FREE = reply(
+    name="scouts", idea="It scouts\nbefore it dances.", source=SOURCE.format(name="scouts")
+)
+
+
+def test_asked_freely_it_is_one_call_that_tells_the_protocol(gates: Any) -> None:
+    gates(passed())
+    app = Canned(FREE)
+    inner, outer = searched(app, session="free", protocol="A round decides one of them.")
+    [asked] = prompts(app)
+    for expected in (
+        "# Write the best general mechanism that you can",
+        "Trials run: 4, left: 4. A round decides one of them.",
+        "What decides is the best value that the search has kept when no trial is left.",
+        "| 4 | 3 | WEIGHT_DECAY 0.17 -> 0.16 |",
+        "- failed trials: 0",
+        "numpy, scipy, sklearn",
+        "class View:",
+        "none of: none so far",
+    ):
+        assert expected in asked
+    system = app.requests[0]["messages"][0]["content"]
+    assert "judged by what the search that they act in has found" in system
+    assert [m.name for m in inner.pipeline.attached] == ["scouts"]
+    made = invented(outer)
+    assert (made["name"], made["behaviour"]) == ("scouts", "It scouts before it dances.")
+    assert outer.trace[1].proposal.hypothesis == "scouts: It scouts before it dances."
+
+
+def test_asked_freely_the_next_session_reads_what_became_and_a_text_is_mended(
+    gates: Any, tmp_path: Path
+) -> None:
+    gates(passed(), refused("line 3: no"), passed("dancers"))
+    taken, other = FREE, json.loads(FREE)
+    dancers = reply(**{**other, "name": "dancers", "source": SOURCE.format(name="dancers")})
+    app = Canned(FREE, taken, dancers, written("dancers"))
+    with Journal(tmp_path / "j.jsonl") as journal:
+        inner, outer = searched(app, journal=journal, session="free", trials=12)
+    _, second, again, mend = prompts(app)
+    assert "- scouts: prompted, since trial 5; it caused no trials" in second
+    assert (
+        "- scouts: scouts: It scouts before it dances. (text 1 passed every gate; keep)" in second
+    )
+    assert "name 'scouts' is taken; choose another one" in again
+    assert "name: dancers\nidea: It scouts before it dances." in mend
+    assert "lint: line 3: no" in mend
+    assert [m.name for m in inner.pipeline.attached] == ["scouts", "dancers"]
+    keys = [e["key"] for e in read(tmp_path / "j.jsonl") if e["key"].startswith("L2/T2/r")]
+    assert keys == [f"L2/T2/research/{k}" for k in ("free/0", "free/0/repair", "mend/0")]
+    assert invented(outer, 2)["admitted"]
+
+
+def test_asked_freely_an_unusable_reply_costs_the_mechanism_only(gates: Any) -> None:
+    gates(passed())
+    inner, outer = searched(Canned("no"), session="free")
+    assert invented(outer)["problem"].startswith("free: ")
+    assert len(inner.trace) == 9
+
+
+def test_there_is_no_other_way_to_ask() -> None:
+    with pytest.raises(ConfigError, match="session='x': expected one of diagnose, free"):
+        Inventor(limits=UNSAFE, session="x")

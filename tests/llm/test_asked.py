@@ -77,6 +77,7 @@ def searches() -> Mapping[str, Sequence[str]]:
         return {
             "trap": asked("bilevel", "trap", *short),
             "cpu_gpt": asked("bilevel", "cpu_gpt", *short),
+            "free": asked("bilevel_screened", "trap", *short),
             "tabu": asked("tabu", "trap"),
             "centaur": asked("centaur", "trap"),
             "claw": asked("claw_multibatch", "trap"),
@@ -94,7 +95,9 @@ def test_every_kind_of_question_was_asked(searches: Mapping[str, Sequence[str]])
         assert len(kinds) == 7, kinds  # propose, tune, explore, critique, specify, generate, mend
 
 
-@pytest.mark.parametrize("search", ["trap", "cpu_gpt", "tabu", "centaur", "claw", "evoscientist"])
+@pytest.mark.parametrize(
+    "search", ["trap", "cpu_gpt", "free", "tabu", "centaur", "claw", "evoscientist"]
+)
 def test_nothing_stands_twice_in_a_prompt(
     searches: Mapping[str, Sequence[str]], search: str
 ) -> None:
@@ -108,6 +111,19 @@ def test_nothing_stands_twice_in_a_prompt(
         pieces = Counter("\n".join(code[at : at + ROWS]) for at in range(len(code) - ROWS + 1))
         repeated = [piece for piece, n in pieces.items() if n > 1 and len(piece) > 4 * SHORT]
         assert not repeated, prompt.splitlines()[0]
+
+
+def test_every_candidate_is_asked_for_with_those_before_it(
+    searches: Mapping[str, Sequence[str]],
+) -> None:
+    found = titled(searches["free"], "Write the best general mechanism")
+    assert len(found) == 8
+    written = [prompt.count("(just now, no score yet)") for prompt in found]
+    assert written == [0, 1, 2, 3] * 2
+    for prompt in found[4:]:
+        assert "- These 4, scored on nothing: no gate let any of them in" in prompt
+    assert all("Noise: " in prompt for prompt in found)
+    assert "decides 1 of them. Fresh seeds on which baseline and best" in found[0]
 
 
 @pytest.mark.parametrize("task", TASKS)

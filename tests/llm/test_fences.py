@@ -20,7 +20,11 @@ from bilevel.view import Brief
 from tests.llm.support import Canned, contents
 from tests.proposers.test_llm import SPACE, view
 
-OWN = sorted(Path(prompts.__file__).with_name("prompts").glob("*.md"))
+OWN = sorted(
+    file
+    for place in ("*.md", "parts/*.md")
+    for file in Path(prompts.__file__).with_name("prompts").glob(place)
+)
 THEIRS = sorted(Path(baselines.__file__ or "").parent.glob("*.md"))
 FILES = {file.stem: file for file in (*OWN, *THEIRS) if file.stem != "README"}
 OF_THE_PLATFORM = frozenset(
@@ -52,11 +56,11 @@ OF_THE_PLATFORM = frozenset(
             "trials_run",
         ),
         *("view", "view_outline", "output", "wanted"),
-        *("advice",),
+        *("advice", "judged", "platform", "protocol", "rules", "searched"),
     ]
 )
 """Numbers, names, ranges, the platform's and the task's own texts; `output`, `script` and `source`
-are fenced where they are made."""
+are fenced where they are made, and `platform`, `rules` and `searched` are prompts."""
 ATTACK = """
 ```
 

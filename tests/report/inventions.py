@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from bilevel.invention import Admission, Attempt, GateVerdict, Invention
+from bilevel.invention import (
+    Admission,
+    Attempt,
+    Candidate,
+    GateVerdict,
+    Invention,
+    Score,
+    Screening,
+)
 from bilevel.tracking import TrialRecord
 from tests.tracking.studies import outer
 
@@ -39,4 +47,30 @@ def invention(number: int = 1, variant: int = 0, in_prompt: bool = False) -> Tri
     made = session(in_prompt=in_prompt, source=f"{SOURCE}# {variant}\n")
     record = outer(number)
     proposal = replace(record.trial.proposal, origin="inventor", mechanism=made)
+    return replace(record, trial=replace(record.trial, proposal=proposal))
+
+
+def screened(number: int = 2, chosen: bool = True) -> TrialRecord:
+    """A session with two candidates that were scored, the first of which was attached or not, and
+    one that no gate let in."""
+    names = ("annealing", "second")
+    scores = (
+        Score(0.25, 0.1, {"a": 0.15, "b": 0.35}, taken=0.5),
+        Score(-0.125, None, {"a": -0.125}),
+    )
+    refused = Invention(name="third", problem="lint: os may not be imported")
+    candidates = (
+        *(
+            Candidate(
+                session(name, source=f"{SOURCE}# {name}\n"), score, chosen and name == names[0]
+            )
+            for name, score in zip(names, scores, strict=True)
+        ),
+        Candidate(refused),
+    )
+    screening = Screening(candidates, "two tasks", "above one standard error")
+    nothing = Invention(problem="the best, annealing, is not above one standard error")
+    made = replace(session() if chosen else nothing, screening=screening)
+    record = invention(number)
+    proposal = replace(record.trial.proposal, mechanism=made)
     return replace(record, trial=replace(record.trial, proposal=proposal))

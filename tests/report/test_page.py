@@ -1,5 +1,6 @@
 """The page holds everything, needs nothing from elsewhere, and executes no text of a model."""
 
+import csv
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +13,7 @@ from bilevel.report.reading import read
 from bilevel.tracking import MlflowTracker, tables
 from bilevel.tracking.store import Store
 from bilevel.tracking.studied import read_study
-from tests.report.inventions import invention
+from tests.report.inventions import invention, screened
 from tests.tracking.studies import info, mechanism, records, run_search
 
 VOID = {"meta", "img", "source", "br", "link", "input"}
@@ -44,6 +45,7 @@ def made(uri: str, tmp_path: Path) -> ReportResult:
         for record in records("bilevel", seed, 1, calls=False):
             tracker.trial(record)
         tracker.trial(invention(1, seed, in_prompt=seed == 1))
+        tracker.trial(screened(2, chosen=seed == 1))
         tracker.mechanisms([mechanism()])
         tracker.end("done", {"confirmed_delta": -0.01 * seed, "confirmed_n": 5.0})
     assert tracker.problem == ""
@@ -59,6 +61,7 @@ def test_one_report_from_end_to_end(made: ReportResult, uri: str) -> None:
     _can_be_reached_by_keyboard(page)
     _says_what_it_is(text)
     _shows_what_was_written(text)
+    _shows_what_candidates_came_to(made, text)
     _stands_in_mlflow(made, uri)
 
 
@@ -101,6 +104,19 @@ def _shows_what_was_written(text: str) -> None:
     assert "<script" not in text
     assert "whose words stood in the prompt" in plain
     assert "whose words did not stand in the prompt" in plain
+
+
+def _shows_what_candidates_came_to(made: ReportResult, text: str) -> None:
+    plain = " ".join(re.sub(r"<[^>]*>", " ", text).split())
+    assert plain.count("Gain over none, paired by task: two tasks.") == 2
+    assert "annealing +0.250 0.100 50 % yes Keeps a worse trial" in plain
+    assert "annealing +0.250 0.100 50 % no Keeps a worse trial" in plain
+    assert "second -0.125 - 0 % no Keeps a worse trial" in plain
+    assert "third - - - refused by the gates" in plain
+    assert "nothing · bilevel seed 2, session 2 · none attached" in plain
+    with (made.page.parent / "mechanisms.csv").open(encoding="utf-8") as file:
+        rows = [(row["candidates"], row["gains"]) for row in csv.DictReader(file)]
+    assert sorted(set(rows)) == [("1", ""), ("3", "1_annealing +0.2500; 2_second -0.1250")]
 
 
 def _stands_in_mlflow(made: ReportResult, uri: str) -> None:

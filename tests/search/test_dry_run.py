@@ -30,10 +30,12 @@ def test_trials_and_time_are_what_is_charged() -> None:
         *(("random", 0), ("tpe", 0), ("level1", 30), ("level1_5", 35), ("bilevel", 43)),
         *(("level2", 38), ("sham", 43), ("centaur", 10), ("optuna", 30), ("evoscientist", 72)),
         *(("karpathy", 33), ("iid_llm", 30), ("level1_tokens", 39)),
+        *(("level2 outer.levels.inventor.session=free", 32), ("bilevel_screened", 43)),
+        ("bilevel_screened_sham outer.levels.inventor.session=diagnose", 67),
     ],
 )
 def test_calls_are_those_of_every_level(arm: str, calls: int) -> None:
-    assert plan(composed(f"arm={arm}")).calls == calls
+    assert plan(composed(*f"arm={arm}".split())).calls == calls
 
 
 def test_more_tokens_are_counted_where_an_arm_spends_more() -> None:

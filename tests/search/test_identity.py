@@ -68,6 +68,8 @@ def test_level_2_was_shown_source_before_that_was_a_setting() -> None:
     begun = {f"{proposer}._target_": "bilevel.levels.inventor.Inventor", "without": []}
     target = {**completed({}), f"{proposer}._target_": "bilevel.levels.Inventor"}
     Identity("s", "a", 1, {**target, f"{proposer}.context": "source"}).check(begun)
+    with pytest.raises(StudyMismatch, match="session: was 'diagnose', now 'free'"):
+        Identity("s", "a", 1, {**target, f"{proposer}.session": "free"}).check(begun)
     with pytest.raises(StudyMismatch, match="context: was 'source', now 'interface'"):
         Identity("s", "a", 1, {**target, f"{proposer}.context": "interface"}).check(begun)
 

@@ -31,17 +31,17 @@ _BOTTLENECKS = {
 
 def explore(reading: Reading, rng: Random) -> dict[str, Any]:
     """Families that help with a symptom come first and more often."""
-    seen = _symptoms(reading.section("Behaviour of the search"))
+    seen = symptoms(reading.section("Behaviour of the search"))
     used = reading.section("Attached now") + reading.section("Tried before")
     chosen: list[Family] = []
     for _ in range(rng.randint(2, MOST_IDEAS)):
         left = [family for family in FAMILIES if family not in chosen]
-        chosen += rng.choices(left, [_weight(family, seen, used) for family in left])
+        chosen += rng.choices(left, [weight(family, seen, used) for family in left])
     ideas = [{"domain": family.domain, "idea": rng.choice(family.ideas)} for family in chosen]
     return {"bottleneck": " ".join(_BOTTLENECKS[s] for s in seen or ("",)), "ideas": ideas}
 
 
-def _symptoms(behaviour: str) -> tuple[str, ...]:
+def symptoms(behaviour: str) -> tuple[str, ...]:
     """What is wrong with the search, by the numbers in the bullets."""
     found = []
     for label, value in _BULLET.findall(behaviour):
@@ -75,9 +75,8 @@ def critique(reading: Reading, rng: Random) -> dict[str, Any]:
 
 def _specify(reading: Reading, rng: Random) -> dict[str, Any]:
     family = _of_text(reading.section("Chosen idea")) or rng.choice(FAMILIES)
-    listed = reading.section("Attached now") + "\n" + reading.section("Tried before")
     return {
-        "name": _free_name(family, {name for name, _ in _BULLET.findall(listed)}, rng),
+        "name": free_name(family, reading, rng),
         "domain": family.domain,
         "carrier": rng.choice(family.carriers),
         "hooks": list(family.hooks),
@@ -112,7 +111,7 @@ ANSWERS: Mapping[frozenset[str], tuple[Answer, frozenset[str]]] = {
 }
 
 
-def _weight(family: Family, seen: tuple[str, ...], used: str) -> float:
+def weight(family: Family, seen: tuple[str, ...], used: str) -> float:
     known = family.domain in used or any(name in used for name in family.names)
     return (_BOOST if set(seen) & set(family.helps_with) else 1.0) * (_USED if known else 1.0)
 
@@ -125,8 +124,10 @@ def of_source(source: str) -> Family | None:
     return next((family for family in FAMILIES if f"class {family.kind}(" in source), None)
 
 
-def _free_name(family: Family, taken: set[str], rng: Random) -> str:
+def free_name(family: Family, reading: Reading, rng: Random) -> str:
     """One of the family's names, numbered once they are all taken."""
+    listed = reading.section("Attached now") + "\n" + reading.section("Tried before")
+    taken = {name for name, _ in _BULLET.findall(listed)}
     free = [name for name in family.names if name not in taken]
     if free:
         return rng.choice(free)
