@@ -10,22 +10,21 @@ results=mlruns, in transfer/.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.utils import instantiate
 from rich.table import Table
 from tqdm import tqdm
 
-from bilevel.admission import admit
 from bilevel.config.command_line import command, console
-from bilevel.config.files import CONF, choices
+from bilevel.config.files import CONF
 from bilevel.config.options import options
 from bilevel.config.overrides import composed
 from bilevel.discovery.cells import Cell
-from bilevel.discovery.contestant import Attached, Contestant, half_searched
+from bilevel.discovery.contestant import Contestant, with_mechanism
 from bilevel.discovery.measuring import Measuring
-from bilevel.discovery.members import HALVES, HELD_OUT, Member, members
+from bilevel.discovery.members import HALVES, HELD_OUT, members
 from bilevel.discovery.transfer import Row, Transfer
 from bilevel.errors import BadInput
 from bilevel.sandbox.worker_handle import Limits
@@ -54,11 +53,13 @@ def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     given = {**_DEFAULTS, **options(arguments, _DEFAULTS, ["mechanism"], _USAGE)}
     if given["half"] not in HALVES:
         raise BadInput(f"half={given['half']}: expected one of {', '.join(HALVES)}")
-    number = {n: _number(n, given[n]) for n in _NUMBERS}
+    number = {n: whole(n, given[n]) for n in _NUMBERS}
     found = members(given["suite"])[given["half"]]
     limits: Limits = instantiate(composed(CONF, ["task=trap", "arm=random"])["sandbox"])
     alone = Contestant.named(given["arm"], given["llm"], number["trials"])
-    with_it, attached = _with(given, number["trials"], alone, found, limits)
+    with_it, attached = with_mechanism(
+        given["mechanism"], given["arm"], given["llm"], number["trials"], found[0].task(), limits
+    )
     arms = {f"{alone.title} + {_short(given['mechanism'])}": (with_it, attached)}
     arms[alone.title] = (alone, None)
     for arm in filter(None, given["against"].split(",")):
@@ -81,34 +82,8 @@ def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     return made, path
 
 
-def _with(
-    given: Mapping[str, str],
-    trials: int,
-    alone: Contestant,
-    found: Sequence[Member],
-    limits: Limits,
-) -> tuple[Contestant, Attached | None]:
-    """The arm with the mechanism: a curated one by its configuration, a generated one in the
-    sandbox."""
-    name = given["mechanism"]
-    if not name.endswith(".py"):
-        known = [n for n in choices("mechanisms", [CONF]) if n != "none"]
-        if name not in known:
-            raise BadInput(
-                f"mechanism={name}: expected one of {', '.join(known)}, or the path of a .py file"
-            )
-        return Contestant.named(given["arm"], given["llm"], trials, mechanism=name), None
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise BadInput(f"mechanism={name}: there is no such file")
-    source = path.read_text()
-    admission = admit(source, half_searched(found[0].task(), trials), limits)
-    if not admission.admitted:
-        raise BadInput(f"mechanism={name} is not admitted: {admission.problem}")
-    return alone, Attached.admitted(source, admission)
-
-
-def _number(name: str, given: str) -> int:
+def whole(name: str, given: str) -> int:
+    """The number that an option is. Raises BadInput."""
     if not given.isdigit() or int(given) < 1:
         raise BadInput(f"{name}={given}: expected a whole number of at least 1")
     return int(given)
@@ -118,21 +93,25 @@ def _short(mechanism: str) -> str:
     return Path(mechanism).stem
 
 
-def table(made: Transfer) -> Table:
+def table(made: Transfer, title: str, unit: str = "gain") -> Table:
     """Gains with 95 % intervals over tasks, ranks, and the mechanism's lead over each other arm."""
     rows = made.rows()
-    with_ = made.made_with
-    tasks = len(rows[0].gain.by_task)
-    drawn = Table(
-        title=f"{rows[0].title} on {with_['suite']}, {with_['half']}: {tasks} tasks, "
-        f"{with_['repeats']} seeds, {with_['trials']} trials"
-    )
+    drawn = Table(title=title)
     drawn.add_column("arm")
-    for name in ("gain", "95 % interval", "rank", "lead over it", "95 % interval", "p (Holm)"):
+    for name in (unit, "95 % interval", "rank", "lead over it", "95 % interval", "p (Holm)"):
         drawn.add_column(name, justify="right")
     for row in rows:
         drawn.add_row(row.title, *_cells_of(row))
     return drawn
+
+
+def _title(made: Transfer) -> str:
+    first, with_ = next(iter(made.cells)), made.made_with
+    tasks = len({cell.task for cell in made.cells[first]})
+    return (
+        f"{first} on {with_['suite']}, {with_['half']}: {tasks} tasks, "
+        f"{with_['repeats']} seeds, {with_['trials']} trials"
+    )
 
 
 def _cells_of(row: Row) -> list[str]:
@@ -152,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     def body(arguments: Sequence[str]) -> int:
         made, path = transfer(arguments)
         page = console()
-        page.print(table(made))
+        page.print(table(made, _title(made)))
         page.print(f"kept in {path}", soft_wrap=True, markup=False, highlight=False)
         return 0
 
