@@ -50,16 +50,19 @@ def feedback(trial: Trial, none: Trial, best: Trial) -> str:
     the best text before it. Tasks have numbers, for names would be something to fit to."""
     source = str(trial.config[MECHANISM])
     told = incumbent(_standing(trial, none)).removesuffix(prompts.fenced(source, "python")).strip()
+    cells, before = read(trial.outcome.notes), read(best.outcome.notes)
     lines = [told]
-    cells = read(trial.outcome.notes)
     if best.number != none.number:
-        before = read(best.outcome.notes)
         lines.append(
             f"The best text before had a gain of {level(before).mean:.3f}; this one is "
             f"{paired(cells, before)} against it."
         )
     if trial.outcome.metrics["stopped_early"]:
-        lines.append(f"It was behind, and stopped after {len(cells)} searches.")
+        rival = "no mechanism" if best.number == none.number else "the best text before"
+        lines.append(
+            f"It was behind {rival}, and stopped after {len(cells)} of {len(before)} searches; its "
+            f"score, {trial.value:.3f}, is the other's gain and the difference so far."
+        )
     return "\n\n".join(lines)
 
 
