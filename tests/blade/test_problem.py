@@ -15,7 +15,7 @@ from bilevel.discovery.accounts import MECHANISM
 from bilevel.errors import ConfigError
 from bilevel.randomness import training_seed
 from bilevel.trace import Proposal
-from tests.discovery.mechanisms import GOOD, HARMFUL, IDLE, REFUSED
+from tests.discovery.mechanisms import GOOD, HARMFUL, REFUSED
 from tests.discovery.test_suite import suite
 
 needs_blade = pytest.mark.skipif(
@@ -65,18 +65,12 @@ def test_fitness_is_the_gain_of_the_suite_at_the_seed_of_a_search(problem: Any) 
 
 
 @needs_blade
-def test_feedback_tells_gains_by_task_and_paired_differences(problem: Any) -> None:
+def test_another_run_starts_with_what_no_text_comes_to_and_nothing_else(problem: Any) -> None:
     run = copy.deepcopy(problem)
-    first = scored(run, HARMFUL).feedback
-    assert "| task | gain without | gain now | spread over seeds |" in first
-    assert "against none" in first
-    assert "The best text before" not in first
-    second = scored(run, GOOD).feedback
-    assert "trap" not in second  # tasks have numbers: a name would be something to fit to
-    assert GOOD not in second
-    other = copy.deepcopy(run)  # another run starts anew
-    assert "The best text before" in scored(run, IDLE).feedback
-    assert "The best text before" not in scored(other, IDLE).feedback
+    first, second = (scored(run, text).feedback for text in (HARMFUL, GOOD))
+    assert first.startswith("trial 1: planted\nIts gain is ")
+    assert second.startswith("trial 2: planted\nIts gain is ")
+    assert scored(copy.deepcopy(run), HARMFUL).feedback == first
 
 
 @needs_blade
@@ -110,20 +104,13 @@ def test_the_held_out_half_is_another_measurement(problem: Any) -> None:
 
 
 @needs_blade
-def test_the_prompt_is_the_one_of_discover_without_a_search_and_with_their_form(
-    problem: Any,
-) -> None:
-    prompt = problem.get_prompt()
-    assert "It is judged on 2 tasks" in prompt
-    assert "## Hooks for mechanisms" in prompt
-    assert "## Rules" in prompt
-    for heading in ("What stands now", "What was tried before", "Your task"):
-        assert f"## {heading}" not in prompt
-    assert "# Description: <one line>" in prompt
+def test_it_can_be_logged(problem: Any) -> None:
     assert json.loads(json.dumps(problem.to_dict()))["test_instances"] == ["plateau", "noisy"]
+    assert problem.get_config()["prompt"] == problem.get_prompt()
 
 
 @needs_blade
+@pytest.mark.filterwarnings("ignore:The backend class:UserWarning")  # LLaMEA's, of joblib
 @pytest.mark.parametrize("method", ["RandomSearch", "LLaMEA"])
 def test_their_methods_search_for_mechanisms_on_equal_calls_and_evaluations(
     method: str, problem: Any, tmp_path: Path
@@ -136,7 +123,7 @@ def test_their_methods_search_for_mechanisms_on_equal_calls_and_evaluations(
     run = copy.deepcopy(problem)
     run.set_logger(RunLogger(method, str(tmp_path), budget=3))
     found = getattr(methods, method)(model, 3, **settings)(run)
-    assert found.code == GOOD.strip("\n")
+    assert found.code.strip() == GOOD.strip()
     assert len(model.asked) == 3
     logged = Path(run.logger.get_log_dir(), "log.jsonl").read_text().splitlines()
     assert len(logged) == 3
