@@ -33,8 +33,11 @@ def test_without_a_command_it_is_a_search() -> None:
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("repotr", "'repotr' is no command; did you mean report? Valid: admit, noise, "),
-        ("sweep", "'sweep' is no command. Valid: admit, noise, promote, replay, report, run, "),
+        ("repotr", "'repotr' is no command; did you mean report? Valid: admit, aocc, noise, "),
+        (
+            "sweep",
+            "'sweep' is no command. Valid: admit, aocc, noise, promote, replay, report, ",
+        ),
     ],
 )
 def test_what_is_no_command_is_told_with_those_there_are(

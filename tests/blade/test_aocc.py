@@ -9,7 +9,7 @@ import pytest
 
 from bilevel.blade.aocc import Measured, Searcher
 from bilevel.blade.optimiser import Optimiser
-from bilevel.commands.blade import blade, main
+from bilevel.commands.aocc import aocc, main
 from bilevel.errors import BadInput, ConfigError
 from bilevel.tasks.bbob import BladeMaBbob
 
@@ -58,7 +58,7 @@ def test_the_command_prints_the_table_and_keeps_it(
     assert "2 instances, 2 dimensions, 1 seeds, 10 evaluations" in printed
     assert "AOCC" in printed
     assert "Not comparable" in printed
-    made, path = blade(asked)
+    made, path = aocc(asked)
     assert path.is_file()
     assert list(made.cells) == ["random + separable_bowl", "random", "cmaes"]
     rows = {row.title: row.gain.mean for row in made.rows()}

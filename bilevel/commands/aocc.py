@@ -1,13 +1,13 @@
 """Measures a mechanism in the field's unit: AOCC on the MA-BBOB instances of IOH-BLADE.
 
-`python -m bilevel blade mechanism=NAME [arm=random] [against=cmaes,tpe] [half=training]
+`python -m bilevel aocc mechanism=NAME [arm=random] [against=cmaes,tpe] [half=training]
 [instances=10] [dimension=5] [budget_factor=20] [seeds=3] [llm=scripted] [workers=2]`.
 
 NAME is a file of conf/mechanisms, or the path of a Python file with a generated one, which has to
 pass the gates first and runs in the sandbox. It is attached to the arm; the arm alone and those of
 `against` stand beside it. A search has budget_factor evaluations for each dimension; published
 results of BLADE have 2000, and AOCC at another budget is not comparable with them. Needs the extra
-blade. What is measured is kept under results=mlruns, in blade/.
+blade. What is measured is kept under results=mlruns, in aocc/.
 """
 
 import sys
@@ -35,10 +35,10 @@ _DEFAULTS = {
     "results": "mlruns",
 }
 _NUMBERS = ("instances", "dimension", "budget_factor", "seeds", "workers")
-_USAGE = "python -m bilevel blade mechanism=NAME [arm=random] [against=cmaes,tpe] ..."
+_USAGE = "python -m bilevel aocc mechanism=NAME [arm=random] [against=cmaes,tpe] ..."
 
 
-def blade(arguments: Sequence[str]) -> tuple[Transfer, Path]:
+def aocc(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     """Measures, and keeps what was measured. Raises BadInput, ConfigError."""
     given = {**_DEFAULTS, **options(arguments, _DEFAULTS, ["mechanism"], _USAGE)}
     number = {name: whole(name, given[name]) for name in _NUMBERS}
@@ -50,7 +50,7 @@ def blade(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     found = how.aocc(list(arms.values()), number["seeds"], number["workers"])
     made_with = {name: given[name] for name in _DEFAULTS if name not in ("results", "workers")}
     made = Transfer(dict(zip(arms, found, strict=True)), made_with)
-    path = Path(given["results"]) / "blade" / f"{name}-{how.half}-d{how.dimension}.json"
+    path = Path(given["results"]) / "aocc" / f"{name}-{how.half}-d{how.dimension}.json"
     made.save(path)
     return made, path
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     """Prints the table; returns the exit code a shell sees."""
 
     def body(arguments: Sequence[str]) -> int:
-        made, path = blade(arguments)
+        made, path = aocc(arguments)
         with_, page = made.made_with, console()
         budget = int(with_["budget_factor"]) * int(with_["dimension"])
         title = (
