@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bilevel.blade.aocc import Measured, Searcher
+from bilevel.blade.aocc import HALVES, TEST, TRAINING, Measured, Searcher
 from bilevel.blade.optimiser import Optimiser
 from bilevel.commands.aocc import aocc, main
 from bilevel.errors import BadInput, ConfigError
@@ -45,6 +45,15 @@ def test_aocc_is_what_its_definition_says_on_the_same_instance(instance: int) ->
         ("ma-bbob-1", 2),
     ]
     assert cells[2 + instance].gain == pytest.approx(by_hand, abs=2e-6)
+
+
+@needs_blade
+def test_the_halves_are_those_of_blade() -> None:
+    from iohblade.benchmarks.BBOB.mabbob import MA_BBOB
+
+    problem = MA_BBOB()
+    assert [*problem.training_instances] == [*HALVES[TRAINING]]
+    assert [*problem.test_instances] == [*HALVES[TEST]]
 
 
 @needs_blade
