@@ -25,7 +25,7 @@ from bilevel.search.dry_run import plan
 from bilevel.search.identity import identify
 from bilevel.search.seed_noise import with_measured_noise
 from bilevel.settings import settings_of
-from bilevel.tasks import Bbob, CpuGptCode, Landscape, MaBbob, constants
+from bilevel.tasks import Bbob, BladeMaBbob, CpuGptCode, Landscape, MaBbob, constants
 from bilevel.tasks.base import Task
 from bilevel.tasks.cpu_gpt.task import SCRIPT
 from bilevel.tasks.examples import digits
@@ -38,8 +38,14 @@ GROUPS = {
     if folder.is_dir()
 }
 SCRIPTS = {"autoresearch", "cpu_gpt", "cpu_gpt_code", "script"}  # tasks that run one
-EXTRAS = {"smac": "smac", "bbob": "ioh", "ma_bbob": "ioh"}  # choices and the optional package
-FORMULAS: dict[str, type[Task]] = {"landscape": Landscape, "bbob": Bbob, "ma_bbob": MaBbob}
+EXTRAS = {"smac": "smac", "bbob": "ioh", "ma_bbob": "ioh", "blade_ma_bbob": "iohblade"}
+"""Choices and the optional package that each needs."""
+FORMULAS: dict[str, type[Task]] = {
+    "landscape": Landscape,
+    "bbob": Bbob,
+    "ma_bbob": MaBbob,
+    "blade_ma_bbob": BladeMaBbob,
+}
 DISCOVERING = ("discover", "discover_archive", "discover_blind", "discover_iid")
 EDITORS = {"karpathy": "cpu_gpt_code", **dict.fromkeys(DISCOVERING, "suite")}
 """Arms whose proposals are texts, and not values of parameters, and their tasks."""

@@ -26,6 +26,7 @@ FLOORS = (
     ("levels", "tracking"),
     ("report", "search"),
     ("discovery",),
+    ("blade",),
     ("commands",),
     ("__main__",),
 )

@@ -33,8 +33,8 @@ def test_without_a_command_it_is_a_search() -> None:
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("repotr", "'repotr' is no command; did you mean report? Valid: admit, measure, "),
-        ("sweep", "'sweep' is no command. Valid: admit, measure, noise, promote, replay, report, "),
+        ("repotr", "'repotr' is no command; did you mean report? Valid: admit, aocc, measure, "),
+        ("sweep", "'sweep' is no command. Valid: admit, aocc, measure, noise, promote, replay, "),
     ],
 )
 def test_what_is_no_command_is_told_with_those_there_are(

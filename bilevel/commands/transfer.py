@@ -20,16 +20,15 @@ from hydra.utils import instantiate
 from rich.table import Table
 from tqdm import tqdm
 
-from bilevel.admission import admit
 from bilevel.config.arms import CLASSICAL, role_of
 from bilevel.config.command_line import command, console
-from bilevel.config.files import CONF, choices
+from bilevel.config.files import CONF
 from bilevel.config.options import options
 from bilevel.config.overrides import composed
 from bilevel.discovery.cells import Cell
-from bilevel.discovery.contestant import Attached, Contestant, half_searched
+from bilevel.discovery.contestant import Attached, Contestant, text_of, with_mechanism
 from bilevel.discovery.measuring import Measuring
-from bilevel.discovery.members import HALVES, HELD_OUT, Member, members
+from bilevel.discovery.members import HALVES, HELD_OUT, members
 from bilevel.discovery.transfer import DIGEST, FOLDER, OWN_METHOD, HookTime, Row, Transfer
 from bilevel.discovery.written import digest_of, written
 from bilevel.errors import BadInput
@@ -60,7 +59,7 @@ _USAGE = (
 )
 
 _COLUMNS = (
-    *("gain", "95 % interval", "rank", "trials taken", "ms a hook call"),
+    *("95 % interval", "rank", "trials taken", "ms a hook call"),
     *("lead over it", "95 % interval", "p (Holm)"),
 )
 _OWN = (
@@ -75,12 +74,20 @@ def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     given = {**_DEFAULTS, **options(arguments, _DEFAULTS, ["mechanism"], _USAGE)}
     if given["half"] not in HALVES:
         raise BadInput(f"half={given['half']}: expected one of {', '.join(HALVES)}")
-    number = {n: _number(n, given[n]) for n in _NUMBERS}
+    number = {n: whole(n, given[n]) for n in _NUMBERS}
     found = members(given["suite"])[given["half"]]
     limits: Limits = instantiate(composed(CONF, ["task=trap", "arm=random"])["sandbox"])
     alone = Contestant.named(given["inner"], given["llm"], number["trials"])
     source = _text(given)
-    with_it, attached = _with(given, number["trials"], alone, source, found, limits)
+    with_it, attached = with_mechanism(
+        given["mechanism"],
+        given["inner"],
+        given["llm"],
+        number["trials"],
+        found[0].task(),
+        limits,
+        source if given["study"] else "",
+    )
     arms = {f"{alone.title} + {_short(given['mechanism'])}": (with_it, attached)}
     arms[alone.title] = (alone, None)
     classical = []
@@ -123,41 +130,11 @@ def _text(given: Mapping[str, str]) -> str:
     if given["study"]:
         at = given["study"], given["arm"], given["seed"]
         return written(journal_of(Path(given["results"]), *at), name).invention.source
-    if name.endswith(".py"):
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise BadInput(f"mechanism={name}: there is no such file")
-        return path.read_text()
-    known = [n for n in choices("mechanisms", [CONF]) if n != "none"]
-    if name not in known:
-        raise BadInput(
-            f"mechanism={name}: expected one of {', '.join(known)}, or the path of a .py file, or "
-            "one of a search with study=... arm=... seed=..."
-        )
-    made = composed(CONF, ["task=trap", "arm=random", f"mechanisms={name}"])["mechanisms"]
-    return "\n".join(instantiate(spec).source() for spec in made.values())
+    return text_of(name)
 
 
-def _with(
-    given: Mapping[str, str],
-    trials: int,
-    alone: Contestant,
-    source: str,
-    found: Sequence[Member],
-    limits: Limits,
-) -> tuple[Contestant, Attached | None]:
-    """The arm with the mechanism: a curated one by its configuration, a generated one in the
-    sandbox."""
-    name = given["mechanism"]
-    if not given["study"] and not name.endswith(".py"):
-        return Contestant.named(given["inner"], given["llm"], trials, mechanism=name), None
-    admission = admit(source, half_searched(found[0].task(), trials), limits)
-    if not admission.admitted:
-        raise BadInput(f"mechanism={name} is not admitted: {admission.problem}")
-    return alone, Attached.admitted(source, admission)
-
-
-def _number(name: str, given: str) -> int:
+def whole(name: str, given: str) -> int:
+    """The number that an option is. Raises BadInput."""
     least = 0 if name == "seed" else 1
     if not given.isdigit() or int(given) < least:
         raise BadInput(f"{name}={given}: expected a whole number of at least {least}")
@@ -168,19 +145,21 @@ def _short(mechanism: str) -> str:
     return Path(mechanism).stem
 
 
-def table(made: Transfer) -> Table:
+def _title(made: Transfer) -> str:
+    rows, with_ = made.rows(), made.made_with
+    return (
+        f"{rows[0].title} on {with_['suite']}, {with_['half']}: {len(rows[0].gain.by_task)} tasks, "
+        f"{with_['repeats']} seeds, {with_['trials']} trials"
+    )
+
+
+def table(made: Transfer, title: str, unit: str = "gain") -> Table:
     """Gains with 95 % intervals over tasks, ranks, what a mechanism took and cost, and its lead
     over each other arm."""
     rows = made.rows()
-    with_ = made.made_with
-    tasks = len(rows[0].gain.by_task)
-    drawn = Table(
-        title=f"{rows[0].title} on {with_['suite']}, {with_['half']}: {tasks} tasks, "
-        f"{with_['repeats']} seeds, {with_['trials']} trials",
-        caption=_OWN if made.is_own_method else None,
-    )
+    drawn = Table(title=title, caption=_OWN if made.is_own_method else None)
     drawn.add_column("arm")
-    for name in _COLUMNS:
+    for name in (unit, *_COLUMNS):
         drawn.add_column(name, justify="right")
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         ends = following is not None and following.group != row.group
@@ -207,7 +186,7 @@ def main(arguments: Sequence[str]) -> int:
     def body(arguments: Sequence[str]) -> int:
         made, path = transfer(arguments)
         page = console()
-        page.print(table(made))
+        page.print(table(made, _title(made)))
         page.print(f"kept in {path}", soft_wrap=True, markup=False, highlight=False)
         return 0
 

@@ -1,3 +1,4 @@
+from . import accounts as accounts
 from . import cells as cells
 from . import contestant as contestant
 from . import measuring as measuring

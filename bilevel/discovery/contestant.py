@@ -5,14 +5,16 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from hydra.utils import instantiate
 from threadpoolctl import threadpool_limits
 
-from bilevel.config.files import CONF
+from bilevel.admission import admit
+from bilevel.config.files import CONF, choices
 from bilevel.config.overrides import composed
-from bilevel.errors import BudgetExhausted
+from bilevel.errors import BadInput, BudgetExhausted
 from bilevel.invention import Admission
 from bilevel.journal import Journal
 from bilevel.llm import versions
@@ -206,3 +208,43 @@ def half_searched(task: Task, trials: int) -> View:
     begun = _Begun(Contestant.named("random", "none", trials), task, seed=1, hook_limit_s=0.0)
     begun.loops[0].run(max(1, trials // 2))
     return begun.loops[0].view()
+
+
+def text_of(mechanism: str) -> str:
+    """Returns the text of a mechanism: of a file of conf/mechanisms by its name, or of the Python
+    file at this path. Raises BadInput."""
+    if mechanism.endswith(".py"):
+        path = Path(mechanism).expanduser()
+        if not path.is_file():
+            raise BadInput(f"mechanism={mechanism}: there is no such file")
+        return path.read_text()
+    known = [name for name in choices("mechanisms", [CONF]) if name != "none"]
+    if mechanism not in known:
+        raise BadInput(
+            f"mechanism={mechanism}: expected one of {', '.join(known)}, or the path of a .py file"
+        )
+    made = composed(CONF, ["task=trap", "arm=random", f"mechanisms={mechanism}"])["mechanisms"]
+    return "\n".join(instantiate(spec).source() for spec in made.values())
+
+
+def with_mechanism(
+    mechanism: str,
+    arm: str,
+    llm: str,
+    trials: int,
+    probe: Task,
+    limits: Limits,
+    source: str = "",
+) -> tuple[Contestant, Attached | None]:
+    """Returns the arm with this mechanism, none where it is empty: a file of conf/mechanisms is
+    part of the arm; a generated one, the Python file at this path or `source`, is attached in the
+    sandbox if the gates let it in, which try it on `probe`. Raises BadInput, ConfigError."""
+    if not mechanism:
+        return Contestant.named(arm, llm, trials), None
+    text = source or text_of(mechanism)
+    if not source and not mechanism.endswith(".py"):
+        return Contestant.named(arm, llm, trials, mechanism), None
+    admission = admit(text, half_searched(probe, trials), limits)
+    if not admission.admitted:
+        raise BadInput(f"mechanism={mechanism} is not admitted: {admission.problem}")
+    return Contestant.named(arm, llm, trials), Attached.admitted(text, admission)

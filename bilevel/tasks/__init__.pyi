@@ -3,7 +3,9 @@ from . import edits as edits
 from . import outline as outline
 from .autoresearch import Autoresearch as Autoresearch
 from .base import Task as Task
+from .bbob import INSTALL_BLADE as INSTALL_BLADE
 from .bbob import Bbob as Bbob
+from .bbob import BladeMaBbob as BladeMaBbob
 from .bbob import MaBbob as MaBbob
 from .command import CommandTask as CommandTask
 from .cpu_gpt.task import CpuGpt as CpuGpt

@@ -1,7 +1,11 @@
 """The noiseless BBOB functions and their affine combinations, through the package ioh, which is an
 optional extra: continuous landscapes that the literature knows."""
 
+import csv
 import importlib.util
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Interval
@@ -15,9 +19,17 @@ from bilevel.tasks.base import Task
 from bilevel.trace import Objective, Outcome, Proposal, Trial
 from bilevel.view import About
 
+INSTALL_BLADE = (
+    ".venv/bin/pip install -e '.[blade]' && "
+    ".venv/bin/pip install --no-deps 'iohblade>=1.1.1,<1.2' 'llamea>=1.4.1,<1.5'"
+)
+"""In two steps, for both ask for an older `openai` than this project's."""
+
 _END = 5.0  # of the range, in either direction
+_BLADE_ID = 100  # of every problem of IOH-BLADE's list
 _Function = Annotated[int, Interval(ge=1, le=24), Expected("a function of BBOB, from 1 to 24")]
 _Dimension = Annotated[int, Interval(ge=5, le=20), Expected("a number of parameters, 5 to 20")]
+_Listed = Annotated[int, Interval(ge=0, le=999), Expected("an instance of IOH-BLADE, 0 to 999")]
 
 
 class _IohProblem(Task):
@@ -89,6 +101,41 @@ class MaBbob(_IohProblem):
     def __init__(self, instance: Count, dimension: _Dimension, name: str = "") -> None:
         problem = _ioh("task=ma_bbob").problem.ManyAffine(instance, dimension)
         super().__init__(problem, f"ma-bbob-i{instance}-d{dimension}", name)
+
+
+class BladeMaBbob(_IohProblem):
+    """One of the 1,000 affine combinations that IOH-BLADE judges on: its own list, which is none of
+    those that ioh draws from a number. Raises ConfigError where ioh or iohblade is missing.
+
+    van Stein et al., "BLADE: Benchmark suite for LLM-driven Automated Design and Evolution of
+    iterative optimisation heuristics", GECCO companion, 2025.
+    """
+
+    def __init__(self, instance: _Listed, dimension: _Dimension, name: str = "") -> None:
+        ioh = _ioh("task=blade_ma_bbob")
+        where, weights, instances = _listed(instance)
+        problem = ioh.problem.ManyAffine(
+            xopt=where[:dimension],
+            weights=weights,
+            instances=[int(number) for number in instances],
+            n_variables=dimension,
+        )
+        problem.set_id(_BLADE_ID)
+        problem.set_instance(instance)
+        super().__init__(problem, f"blade-ma-bbob-i{instance}-d{dimension}", name)
+
+
+def _listed(instance: int) -> Iterator[list[float]]:
+    """Yields the place of the optimum, the weights and the instances of BBOB's functions, from the
+    files of iohblade, which is not imported: it would change how processes start."""
+    package = importlib.util.find_spec("iohblade")
+    if package is None or package.origin is None:
+        raise ConfigError(f"task=blade_ma_bbob needs iohblade: {INSTALL_BLADE}")
+    folder = Path(package.origin).parent / "benchmarks" / "BBOB" / "mabbob"
+    for name in ("opt_locs", "weights", "iids"):
+        with (folder / f"{name}.csv").open(newline="") as file:
+            _, *values = next(islice(csv.reader(file), instance + 1, None))
+        yield [float(value) for value in values]
 
 
 def _ioh(chosen: str) -> Any:

@@ -17,6 +17,8 @@ LISTED = sorted(path.stem for path in (Path(suites.__file__).with_name("suites")
 def test_every_suite_that_is_shipped_can_be_made(suite: str) -> None:
     if "bbob" in suite:
         pytest.importorskip("ioh")
+    if "blade" in suite:
+        pytest.importorskip("iohblade")
     found = members(suite)
     tasks = [member.task() for half in found.values() for member in half]
     assert {member.name for member in found[TRAINING]}.isdisjoint(

@@ -7,11 +7,14 @@ import pytest
 
 from bilevel.errors import ConfigError
 from bilevel.settings import settings_of
-from bilevel.tasks.bbob import Bbob, MaBbob
+from bilevel.tasks.bbob import Bbob, BladeMaBbob, MaBbob
 from bilevel.trace import Proposal
 
 needs_ioh = pytest.mark.skipif(
     importlib.util.find_spec("ioh") is None, reason="needs the extra bbob"
+)
+needs_blade = pytest.mark.skipif(
+    importlib.util.find_spec("iohblade") is None, reason="needs the extra blade"
 )
 
 
@@ -52,6 +55,18 @@ def test_functions_instances_and_dimensions_start_elsewhere() -> None:
     assert Bbob(1, 1, 5, name="mine").space == others[0].space
 
 
+@needs_blade
+def test_those_of_blade_are_its_own_and_their_optimum_is_one() -> None:
+    rng = Random(1)
+    for instance in range(0, 1000, 37):
+        task, drawn = BladeMaBbob(instance, 5), MaBbob(instance + 1, 5)
+        assert task.space.check(task.optimum) == task.optimum
+        assert task.optimum != drawn.optimum
+        assert task.exact(task.optimum) == pytest.approx(task.best_known, abs=1e-9)
+        config = {p.name: p.sample(rng) for p in task.space.parameters}
+        assert task.exact(config) > 0
+
+
 @pytest.mark.parametrize(
     ("name", "legal", "illegal"), [("function", 24, 25), ("dimension", 20, 4), ("instance", 1, 0)]
 )
@@ -68,3 +83,13 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         Bbob(1, 1, 5)
     with pytest.raises(ConfigError, match=r"task=ma_bbob needs ioh"):
         MaBbob(1, 5)
+    with pytest.raises(ConfigError, match=r"task=blade_ma_bbob needs ioh"):
+        BladeMaBbob(1, 5)
+
+
+def test_without_blade_its_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ioh")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if "blade" in n else find(n))
+    with pytest.raises(ConfigError, match=r"needs iohblade: .*--no-deps 'iohblade"):
+        BladeMaBbob(1, 5)
