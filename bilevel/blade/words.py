@@ -3,41 +3,38 @@
 import re
 from pathlib import Path
 
-from bilevel.admission.lint import DECIDING
 from bilevel.discovery.accounts import MECHANISM, incumbent
 from bilevel.discovery.cells import level, paired, read
+from bilevel.discovery.discoverer import JUDGED
 from bilevel.discovery.suite import Suite
+from bilevel.levels.asking_freely import parts, system
 from bilevel.levels.context import INTERFACE
 from bilevel.levels.writing import Writer
 from bilevel.llm import prompts
 from bilevel.llm.tables import experiment
-from bilevel.loop.rules import ALTERNATE
-from bilevel.mechanism import CARRIERS
+from bilevel.loop.rules import TAKE_TURNS
 from bilevel.sandbox.worker_handle import Limits
 from bilevel.trace import Objective, Trace, Trial
 from bilevel.view import NO_SETTINGS, View
 
-_SYSTEM = "discover_system"
 _OF_A_SEARCH = ("What stands now", "What was tried before", "Your task")
 """The sections of `discover` that a method of BLADE has its own words for."""
 
 
 def task(suite: Suite) -> str:
     """The protocol, the platform's interface, and the rules for a text."""
+    told = system(JUDGED)
     writer = Writer(
-        Limits(), repairs=0, temperature=None, turn=ALTERNATE, context=INTERFACE, system=_SYSTEM
+        Limits(), repairs=0, temperature=None, turn=TAKE_TURNS, context=INTERFACE, system=told
     )
     values = {
-        **writer.interface(""),
-        "loop": writer.platform["loop"],
+        **parts(writer),
         "facts": experiment(suite.describe(), source=False),
-        "carriers": ", ".join(CARRIERS),
-        "deciding": ", ".join(DECIDING),
         **dict.fromkeys(("incumbent", "tried", "wanted"), prompts.NONE),
     }
     sections = re.split(r"^(?=## )", prompts.render_of("discover", values), flags=re.MULTILINE)
     shown = [s for s in sections if not s.removeprefix("## ").startswith(_OF_A_SEARCH)]
-    return f"{prompts.render(_SYSTEM)}\n{''.join(shown)}"
+    return f"{told}\n{''.join(shown)}"
 
 
 def reply() -> str:

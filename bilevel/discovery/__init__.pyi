@@ -1,6 +1,7 @@
 from . import accounts as accounts
 from . import cells as cells
 from . import contestant as contestant
+from . import discoverer as discoverer
 from . import measuring as measuring
 from . import members as members
 from . import provenance as provenance

@@ -23,6 +23,7 @@ from bilevel.view import NO_SETTINGS, Brief, View
 
 SCORES, ARCHIVE, GATES, NOTHING = "scores", "archive", "gates", "nothing"
 _ORIGIN = "discoverer"
+JUDGED = "measurements on many tasks that you have not seen"
 _WANTED = {
     SCORES: " Change, replace or combine what stands now, one idea at a time, so that its "
     "measurement tells whether the idea is good.",
@@ -67,7 +68,7 @@ class Discoverer:
             temperature=temperature,
             turn=TAKE_TURNS,
             context=context,
-            system=system("measurements on many tasks that you have not seen"),
+            system=system(JUDGED),
         )
 
     def propose(self, view: View, brief: Brief) -> Sequence[Proposal]:

@@ -53,7 +53,7 @@ def written_freely(
     def check(reply: Any) -> Any:
         return check_name(reply, taken)
 
-    _, answer = writer.ask(view, prompt, _SCHEMA, {**_parts(writer), **values}, check)
+    _, answer = writer.ask(view, prompt, _SCHEMA, {**parts(writer), **values}, check)
     if answer.problem:
         return answer, None
     said, idea = answer.value, " ".join(answer.value["idea"].split())
@@ -69,12 +69,13 @@ def written_freely(
     )
 
 
-def _parts(writer: Writer) -> dict[str, str]:
+def parts(writer: Writer) -> dict[str, str]:
+    """Returns what such a prompt tells of the platform, and its rules for a text."""
     values = {
         **writer.interface(""),
         "loop": writer.platform["loop"],
         "carriers": ", ".join(CARRIERS),
         "deciding": ", ".join(DECIDING),
     }
-    parts = ("platform", "rules")
-    return {part: prompts.render_of(f"parts/{part}", values).strip() for part in parts}
+    names = ("platform", "rules")
+    return {name: prompts.render_of(f"parts/{name}", values).strip() for name in names}
