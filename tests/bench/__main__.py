@@ -1,6 +1,7 @@
 """Speed, measured in one run and held against its targets: `make bench`.
 
-`python -m tests.bench statistics` prints what the report's statistics hold of their promises.
+`python -m tests.bench statistics` prints what the report's statistics hold of their promises, and
+`python -m tests.bench halves` whether a suite's training half tells what carries over.
 """
 
 import importlib
@@ -9,7 +10,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-PAGES = ("statistics",)  # they print markdown, and have no targets
+PAGES = ("statistics", "halves")  # they print markdown, and have no targets
 PARTS = ("start", "searching", "tracking", "train_step", "trials", "sandbox", "report", "discovery")
 
 
