@@ -18,13 +18,14 @@ def test_it_holds_every_mechanism_but_controls_and_search_methods() -> None:
 
 
 @pytest.mark.slow
-def test_everybody_gets_a_turn_somewhere_and_the_proposer_everywhere() -> None:
-    live: set[str] = set()
+def test_everybody_gets_a_turn_somewhere() -> None:
+    live, origins = set[str](), set[str]()
     for landscape in LANDSCAPES:
         ran = search(*(made(name) for name in names(CURATED)), task=landscape, trials=30)
         states = {name: ran.pipeline.liveness(name, trial=31) for name in names(CURATED)}
         live |= {name for name, state in states.items() if state is Liveness.LIVE}
-        assert "llm" in {trial.proposal.origin for trial in ran.trace}
+        origins |= {trial.proposal.origin for trial in ran.trace}
+    assert "llm" in origins
     assert {*names(CURATED)} - live <= {"crash_memory"}  # nothing may crash twice at one place
 
 
