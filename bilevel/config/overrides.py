@@ -9,6 +9,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -46,9 +47,14 @@ def explain(error: Exception, conf: Path, arguments: Sequence[str]) -> ConfigErr
     if named is None:
         return ConfigError(str(error) if "\n" in str(error).strip() else text)
     key = named[1].split("=")[0].lstrip("+~")
-    config = _composed(folders, [o for o in overrides if o.split("=")[0].lstrip("+~") != key])
-    if config is None or key in _keys(config):
+    others = [o for o in overrides if o.split("=")[0].lstrip("+~") != key]
+    config = _composed(folders, [_of_one(o) for o in others])
+    if config is None:
         return ConfigError(text)
+    if key in _keys(config):
+        swept = ", ".join(o for o in others if _of_one(o) != o)
+        before = f"{key} is read before what is swept ({swept}) is chosen: write ++{key}=..."
+        return ConfigError(before if swept else text)
     valid = _near(key, config)
     close = difflib.get_close_matches(key, _keys(config), n=1)
     hint = f"; did you mean {close[0]}?" if close else "."
@@ -120,6 +126,17 @@ def _composed(folders: Sequence[Path], overrides: Sequence[str]) -> DictConfig |
             return compose("config", overrides=[*files.searched(own), *rest])
     except (HydraException, OmegaConfBaseException):
         return None
+
+
+def _of_one(override: str) -> str:
+    """Returns the override with the first of the values that it sweeps over, or as it is."""
+    try:
+        parsed = OverridesParser.create().parse_override(override)
+    except HydraException:
+        return override
+    if not parsed.is_sweep_override():
+        return override
+    return f"{parsed.get_key_element()}={next(iter(parsed.sweep_string_iterator()))}"
 
 
 def _keys(config: DictConfig) -> list[str]:

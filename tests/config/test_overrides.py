@@ -1,9 +1,10 @@
 """What came up from a search is told as what it is."""
 
 import pytest
-from hydra.errors import InstantiationException
+from hydra.errors import ConfigCompositionException, InstantiationException
 
-from bilevel.config.overrides import reported_as
+from bilevel.config.files import CONF
+from bilevel.config.overrides import explain, reported_as
 from bilevel.errors import BilevelError, ConfigError, JournalError, TaskError
 
 
@@ -37,3 +38,17 @@ def test_an_error_of_ours_behind_another_one_is_told(wrapped: Exception) -> None
     ours = TaskError("no corpus")
     assert reported_as(raised(ours, wrapped, caused=True)) is ours
     assert reported_as(ours) is ours
+
+
+def test_a_setting_of_what_is_swept_is_told_with_the_form_that_hydra_takes() -> None:
+    """In a sweep Hydra reads plain overrides before it knows the arm."""
+
+    def told(key: str, swept: str) -> str:
+        given = [f"arm={swept}", "task=trap", f"{key}=3"]
+        return str(explain(ConfigCompositionException(f"Could not override '{key}'."), CONF, given))
+
+    every = "outer.levels.inventor.every"
+    assert f"write ++{every}=..." in told(every, "bilevel,sham")
+    assert "(arm=bilevel,sham)" in told(every, "bilevel,sham")
+    assert "++" not in told(every, "bilevel")
+    assert f"did you mean {every}?" in told("outer.levels.inventor.evry", "bilevel,sham")
