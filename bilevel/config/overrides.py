@@ -46,7 +46,13 @@ def explain(error: Exception, conf: Path, arguments: Sequence[str]) -> ConfigErr
     named = KEY.search(str(error))
     if named is None:
         return ConfigError(str(error) if "\n" in str(error).strip() else text)
-    key = named[1].split("=")[0].lstrip("+~")
+    return _of_a_key(named[1].split("=")[0].lstrip("+~"), folders, overrides, text)
+
+
+def _of_a_key(
+    key: str, folders: Sequence[Path], overrides: Sequence[str], text: str
+) -> ConfigError:
+    """Returns the error of an override of this key; `text` is what it says of itself."""
     others = [o for o in overrides if o.split("=")[0].lstrip("+~") != key]
     config = _composed(folders, [_of_one(o) for o in others])
     if config is None:
