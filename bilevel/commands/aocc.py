@@ -16,9 +16,8 @@ from pathlib import Path
 
 from bilevel.blade.aocc import TRAINING, Measured, Searcher
 from bilevel.commands.transfer import table as drawn
-from bilevel.commands.transfer import whole
 from bilevel.config.command_line import command, console
-from bilevel.config.options import options
+from bilevel.config.options import options, whole
 from bilevel.discovery.transfer import Transfer
 
 _DEFAULTS = {

@@ -2,9 +2,10 @@
 
 `python -m bilevel measure task=NAME [count=1200] [known=FILE.jsonl] [seeds=101,102,103]
 [task.budget_s=... executor.workers=2 ...]`. Every outcome is kept at once: the same command goes on
-where it was stopped. `known` are measurements of before, which are not made again and are part of
-what comes out. `again=50` measures so many of `known` again instead, drawn at random, and tells
-whether they come out the same.
+where it was stopped (`fresh=true` starts over), unless what decides outcomes has changed. `known`
+are measurements of before, which are not made again and are part of what comes out. `again=50`
+measures so many of `known` again instead, drawn at random, and tells whether they come out the
+same.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import json
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from tqdm import tqdm
 from bilevel.config.checks import check
 from bilevel.config.command_line import command, console
 from bilevel.config.files import CONF
-from bilevel.config.options import split
+from bilevel.config.options import split, whole
 from bilevel.config.overrides import composed
 from bilevel.errors import BadInput
 from bilevel.journal import JOURNAL, Journal
 from bilevel.randomness import keyed
+from bilevel.search import same_world
+from bilevel.search.build import move_aside
 from bilevel.search.identity import flat
 from bilevel.space import canonical
 from bilevel.tasks.base import Task
@@ -69,7 +73,7 @@ def measured(
 
 def _proposal(task: Task, one: Planned) -> Proposal:
     start = task.space.baseline
-    changes = {name: value for name, value in one.config.items() if value != start[name]}
+    changes = {name: value for name, value in one.config.items() if value != start.get(name)}
     return Proposal(changes, one.why, origin="measure")
 
 
@@ -96,8 +100,8 @@ class _Run:
     def __init__(self, own: Mapping[str, str], settings: Mapping[str, Any]) -> None:
         given = {**_OWN, **own}
         self.settings = settings
-        self.count, self.again = _whole("count", given["count"]), _whole("again", given["again"])
-        self.seeds = [_whole("seeds", seed) for seed in given["seeds"].split(",")]
+        self.count, self.again = (whole(name, given[name], 0) for name in ("count", "again"))
+        self.seeds = [whole("seeds", seed, 0) for seed in given["seeds"].split(",")]
         self.known = records.read(Path(given["known"]).expanduser()) if given["known"] else []
         if self.again and not self.known:
             raise BadInput(f"again={self.again} needs known=FILE.jsonl; usage: {_USAGE}")
@@ -113,33 +117,30 @@ class _Run:
     def plan(self, task: Task) -> list[Planned]:
         """Known ones that are measured again."""
         drawn = keyed(0, "again").sample(self.known, min(self.again, len(self.known)))
-        for one in drawn:
-            task.space.check(dict(_proposal(task, Planned(one.config, one.seed, "")).changes))
         return [Planned(one.config, one.seed, one.why) for one in drawn]
 
     def measurements(
         self, task: Task, journal: Journal, executor: Executor
     ) -> Iterator[Measurement]:
+        for one in self.known:
+            task.space.check(_proposal(task, Planned(one.config, one.seed, one.why)).changes)
         if self.again:
             return measured(task, self.plan(task), journal, executor)
         design = Design(task.space, task.objective, self.seeds, seed=0)
         return _designed(task, design, self.known, self.count, journal, executor)
 
 
-def _whole(name: str, given: str) -> int:
-    if not given.strip().isdigit():
-        raise BadInput(f"{name}={given}: expected a whole number; usage: {_USAGE}")
-    return int(given)
-
-
 def _measured(run: _Run) -> list[Measurement]:
     """Measures, and writes what there is whenever it ends. Raises BilevelError."""
     found: list[Measurement] = []
+    if run.settings["fresh"]:
+        move_aside(run.folder)
     with contextlib.ExitStack() as stack:
         task: Task = instantiate(run.settings["task"], _convert_="all")
         stack.callback(task.close)
         task.ready()
         journal = stack.enter_context(Journal(run.folder / JOURNAL))
+        same_world.keep(journal, task, task.material(), f"the measurements of {task.name}")
         executor: Executor = instantiate(run.settings["executor"])
         stack.callback(executor.close)
         world = dict(task.world())
@@ -184,7 +185,7 @@ def _summary(found: Sequence[Measurement], title: str) -> Table:
 
 def _places(value: float) -> int:
     """The decimals that a value is written with."""
-    return len(repr(value).partition(".")[2].partition("e")[0])
+    return -int(Decimal(repr(value)).as_tuple().exponent)
 
 
 def is_same(one: Measurement, before: Measurement) -> bool:
@@ -205,7 +206,8 @@ def _differing(pairs: Sequence[tuple[Measurement, Measurement]]) -> Table:
     for name in ("chosen", "seed", "before", "now"):
         table.add_column(name, justify="left" if name == "chosen" else "right")
     for one, was in pairs[:_SHOWN]:
-        table.add_row(one.why, str(one.seed), *(str(m.value or m.failure) for m in (was, one)))
+        came_to = [m.failure if m.value is None else repr(m.value) for m in (was, one)]
+        table.add_row(one.why, str(one.seed), *came_to)
     return table
 
 

@@ -19,9 +19,9 @@ from tqdm import tqdm
 from bilevel.config.checks import check
 from bilevel.config.command_line import command, console
 from bilevel.config.files import CONF
-from bilevel.config.options import split
+from bilevel.config.options import split, whole
 from bilevel.config.overrides import composed
-from bilevel.errors import BadInput, ConfigError, TaskError, TrackingError
+from bilevel.errors import ConfigError, TaskError, TrackingError
 from bilevel.journal import JOURNAL, Journal
 from bilevel.loop.evaluation import repeated
 from bilevel.randomness import noise_seed
@@ -170,12 +170,10 @@ def main(arguments: Sequence[str]) -> int:
 
     def body(arguments: Sequence[str]) -> None:
         own, overrides = split(arguments, ("repeats",))
-        text = own.get("repeats", str(_REPEATS))
-        if not text.isdigit() or int(text) < 2:
-            raise BadInput(f"repeats={text}: expected a whole number of at least 2; {_USAGE}")
+        repeats = whole("repeats", own.get("repeats", str(_REPEATS)), 2)
         settings = composed(CONF, overrides)
         check(settings)
-        run(settings, int(text), console())
+        run(settings, repeats, console())
 
     return command(arguments, __doc__, _USAGE, body)
 

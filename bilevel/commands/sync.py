@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from bilevel.config.command_line import command
 from bilevel.config.files import CONF
-from bilevel.config.options import quoted, split
+from bilevel.config.options import quoted, split, whole
 from bilevel.config.overrides import REPORTED, reported_as
 from bilevel.errors import BadInput, ConfigError, TrackingError
 from bilevel.journal import JOURNAL, locked
@@ -89,9 +89,7 @@ def _processes(given: str | None, searches: int) -> int:
     repay."""
     if given is None:
         return max(1, min(os.cpu_count() or 1, searches // _WORTH_A_PROCESS))
-    if not given.isdigit() or int(given) < 1:
-        raise BadInput(f"processes={given}: expected a whole number of at least 1")
-    return int(given)
+    return whole("processes", given)
 
 
 def _synced(path: Path, overrides: tuple[str, ...]) -> _Count:

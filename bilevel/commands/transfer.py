@@ -23,7 +23,7 @@ from tqdm import tqdm
 from bilevel.config.arms import CLASSICAL, role_of
 from bilevel.config.command_line import command, console
 from bilevel.config.files import CONF
-from bilevel.config.options import options
+from bilevel.config.options import options, whole
 from bilevel.config.overrides import composed
 from bilevel.discovery.cells import Cell
 from bilevel.discovery.contestant import Attached, Contestant, text_of, with_mechanism
@@ -74,7 +74,7 @@ def transfer(arguments: Sequence[str]) -> tuple[Transfer, Path]:
     given = {**_DEFAULTS, **options(arguments, _DEFAULTS, ["mechanism"], _USAGE)}
     if given["half"] not in HALVES:
         raise BadInput(f"half={given['half']}: expected one of {', '.join(HALVES)}")
-    number = {n: whole(n, given[n]) for n in _NUMBERS}
+    number = {n: whole(n, given[n], 0 if n == "seed" else 1) for n in _NUMBERS}
     found = members(given["suite"])[given["half"]]
     limits: Limits = instantiate(composed(CONF, ["task=trap", "arm=random"])["sandbox"])
     alone = Contestant.named(given["inner"], given["llm"], number["trials"])
@@ -131,14 +131,6 @@ def _text(given: Mapping[str, str]) -> str:
         at = given["study"], given["arm"], given["seed"]
         return written(journal_of(Path(given["results"]), *at), name).invention.source
     return text_of(name)
-
-
-def whole(name: str, given: str) -> int:
-    """The number that an option is. Raises BadInput."""
-    least = 0 if name == "seed" else 1
-    if not given.isdigit() or int(given) < least:
-        raise BadInput(f"{name}={given}: expected a whole number of at least {least}")
-    return int(given)
 
 
 def _short(mechanism: str) -> str:

@@ -38,6 +38,13 @@ def split(arguments: Sequence[str], own: Collection[str]) -> tuple[dict[str, str
     return options, [argument for argument, key, _, _ in pairs if key not in own]
 
 
+def whole(name: str, given: str, least: int = 1) -> int:
+    """Returns the number that an option is. Raises BadInput."""
+    if not given.isdecimal() or int(given) < least:
+        raise BadInput(f"{name}={given}: expected a whole number of at least {least}")
+    return int(given)
+
+
 def quoted(text: str) -> str:
     """Returns a value, quoted so that Hydra reads exactly this text."""
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:

@@ -6,6 +6,7 @@ from . import execution as execution
 from . import from_journal as from_journal
 from . import identity as identity
 from . import run as run
+from . import same_world as same_world
 from . import seed_noise as seed_noise
 from . import sweep_notes as sweep_notes
 from .build import Summary as Summary

@@ -81,6 +81,9 @@ def test_the_last_digit_that_was_written_counts() -> None:
     assert is_same(Measurement({}, 1, "fill", 1.234567891), was)
     assert not is_same(Measurement({}, 1, "fill", 1.23458), was)
     assert not is_same(Measurement({}, 1, "fill", None, "crash"), was)
+    small = Measurement({}, 1, "fill", 1.23e-07)
+    assert is_same(small, small)
+    assert not is_same(Measurement({}, 1, "fill", 1.24e-07), small)
     crashed = Measurement({}, 1, "fill", None, "crash")
     assert is_same(crashed, crashed)
     assert not is_same(Measurement({}, 1, "fill", None, "timeout"), crashed)
@@ -98,3 +101,23 @@ def test_the_last_digit_that_was_written_counts() -> None:
 def test_what_cannot_be_is_told(given: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*NOISY, given]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_known_ones_of_another_task_are_refused(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = here / "other.jsonl"
+    records.write(other, [Measurement({"UNHEARD_OF": 1.0}, 101, "fill", 1.0)])
+    assert main([*NOISY, f"known={other}", "count=3"]) == 2
+    assert "UNHEARD_OF" in capsys.readouterr().err
+
+
+def test_in_another_world_it_does_not_go_on_but_may_start_over(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Surrogate, "world", lambda self: {"processor": "one"})
+    assert main([*NOISY, "count=3"]) == 0
+    monkeypatch.setattr(Surrogate, "world", lambda self: {"processor": "another"})
+    assert main([*NOISY, "count=5"]) == 2
+    assert "processor: was one, now another" in capsys.readouterr().err
+    assert main([*NOISY, "count=5", "fresh=true"]) == 0
